@@ -1,0 +1,109 @@
+/**
+ * The one table of everything that can go wrong and be told to somebody.
+ *
+ * - `status` and `oci`: what the registry face answers with, for errors that can reach a client.
+ * - `exit`: the process's exit code, for errors that end a command (2: what was given is wrong; 1: the machine refused).
+ * - `means`: what happened and, where somebody can do something, what to do.
+ */
+export const ERRORS = {
+  CONFIG_UNREADABLE: { exit: 1, means: 'The configuration file cannot be read.' },
+  CONFIG_INVALID: { exit: 2, means: 'A configuration key or value is wrong.' },
+  ADDRESS_IN_USE: { exit: 1, means: 'Another process listens on an address the agent was told to use.' },
+  ADDRESS_UNUSABLE: { exit: 1, means: 'An address to listen on does not exist here or needs more rights.' },
+  STORE_UNWRITABLE: { exit: 1, means: 'The store’s directory cannot be created or written.' },
+  STORE_IN_USE: { exit: 1, means: 'Another agent uses this store; two agents need two store.path.' },
+  NETWORK_KEY_INVALID: {
+    exit: 2,
+    means: 'The network key file is missing, too short or not a key; make one with `layerlan key FILE`.',
+  },
+  AGENT_NOT_RUNNING: { exit: 1, means: 'No agent answers where the configuration says it listens.' },
+
+  NAME_INVALID: {
+    status: 400,
+    oci: 'NAME_INVALID',
+    means: 'The repository or registry name breaks the grammar of the OCI distribution spec.',
+  },
+  TAG_INVALID: {
+    status: 400,
+    oci: 'MANIFEST_INVALID',
+    means: 'The tag breaks the grammar of the OCI distribution spec.',
+  },
+  DIGEST_INVALID: { status: 400, oci: 'DIGEST_INVALID', means: 'Not a sha256 or sha512 digest in lower-case hex.' },
+  RANGE_UNSATISFIABLE: { status: 416, oci: 'BLOB_UNKNOWN', means: 'No byte of the requested range lies in the blob.' },
+  UNSUPPORTED: { status: 405, oci: 'UNSUPPORTED', means: 'A pull-through mirror does not push, delete or list.' },
+  ROUTE_UNKNOWN: { status: 404, oci: 'UNSUPPORTED', means: 'No such endpoint in the OCI distribution API.' },
+  REQUEST_INVALID: { status: 400, oci: 'UNSUPPORTED', means: 'The request is malformed.' },
+
+  MANIFEST_UNKNOWN: {
+    status: 404,
+    oci: 'MANIFEST_UNKNOWN',
+    means: 'The upstream registry does not have this manifest.',
+  },
+  BLOB_UNKNOWN: { status: 404, oci: 'BLOB_UNKNOWN', means: 'The upstream registry does not have this blob.' },
+  UPSTREAM_DENIED: {
+    status: 403,
+    oci: 'DENIED',
+    means: 'The upstream registry refuses this repository to anonymous clients.',
+  },
+  UPSTREAM_RATE_LIMITED: {
+    status: 503,
+    oci: 'TOOMANYREQUESTS',
+    means: 'The upstream registry limits our rate; try again later.',
+  },
+  UPSTREAM_UNREACHABLE: {
+    status: 502,
+    oci: 'UNKNOWN',
+    means: 'The upstream registry cannot be reached and nobody on the LAN has the content.',
+  },
+  UPSTREAM_STALLED: { status: 504, oci: 'UNKNOWN', means: 'The upstream registry stopped sending.' },
+  UPSTREAM_FAILED: {
+    status: 502,
+    oci: 'UNKNOWN',
+    means: 'The upstream registry answered with an error or with something that is not the registry protocol.',
+  },
+  UPSTREAM_MISMATCH: {
+    status: 502,
+    oci: 'UNKNOWN',
+    means: 'The upstream registry sent bytes that do not match the digest asked for.',
+  },
+  CONTENT_UNAVAILABLE: { status: 502, oci: 'UNKNOWN', means: 'The content could not be completed from any source.' },
+  DRAINING: { status: 503, oci: 'UNKNOWN', means: 'The agent is shutting down.' },
+
+  DIGEST_MISMATCH: { means: 'Stored or received bytes do not match their digest.' },
+  BLOB_ROTTEN: { means: 'A held blob no longer matches its digest; it was dropped.' },
+  PEER_UNREACHABLE: { means: 'A peer cannot be reached or broke the connection.' },
+  PEER_STALLED: { means: 'A peer sent no byte for peers.stallTimeout.' },
+  PEER_MISSING: { means: 'A peer does not have what it advertised.' },
+  PEER_BUSY: { means: 'A peer serves as many as it can; ask elsewhere.' },
+  PEER_PROTOCOL: { means: 'A peer sent something that breaks the wire protocol.' },
+} as const satisfies Record<string, ErrorEntry>;
+
+interface ErrorEntry {
+  readonly means: string;
+  readonly status?: number;
+  readonly oci?: string;
+  readonly exit?: number;
+}
+
+/** A key of {@link ERRORS}. */
+export type ErrorCode = keyof typeof ERRORS;
+
+/**
+ * Every error the agent throws on purpose. Told apart by `code`, never by its text.
+ *
+ * `message` is one line that says what is wrong with which thing; it must never hold a secret.
+ */
+export class AgentError extends Error {
+  override readonly name = 'AgentError';
+  readonly code: ErrorCode;
+
+  constructor(code: ErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Whether `error` is an {@link AgentError} with one of `codes` (with any code, where none is given). */
+export function isAgentError(error: unknown, ...codes: ErrorCode[]): error is AgentError {
+  return error instanceof AgentError && (codes.length === 0 || codes.includes(error.code));
+}

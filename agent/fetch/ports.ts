@@ -1,0 +1,153 @@
+import type { ChunkMap } from '../../protocol/chunk-map.ts';
+import type { ChunkLayout } from '../../protocol/chunks.ts';
+import type { Digest } from '../../protocol/digest.ts';
+import type { Descriptor } from '../oci/manifest.ts';
+import type { Repository } from '../oci/reference.ts';
+
+/** Where a chunk came from: it decides when a client may see it before the whole has matched. */
+export type Source = 'upstream' | 'peer';
+
+/** A blob that is held whole and was verified. */
+export interface HeldBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  /** As upstream gave it; null for what is no manifest. */
+  readonly mediaType: string | null;
+}
+
+/** Verified content on disk, and blobs on their way there. */
+export interface Store {
+  /** undefined where the blob is not held. */
+  find(digest: Digest): HeldBlob | undefined;
+  /**
+   * The bytes from `start` to before `end`, in pieces. Where a recheck is due (the file is not as recorded, or
+   * `store.recheck` has passed) each piece is checked before it is yielded.
+   * @throws AgentError BLOB_ROTTEN where a piece is not what it was; the blob is dropped by then, and what is still
+   *   good of it is kept as a partial
+   */
+  read(digest: Digest, start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * The blob's one partial, with the chunks that still match their record. One caller at a time holds it.
+   */
+  openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial>;
+  /** Takes in content that is whole in memory (a manifest). Verifies it. @throws AgentError DIGEST_MISMATCH */
+  put(digest: Digest, bytes: Uint8Array, mediaType: string | null): Promise<HeldBlob>;
+  /** Remembers sizes that verified manifests gave. */
+  rememberDescriptors(descriptors: readonly Descriptor[]): void;
+  /** The size a verified manifest gave for this digest. */
+  sizeOf(digest: Digest): number | undefined;
+}
+
+/** A blob on its way. Written by one owner; what is marked may be read by any number at once. */
+export interface Partial {
+  readonly digest: Digest;
+  readonly layout: ChunkLayout;
+  /** Source of a marked chunk; undefined where the chunk is not marked. */
+  sourceOf(index: number): Source | undefined;
+  /** SHA-256 of a marked chunk. */
+  hashOf(index: number): Uint8Array | undefined;
+  /** Number of marked chunks. */
+  readonly marked: number;
+  /** Writes bytes at a position; marks nothing. `bytes` may be used again once this has resolved. */
+  write(position: number, bytes: Uint8Array): Promise<void>;
+  /** Records that chunk `index` is written whole and has this SHA-256. */
+  mark(index: number, sha256: Uint8Array, source: Source): Promise<void>;
+  /** Forgets chunks: they will be fetched again. */
+  unmark(indexes: Iterable<number>): Promise<void>;
+  /** Bytes that were written. */
+  read(position: number, length: number): Promise<Uint8Array>;
+  /**
+   * With every chunk marked: matches the whole against the digest, then fsync, rename, index.
+   * @throws AgentError DIGEST_MISMATCH where the whole does not match; the partial stays as it was
+   */
+  commit(mediaType: string | null): Promise<HeldBlob>;
+  /** Lets go of it; what is marked stays on disk for the next owner. After a commit or discard: nothing. */
+  close(): Promise<void>;
+  /** Lets go of it and removes it. */
+  discard(): Promise<void>;
+}
+
+/** The registries behind the mirror. Every wait in it ends by a stall time-out of its own or by `signal`. */
+export interface Upstream {
+  /** HEAD of a manifest by tag or digest. @throws AgentError UPSTREAM_… or MANIFEST_UNKNOWN */
+  headManifest(
+    repository: Repository,
+    reference: string,
+    accept: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ManifestHead>;
+  /** GET of a manifest, bounded by MAX_MANIFEST_SIZE; a digest is for the caller to check. @throws like headManifest */
+  getManifest(
+    repository: Repository,
+    reference: string,
+    accept: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ManifestBody>;
+  /** HEAD of a blob. @throws AgentError UPSTREAM_… or BLOB_UNKNOWN */
+  headBlob(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }>;
+  /**
+   * A blob's bytes from `offset` to its end. A body that breaks or stalls is resumed inside, at the byte; what cannot
+   * be resumed throws from the iteration. Ending the iteration early closes the connection's request.
+   * @throws AgentError UPSTREAM_… or BLOB_UNKNOWN
+   */
+  getBlob(repository: Repository, digest: Digest, offset: number, signal: AbortSignal): Promise<UpstreamBlob>;
+}
+
+export interface ManifestHead {
+  /** Undefined where the registry does not say. */
+  readonly digest: Digest | undefined;
+  readonly mediaType: string;
+  readonly size: number | undefined;
+}
+
+export interface ManifestBody {
+  readonly bytes: Uint8Array;
+  readonly mediaType: string;
+  /** The registry's Docker-Content-Digest, unchecked. */
+  readonly digest: Digest | undefined;
+}
+
+export interface UpstreamBlob {
+  /** Size of the whole blob; undefined where the registry does not say. */
+  readonly size: number | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** The agent's neighbours, as a blob's acquisition sees them. */
+export interface Swarm {
+  /** Whether this agent can ask anybody at all; with nobody, upstream starts at once. */
+  readonly hasNeighbours: boolean;
+  /** Whether a network key keeps strangers out: then what peers send may be released chunk by chunk at once. */
+  readonly isTrusted: boolean;
+  /**
+   * Who holds the blob: connected peers are asked directly, the DHT beside them. Yields as answers come, each peer
+   * once, and ends when everybody has answered or `signal` fires (it does not throw then). Banned peers are left out.
+   */
+  holders(digest: Digest, signal: AbortSignal): AsyncIterable<Holder>;
+  /** Notes that a peer did wrong. `lied` shuts it out for a while; others add up to that. */
+  strike(peer: string, offence: Offence): void;
+  /** Whether this peer, or another at its address, was caught lying. */
+  isBanned(peer: string): boolean;
+}
+
+/** `lied`: a false chunk or map; `missing`: advertised but not there; `stalled`; `garbage`: broke the protocol. */
+export type Offence = 'lied' | 'missing' | 'stalled' | 'garbage';
+
+/** A peer that says it holds a blob. */
+export interface Holder {
+  readonly peer: string;
+  /** Its IP address: peers of one address count as one. */
+  readonly address: string;
+  /** The size it claims. */
+  readonly size: number;
+  /** The root of the chunk map it claims, hex. */
+  readonly root: string;
+  /** Its chunk map, matched to `root`, size and digest. @throws AgentError PEER_… */
+  map(signal: AbortSignal): Promise<ChunkMap>;
+  /**
+   * Chunk `index`, exactly `length` bytes, unverified.
+   * @throws AgentError PEER_STALLED when no byte came for the stall time-out, PEER_MISSING, PEER_BUSY,
+   *   PEER_UNREACHABLE, PEER_PROTOCOL
+   */
+  chunk(index: number, length: number, signal: AbortSignal): Promise<Uint8Array>;
+}

@@ -1,0 +1,41 @@
+import { Counter, Gauge, Registry } from 'prom-client';
+
+/** Everything the agent counts, by the names a scraper sees. One instance an agent: several agents may share a process. */
+export interface Metrics {
+  readonly registry: Registry;
+  /** Body bytes that came from upstream registries. */
+  readonly upstreamBytes: Counter;
+  /** Chunk bytes that came from peers and matched. */
+  readonly peerBytes: Counter;
+  /** Chunk bytes sent to peers. */
+  readonly servedBytes: Counter;
+  /** Body bytes sent to local clients. Labels: source = store | peer | upstream */
+  readonly clientBytes: Counter<'source'>;
+  /** Chunks that did not match. Labels: source = peer | store */
+  readonly refusedChunks: Counter<'source'>;
+  /** Strikes against peers. Labels: offence */
+  readonly strikes: Counter<'offence'>;
+  readonly blobs: Gauge;
+  readonly storedBytes: Gauge;
+  readonly neighbours: Gauge;
+}
+
+export function createMetrics(): Metrics {
+  const registry = new Registry();
+  const registers = [registry];
+  const counter = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
+    new Counter<L>({ name: `layerlan_${name}`, help, labelNames, registers });
+  const gauge = (name: string, help: string) => new Gauge({ name: `layerlan_${name}`, help, registers });
+  return {
+    registry,
+    upstreamBytes: counter('upstream_bytes_total', 'Body bytes that came from upstream registries'),
+    peerBytes: counter('peer_bytes_total', 'Chunk bytes that came from peers and matched'),
+    servedBytes: counter('served_bytes_total', 'Chunk bytes sent to peers'),
+    clientBytes: counter('client_bytes_total', 'Body bytes sent to local clients, by where they came from', ['source']),
+    refusedChunks: counter('refused_chunks_total', 'Chunks that did not match their hash', ['source']),
+    strikes: counter('strikes_total', 'Offences noted against peers', ['offence']),
+    blobs: gauge('blobs', 'Blobs held'),
+    storedBytes: gauge('stored_bytes', 'Bytes of the blobs held'),
+    neighbours: gauge('neighbours', 'Peers connected'),
+  };
+}

@@ -1,0 +1,38 @@
+/** Where content may come from: a repository of a registry. */
+export interface Repository {
+  /** Host, and port where one is given: `docker.io`, `ghcr.io`, `registry.lan:5000`. */
+  readonly registry: string;
+  /** `library/alpine` */
+  readonly name: string;
+}
+
+// OCI distribution spec, "Pulling manifests".
+const NAME = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
+const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
+const REGISTRY =
+  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*(?::[0-9]{1,5})?$/;
+
+/** Longest repository name, with its registry, that clients and registries agree on. */
+const MAX_NAME_LENGTH = 255;
+
+/** The registry a reference without one means. */
+export const DEFAULT_REGISTRY = 'docker.io';
+
+export function isRepositoryName(text: string): boolean {
+  // `$` also matches before a final newline.
+  return text.length <= MAX_NAME_LENGTH && !text.endsWith('\n') && NAME.test(text);
+}
+
+export function isTag(text: string): boolean {
+  return !text.endsWith('\n') && TAG.test(text);
+}
+
+/** A host name or IPv4 address with an optional port. */
+export function isRegistry(text: string): boolean {
+  return text.length <= MAX_NAME_LENGTH && !text.endsWith('\n') && REGISTRY.test(text);
+}
+
+/** `registry/name`, for logs and messages. */
+export function repositoryText(repository: Repository): string {
+  return `${repository.registry}/${repository.name}`;
+}

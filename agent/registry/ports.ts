@@ -1,0 +1,50 @@
+import type { Digest } from '../../protocol/digest.ts';
+import type { Repository } from '../oci/reference.ts';
+
+/** What a client asks for. */
+export interface ManifestRequest {
+  readonly repository: Repository;
+  /** A tag or a digest, checked. */
+  readonly reference: string;
+  /** The client's Accept headers, as they came. */
+  readonly accept: readonly string[];
+}
+
+export interface BlobRequest {
+  readonly repository: Repository;
+  readonly digest: Digest;
+}
+
+export interface Manifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+export interface ManifestDescription {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly size: number;
+}
+
+/** A blob whose size is known and whose bytes are here or on their way. */
+export interface OpenBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  /**
+   * The bytes from `start` to before `end`, as they become free to be shown. Ending the iteration early, or `signal`,
+   * costs nothing and breaks nothing. Throws where the blob cannot be completed: the response must then end short.
+   */
+  read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Lets go of what was opened, for a caller that reads nothing. */
+  close(): void;
+}
+
+/** Where the face gets its content from. All throw AgentError with a code that has a `status`. */
+export interface Content {
+  headManifest(request: ManifestRequest, signal: AbortSignal): Promise<ManifestDescription>;
+  getManifest(request: ManifestRequest, signal: AbortSignal): Promise<Manifest>;
+  /** Downloads nothing. */
+  headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
+  openBlob(request: BlobRequest, signal: AbortSignal): Promise<OpenBlob>;
+}
