@@ -1,0 +1,200 @@
+import { isBlobSize } from '../../protocol/chunks.ts';
+import type { Digest } from '../../protocol/digest.ts';
+import { AgentError, isAgentError } from '../errors.ts';
+import type { Repository } from '../oci/reference.ts';
+import { Acquisition, type FetchComponents, type FetchInit } from './acquisition.ts';
+import { isAway, Manifests, type VerifiedManifest } from './manifests.ts';
+
+/** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
+const LOOKUP_PATIENCE = 1_000;
+
+/** How often one response turns between the store and an acquisition: each rot found costs two turns. */
+const MAX_TURNS = 6;
+
+interface BlobRequest {
+  readonly repository: Repository;
+  readonly digest: Digest;
+}
+
+interface ManifestRequest {
+  readonly repository: Repository;
+  readonly reference: string;
+  readonly accept: readonly string[];
+}
+
+/** Content by name: whatever the mirror is asked for, from the store, the neighbours or upstream. */
+export interface LanContent {
+  headManifest(
+    request: ManifestRequest,
+    signal: AbortSignal,
+  ): Promise<{ digest: Digest; mediaType: string; size: number }>;
+  getManifest(request: ManifestRequest, signal: AbortSignal): Promise<VerifiedManifest>;
+  headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
+  openBlob(request: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob>;
+  /** Stops every acquisition and waits until each has let go. What is marked stays on disk. */
+  stop(): Promise<void>;
+}
+
+export interface AcquiredBlob {
+  readonly digest: Digest;
+  readonly size: number;
+  read(start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void>;
+  close(): void;
+}
+
+export function createContent(components: FetchComponents, init: FetchInit): LanContent {
+  return new Content(components, init);
+}
+
+class Content implements LanContent {
+  readonly #components: FetchComponents;
+  readonly #init: FetchInit;
+  readonly #manifests: Manifests;
+  /** One a digest; each ends soon after its last reader has left, so clients bound their number. */
+  readonly #acquisitions = new Map<Digest, Acquisition>();
+  readonly #stopped = new AbortController();
+
+  constructor(components: FetchComponents, init: FetchInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#manifests = new Manifests(components, init, this.#stopped.signal);
+  }
+
+  headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
+    return this.#manifests.describe(repository, reference, accept, signal);
+  }
+
+  async getManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
+    const manifest = await this.#manifests.get(repository, reference, accept, signal);
+    this.#components.metrics.clientBytes.inc({ source: manifest.source }, manifest.bytes.length);
+    return manifest;
+  }
+
+  async headBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<{ size: number }> {
+    const { store, upstream } = this.#components;
+    const held = store.find(digest);
+    if (held !== undefined) return { size: held.size };
+    try {
+      return await upstream.headBlob(repository, digest, signal);
+    } catch (error) {
+      const size = store.sizeOf(digest);
+      if (size === undefined || !isAway(error)) throw error;
+      return { size };
+    }
+  }
+
+  async openBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob> {
+    const known =
+      this.#components.store.find(digest)?.size ??
+      this.#acquisitions.get(digest)?.layout.size ??
+      this.#components.store.sizeOf(digest);
+    if (known !== undefined) return this.#opened(repository, digest, known);
+    try {
+      const { size } = await this.#components.upstream.headBlob(repository, digest, signal);
+      return this.#opened(repository, digest, size);
+    } catch (error) {
+      if (!isAway(error)) throw error;
+      return await this.#openOnWord(repository, digest, error, signal);
+    }
+  }
+
+  async stop(): Promise<void> {
+    const reason = new AgentError('DRAINING', 'the agent is shutting down');
+    this.#stopped.abort(reason);
+    const running = [...this.#acquisitions.values()];
+    for (const acquisition of running) acquisition.stop(reason);
+    await Promise.all(running.map((acquisition) => acquisition.ended));
+  }
+
+  /**
+   * A peer's word for the size counts only when upstream is away, and nothing is told to the client before the whole
+   * has matched.
+   */
+  async #openOnWord(repository: Repository, digest: Digest, away: unknown, signal: AbortSignal): Promise<AcquiredBlob> {
+    const { swarm } = this.#components;
+    if (!swarm.hasNeighbours) throw away;
+    const looking = AbortSignal.any([signal, AbortSignal.timeout(LOOKUP_PATIENCE)]);
+    const tried = new Set<number>();
+    for await (const holder of swarm.holders(digest, looking)) {
+      if (!isBlobSize(holder.size) || tried.has(holder.size)) continue;
+      tried.add(holder.size);
+      const blob = this.#opened(repository, digest, holder.size);
+      try {
+        await (await this.#acquire(repository, digest, holder.size)).whole(signal);
+        return blob;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isAgentError(error)) throw error;
+      }
+    }
+    throw away;
+  }
+
+  #opened(repository: Repository, digest: Digest, size: number): AcquiredBlob {
+    return {
+      digest,
+      size,
+      read: (start, end, signal) => this.#read(repository, digest, size, start, end, signal),
+      // Nothing is held between opening and reading: an acquisition starts with its first reader.
+      close: () => {},
+    };
+  }
+
+  /** From the store what is there, the rest from the acquisition; rot found on the way is mended behind the client. */
+  async *#read(
+    repository: Repository,
+    digest: Digest,
+    size: number,
+    start: number,
+    end: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void> {
+    const { store, metrics } = this.#components;
+    let position = start;
+    let followed: Acquisition | undefined;
+    for (let turns = 0; position < end; turns++) {
+      signal.throwIfAborted();
+      if (turns > MAX_TURNS) throw new AgentError('CONTENT_UNAVAILABLE', `${digest} keeps going bad on disk`);
+      if (store.find(digest) !== undefined) {
+        try {
+          for await (const bytes of store.read(digest, position, end, signal)) {
+            // What this very request had to wait for is not the store's merit.
+            metrics.clientBytes.inc({ source: followed?.sourceAt(position) ?? 'store' }, bytes.length);
+            position += bytes.length;
+            yield bytes;
+          }
+          return;
+        } catch (error) {
+          if (!isAgentError(error, 'BLOB_ROTTEN')) throw error;
+          metrics.refusedChunks.inc({ source: 'store' });
+          continue;
+        }
+      }
+      followed = await this.#acquire(repository, digest, size);
+      for await (const { bytes, source } of followed.read(position, end, signal)) {
+        metrics.clientBytes.inc({ source }, bytes.length);
+        position += bytes.length;
+        yield bytes;
+      }
+    }
+  }
+
+  /** The digest's one acquisition, started where there is none. */
+  async #acquire(repository: Repository, digest: Digest, size: number): Promise<Acquisition> {
+    for (;;) {
+      if (this.#stopped.signal.aborted) throw this.#stopped.signal.reason;
+      const running = this.#acquisitions.get(digest);
+      if (running === undefined) break;
+      if (!running.isEnding) {
+        running.join(repository);
+        return running;
+      }
+      // It still holds the partial that the next one needs.
+      await running.ended;
+    }
+    const acquisition = new Acquisition(this.#components, this.#init, digest, size, repository);
+    this.#acquisitions.set(digest, acquisition);
+    acquisition.ended.then(() => this.#acquisitions.delete(digest));
+    return acquisition;
+  }
+}

@@ -1,0 +1,123 @@
+import type { ChunkMap } from '../../protocol/chunk-map.ts';
+import type { Digest } from '../../protocol/digest.ts';
+import { isAgentError } from '../errors.ts';
+import { addressesClaiming, type Candidate } from './choice.ts';
+import type { Holder, Offence, Swarm } from './ports.ts';
+
+/** After a peer said it is busy, it is left alone for this long. Milliseconds. */
+const BUSY_PAUSE = 500;
+
+/** Holders one acquisition takes note of; more would not make it faster. */
+const MAX_HOLDERS = 64;
+
+interface Known {
+  readonly holder: Holder;
+  usableFrom: number;
+}
+
+/** The peers that say they hold one blob, as the look-up finds them, and the chunk map that is trusted for now. */
+export class Holders {
+  readonly #swarm: Swarm;
+  readonly #digest: Digest;
+  readonly #size: number;
+  readonly #changed: () => void;
+  readonly #known = new Map<string, Known>();
+  #map: { readonly map: ChunkMap; readonly root: string } | undefined;
+  /** Everybody who could be asked has answered. */
+  done = false;
+
+  constructor(swarm: Swarm, digest: Digest, size: number, changed: () => void) {
+    this.#swarm = swarm;
+    this.#digest = digest;
+    this.#size = size;
+    this.#changed = changed;
+  }
+
+  /** Starts the look-up. It ends by itself or with `signal`. */
+  look(signal: AbortSignal): void {
+    if (!this.#swarm.hasNeighbours) {
+      this.done = true;
+      return;
+    }
+    this.#collect(signal).catch(() => {
+      // A look-up that breaks has found whom it found.
+      this.done = true;
+      this.#changed();
+    });
+  }
+
+  candidates(): (Candidate & { readonly peer: string })[] {
+    return [...this.#known.values()].map(({ holder, usableFrom }) => ({
+      peer: holder.peer,
+      address: holder.address,
+      root: holder.root,
+      usableFrom: this.#swarm.isBanned(holder.peer) ? Number.POSITIVE_INFINITY : usableFrom,
+    }));
+  }
+
+  anyUsable(now: number): boolean {
+    return this.candidates().some((candidate) => candidate.usableFrom <= now);
+  }
+
+  get(peer: string): Holder | undefined {
+    return this.#known.get(peer)?.holder;
+  }
+
+  /** The map that `holder` claims, which from now on is the one that chunks are matched to. */
+  async adopt(holder: Holder, signal: AbortSignal): Promise<ChunkMap> {
+    if (this.#map?.root !== holder.root) this.#map = { map: await holder.map(signal), root: holder.root };
+    return this.#map.map;
+  }
+
+  /**
+   * Whether two addresses claim the map in use, and nobody who claims it was caught lying: one stranger's word is
+   * not enough to show a client bytes before the whole has matched.
+   */
+  isCorroborated(): boolean {
+    const root = this.#map?.root;
+    if (root === undefined) return false;
+    const claimants = [...this.#known.values()].map(({ holder }) => holder).filter((holder) => holder.root === root);
+    return addressesClaiming(root, claimants) >= 2 && claimants.every(({ peer }) => !this.#swarm.isBanned(peer));
+  }
+
+  /** Notes what a peer did instead of sending the chunk. */
+  failed(peer: string, error: unknown): void {
+    const known = this.#known.get(peer);
+    if (known === undefined) return;
+    known.usableFrom = isAgentError(error, 'PEER_BUSY') ? performance.now() + BUSY_PAUSE : Number.POSITIVE_INFINITY;
+    const offence = offenceOf(error);
+    if (offence !== undefined) this.#swarm.strike(peer, offence);
+  }
+
+  /**
+   * The whole did not match: those who claimed the map in use are not asked again for this blob. Gives the peers that
+   * are proved to have lied.
+   */
+  dropMap(isFalse: boolean): string[] {
+    const root = this.#map?.root;
+    this.#map = undefined;
+    const claimants = [...this.#known.values()].filter(({ holder }) => holder.root === root);
+    for (const known of claimants) known.usableFrom = Number.POSITIVE_INFINITY;
+    return isFalse ? claimants.map(({ holder }) => holder.peer) : [];
+  }
+
+  async #collect(signal: AbortSignal): Promise<void> {
+    for await (const holder of this.#swarm.holders(this.#digest, signal)) {
+      // The size is upstream's or a verified manifest's: who claims another has another blob.
+      if (holder.size !== this.#size || this.#known.has(holder.peer)) continue;
+      this.#known.set(holder.peer, { holder, usableFrom: 0 });
+      this.#changed();
+      if (this.#known.size >= MAX_HOLDERS) break;
+    }
+    this.done = true;
+    this.#changed();
+  }
+}
+
+/** The offence in an error, where there is one; `garbage` is noted where frames are read. */
+function offenceOf(error: unknown): Offence | undefined {
+  if (isAgentError(error, 'DIGEST_MISMATCH')) return 'lied';
+  if (isAgentError(error, 'PEER_STALLED')) return 'stalled';
+  if (isAgentError(error, 'PEER_MISSING')) return 'missing';
+  return undefined;
+}

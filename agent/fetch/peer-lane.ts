@@ -1,0 +1,81 @@
+import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
+import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
+import { AgentError } from '../errors.ts';
+import type { Holder, Partial } from './ports.ts';
+
+/**
+ * Chunks under way from one peer at a time: two on the wire and one being verified and written, so that neither the
+ * peer nor the disk waits for the other.
+ */
+const IN_FLIGHT = 3;
+
+/** The longest a chunk may take in all, so that a byte a second is no way to hold a pull. Milliseconds. */
+const CHUNK_DEADLINE = 20_000;
+
+interface PeerTake {
+  readonly partial: Partial;
+  readonly holder: Holder;
+  readonly map: ChunkMap;
+  /** The next missing chunk that is not among those taken. */
+  next(taken: ReadonlySet<number>): number | undefined;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Takes every missing chunk from one peer, matching each to the map before it is written and marked.
+ * @throws AgentError DIGEST_MISMATCH for a chunk that is not what the map says, PEER_… where the peer fails
+ */
+export async function takeFromPeer(take: PeerTake, marked: (index: number, length: number) => void): Promise<void> {
+  const failed = new AbortController();
+  const signal = AbortSignal.any([take.signal, failed.signal]);
+  const taken = new Set<number>();
+  const lane = async () => {
+    for (;;) {
+      signal.throwIfAborted();
+      const index = take.next(taken);
+      if (index === undefined) return;
+      taken.add(index);
+      await takeChunk(take, index, signal);
+      marked(index, chunkLength(take.map.layout, index));
+    }
+  };
+  const lanes = Array.from({ length: IN_FLIGHT }, () =>
+    lane().catch((error) => {
+      failed.abort(error);
+      throw error;
+    }),
+  );
+  await Promise.allSettled(lanes);
+  // The first failure, not the aborts that followed from it.
+  if (failed.signal.aborted) throw failed.signal.reason;
+}
+
+async function takeChunk(take: PeerTake, index: number, signal: AbortSignal): Promise<void> {
+  const { partial, holder, map } = take;
+  const bytes = await withDeadline(signal, (inner) => holder.chunk(index, chunkLength(map.layout, index), inner));
+  const sha256 = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+  if (Buffer.compare(sha256, chunkHash(map, index)) !== 0) {
+    throw new AgentError(
+      'DIGEST_MISMATCH',
+      `chunk ${index} of ${map.digest} from peer ${holder.peer} (${holder.address}) does not match its hash`,
+    );
+  }
+  signal.throwIfAborted();
+  await partial.write(chunkStart(map.layout, index), bytes);
+  await partial.mark(index, sha256, 'peer');
+}
+
+async function withDeadline<T>(signal: AbortSignal, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const timer = setTimeout(
+    () => late.abort(new AgentError('PEER_STALLED', `a chunk took longer than ${CHUNK_DEADLINE} ms`)),
+    CHUNK_DEADLINE,
+  );
+  try {
+    return await act(AbortSignal.any([signal, late.signal]));
+  } catch (error) {
+    throw late.signal.aborted ? late.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
