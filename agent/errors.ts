@@ -16,6 +16,10 @@ export const ERRORS = {
     exit: 2,
     means: 'The network key file is missing, too short or not a key; make one with `layerlan key FILE`.',
   },
+  KEY_UNWRITABLE: {
+    exit: 1,
+    means: 'The network key cannot be written there; a file that exists is never overwritten.',
+  },
   AGENT_NOT_RUNNING: { exit: 1, means: 'No agent answers where the configuration says it listens.' },
 
   NAME_INVALID: {
@@ -32,6 +36,12 @@ export const ERRORS = {
   RANGE_UNSATISFIABLE: { status: 416, oci: 'BLOB_UNKNOWN', means: 'No byte of the requested range lies in the blob.' },
   UNSUPPORTED: { status: 405, oci: 'UNSUPPORTED', means: 'A pull-through mirror does not push, delete or list.' },
   ROUTE_UNKNOWN: { status: 404, oci: 'UNSUPPORTED', means: 'No such endpoint in the OCI distribution API.' },
+  REQUEST_DENIED: {
+    status: 403,
+    oci: 'DENIED',
+    means:
+      'The request comes from a web page or names a host that is not this agent; only registry clients are served.',
+  },
   REQUEST_INVALID: { status: 400, oci: 'UNSUPPORTED', means: 'The request is malformed.' },
 
   MANIFEST_UNKNOWN: {

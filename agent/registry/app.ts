@@ -1,0 +1,95 @@
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
+import { AgentError } from '../errors.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { refusal } from './guard.ts';
+import type { Content } from './ports.ts';
+import { problemOf } from './problem.ts';
+import { briefly, createServe } from './serve.ts';
+
+/** Every method that is routed: writes must be refused as OCI says, not as an unknown path. */
+const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
+
+export interface AppComponents {
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'registry'>;
+  readonly content: Content;
+  /** The JSON behind `/status`. */
+  readonly status: () => unknown;
+  /** What `/healthz` says: 503 where not `ok`. */
+  readonly health: () => { readonly ok: boolean };
+}
+
+export interface AppInit {
+  /** Milliseconds. */
+  readonly clientStallTimeout: number;
+  /** Names the Host header may have, in lower case; read at each request. */
+  readonly allowedHosts: ReadonlySet<string>;
+  /** Fires when bodies on their way must end. */
+  readonly closing: AbortSignal;
+  /** Whether connections should end with the request they are at. */
+  readonly isDraining: () => boolean;
+}
+
+/** The one handler behind every listening socket; it is `app.routing`, once `app.ready()` has resolved. */
+export function createApp(components: AppComponents, init: AppInit): FastifyInstance {
+  const { logger, metrics, status, health } = components;
+  // Requests are not logged: what a pull did is told where it is decided, in one line.
+  const app = fastify({ logger: false, frameworkErrors: (error, _request, reply) => void fail(error, reply) });
+  const serve = createServe(components, init);
+
+  // A body means nothing to a mirror: it is neither parsed nor a reason to answer 415 where 405 is due.
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null));
+
+  app.addHook('onRequest', async (request, reply) => {
+    // Closing is cheaper than reading a layer that was refused, up to its end.
+    if (hasBody(request) || init.isDraining()) reply.header('Connection', 'close');
+    const { host, origin } = request.headers;
+    const fetchSite = request.headers['sec-fetch-site']?.toString();
+    const why = refusal({ host, origin, fetchSite, localAddress: request.socket.localAddress }, init.allowedHosts);
+    if (why !== undefined) throw new AgentError('REQUEST_DENIED', why);
+  });
+  app.setErrorHandler((error, _request, reply) => fail(error, reply));
+  app.setNotFoundHandler((request) => {
+    throw new AgentError('ROUTE_UNKNOWN', `There is nothing at ${request.url.slice(0, 200)}.`);
+  });
+
+  app.route({ method: METHODS, url: '/v2', handler: serve });
+  app.route({ method: METHODS, url: '/v2/*', handler: serve });
+  app.get('/healthz', (_request, reply) => {
+    const state = health();
+    return sendJson(reply.code(state.ok && !init.isDraining() ? 200 : 503), { ...state, draining: init.isDraining() });
+  });
+  app.get('/status', async (_request, reply) => sendJson(reply, await status()));
+  app.get('/metrics', async (_request, reply) => {
+    const text = await metrics.registry.metrics();
+    return reply.header('Content-Type', metrics.registry.contentType).send(text);
+  });
+  return app;
+
+  function fail(error: unknown, reply: FastifyReply): FastifyReply {
+    const problem = problemOf(isMalformed(error) ? new AgentError('REQUEST_INVALID', error.message) : error);
+    // Where the client is gone, whatever the abort threw is of no interest.
+    if (problem.unexpected && !reply.raw.destroyed) {
+      logger.error({ ...briefly(error), method: reply.request.method, url: reply.request.url }, 'request failed');
+    }
+    // These were set for a body that is not coming.
+    for (const name of ['Content-Length', 'Docker-Content-Digest', 'ETag', 'Accept-Ranges']) reply.removeHeader(name);
+    return reply.code(problem.status).header('Content-Type', 'application/json').send(problem.body);
+  }
+}
+
+function hasBody(request: FastifyRequest): boolean {
+  return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
+}
+
+/** What fastify itself refuses with a 4xx, such as a path whose percent-encoding is broken. */
+function isMalformed(error: unknown): error is Error {
+  if (!(error instanceof Error) || !('statusCode' in error)) return false;
+  return Number(error.statusCode) >= 400 && Number(error.statusCode) < 500;
+}
+
+function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
+  return reply.header('Content-Type', 'application/json').send(Buffer.from(`${JSON.stringify(value)}\n`));
+}

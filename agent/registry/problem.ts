@@ -1,0 +1,24 @@
+import { AgentError, ERRORS, type ErrorCode } from '../errors.ts';
+
+/** What a client is told of an error: a status and a body (OCI distribution spec, "Error codes"). */
+export interface Problem {
+  readonly status: number;
+  readonly body: Buffer;
+  /** Whether it is the agent's own fault: then the log must say more than the client learns. */
+  readonly unexpected: boolean;
+}
+
+/** The answer to a request that failed with `error`. Only messages of errors thrown on purpose leave the process. */
+export function problemOf(error: unknown): Problem {
+  const entry: { status?: number; oci?: string; means: string } | undefined =
+    error instanceof AgentError ? ERRORS[error.code] : undefined;
+  if (error instanceof AgentError && entry?.status !== undefined && entry.oci !== undefined) {
+    const body = bodyOf(entry.oci, error.message, { error: error.code, means: entry.means });
+    return { status: entry.status, body, unexpected: false };
+  }
+  return { status: 500, body: bodyOf('UNKNOWN', 'The agent failed; its log says more.', null), unexpected: true };
+}
+
+function bodyOf(code: string, message: string, detail: { error: ErrorCode; means: string } | null): Buffer {
+  return Buffer.from(`${JSON.stringify({ errors: [{ code, message, detail }] })}\n`);
+}

@@ -1,0 +1,94 @@
+import { type Digest, parseDigest } from '../../protocol/digest.ts';
+import type { ErrorCode } from '../errors.ts';
+import { DEFAULT_REGISTRY, isRegistry, isRepositoryName, isTag, type Repository } from '../oci/reference.ts';
+
+/** What a URL under `/v2/` asks for. `namespace` is the `ns` to echo, where the client sent one. */
+export type Route =
+  | { readonly kind: 'base' }
+  | {
+      readonly kind: 'manifest';
+      readonly repository: Repository;
+      readonly reference: string;
+      readonly namespace: string | undefined;
+    }
+  | {
+      readonly kind: 'blob';
+      readonly repository: Repository;
+      readonly digest: Digest;
+      readonly namespace: string | undefined;
+    }
+  | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string };
+
+/** Above any name, reference and registry that the grammar allows, and any query that clients send. Characters. */
+const MAX_URL_LENGTH = 2048;
+
+/** Images of Docker Hub that are named without an owner belong to this one. */
+const OFFICIAL_OWNER = 'library';
+
+/**
+ * Reads the target of a request as it came on the wire, undecoded (OCI distribution spec, "Endpoints").
+ *
+ * The path is taken apart from its end, since a repository name may itself hold `manifests` or `blobs`. Every part is
+ * checked whole against its grammar, none of which has a percent sign or a dot segment: so there is nothing to decode,
+ * and nothing that could climb out of a directory.
+ */
+export function parseRoute(target: string): Route {
+  if (target.length > MAX_URL_LENGTH) return refuse('REQUEST_INVALID', 'The URL is too long.');
+  const queryAt = target.indexOf('?');
+  const path = queryAt === -1 ? target : target.slice(0, queryAt);
+  if (path === '/v2/' || path === '/v2') return { kind: 'base' };
+  if (!path.startsWith('/v2/')) return refuse('ROUTE_UNKNOWN', 'No such endpoint.');
+  if (path.includes('%')) return refuse('REQUEST_INVALID', 'A path of this API needs no percent-encoding.');
+
+  const segments = path.slice('/v2/'.length).split('/');
+  const last = segments.pop() ?? '';
+  const noun = segments.pop();
+  if (noun !== 'manifests' && noun !== 'blobs') return refuse('ROUTE_UNKNOWN', 'No such endpoint.');
+
+  const namespace = namespaceOf(queryAt === -1 ? '' : target.slice(queryAt + 1));
+  if (namespace === null) return refuse('NAME_INVALID', 'The ns parameter is not one registry.');
+  const repository = repositoryOf(segments, namespace);
+  if (repository === undefined) return refuse('NAME_INVALID', 'The repository name is invalid.');
+
+  const digest = parseDigest(last);
+  if (noun === 'blobs') {
+    if (digest === undefined) return refuse('DIGEST_INVALID', 'A blob is named by a sha256 or sha512 digest.');
+    return { kind: 'blob', repository, digest, namespace };
+  }
+  if (digest === undefined && last.includes(':')) {
+    return refuse('DIGEST_INVALID', 'The reference is not a sha256 or sha512 digest.');
+  }
+  if (digest === undefined && !isTag(last)) return refuse('TAG_INVALID', 'The tag is invalid.');
+  return { kind: 'manifest', repository, reference: last, namespace };
+}
+
+function refuse(code: ErrorCode, message: string): Route {
+  return { kind: 'refused', code, message };
+}
+
+/** undefined: none was sent; null: what was sent is no registry, or several. */
+function namespaceOf(query: string): string | undefined | null {
+  const [namespace, ...others] = new URLSearchParams(query).getAll('ns');
+  if (namespace === undefined) return undefined;
+  return others.length === 0 && isRegistry(namespace) ? namespace : null;
+}
+
+/**
+ * Which registry: the one in `ns` (containerd), else the first component where it looks like a host (containers/image
+ * and BuildKit put a mirror's path there), else Docker Hub.
+ */
+function repositoryOf(segments: string[], namespace: string | undefined): Repository | undefined {
+  const [first = '', ...rest] = segments;
+  const named = namespace === undefined && rest.length > 0 && looksLikeHost(first);
+  if (named && !isRegistry(first)) return undefined;
+  // Host names know no case; a registry must have one name in logs, in tokens and in the configuration.
+  const registry = (namespace ?? (named ? first : DEFAULT_REGISTRY)).toLowerCase();
+  const path = (named ? rest : segments).join('/');
+  const name = registry === DEFAULT_REGISTRY && !path.includes('/') ? `${OFFICIAL_OWNER}/${path}` : path;
+  return isRepositoryName(name) ? { registry, name } : undefined;
+}
+
+/** Docker's rule for the first component of a reference. */
+function looksLikeHost(component: string): boolean {
+  return component === 'localhost' || component.includes('.') || component.includes(':');
+}
