@@ -1,0 +1,59 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { attempt } from './commands.ts';
+import { createDocker, type Docker } from './docker.ts';
+import type { Space } from './network.ts';
+import { startProcess } from './process.ts';
+import { until } from './until.ts';
+
+/** A real dockerd of its own. */
+export interface DockerDaemon extends Docker {
+  /** What it has logged. */
+  log(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface DockerDaemonInit {
+  readonly space: Space;
+  /** A directory for its data, sockets and log; short, for the sockets' sake. */
+  readonly dir: string;
+  /** registry-mirrors. @default none */
+  readonly mirrors?: readonly string[];
+}
+
+/** Starts dockerd. @throws Error where it does not answer within a minute */
+export async function startDockerDaemon(init: DockerDaemonInit): Promise<DockerDaemon> {
+  const { space, dir } = init;
+  await mkdir(dir, { recursive: true });
+  const socket = `unix://${join(dir, 's')}`;
+  const configuration = join(dir, 'daemon.json');
+  await writeFile(
+    configuration,
+    JSON.stringify({
+      hosts: [socket],
+      'data-root': join(dir, 'data'),
+      'exec-root': join(dir, 'exec'),
+      pidfile: join(dir, 'docker.pid'),
+      iptables: false,
+      ip6tables: false,
+      bridge: 'none',
+      'registry-mirrors': init.mirrors ?? [],
+      features: { buildkit: false },
+    }),
+  );
+  const log = join(dir, 'dockerd.log');
+  const daemon = await startProcess({
+    argv: [...space.enter, '/usr/sbin/dockerd', '--config-file', configuration],
+    stdout: log,
+  });
+  const docker = createDocker(socket, join(dir, 'client'));
+  const ping = ['/usr/bin/docker', '-H', socket, 'version'];
+  await until('dockerd answers', async () => (await attempt(ping)).code === 0, { timeout: 60_000 });
+  return {
+    ...docker,
+    log: () => readFile(log, 'utf8'),
+    stop: async () => {
+      await daemon.stop();
+    },
+  };
+}

@@ -1,0 +1,107 @@
+import { readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { type Agent, createAgent, MIRROR, peerId } from './agent.ts';
+import { type DockerDaemon, startDockerDaemon } from './daemon.ts';
+import { type Images, readImages } from './image.ts';
+import { createNetwork, type Network, type Space } from './network.ts';
+import { LAB_DIR } from './place.ts';
+import { startRegistry, type UpstreamRegistry } from './registry.ts';
+import { until } from './until.ts';
+
+/** How long a case may take. Milliseconds: three times and more of what the slowest takes on two cores. */
+const CASE_TIMEOUT = 240_000;
+
+/** How long neighbours may take to find each other: mDNS asks every ten seconds, and one question may be lost. */
+const DISCOVERY_TIMEOUT = 60_000;
+
+/** How many lines of each log are shown where a case fails. */
+const SHOWN_LINES = 40;
+
+/** A machine of the LAN: an agent, and a dockerd whose mirror it is. */
+export interface Host {
+  readonly space: Space;
+  readonly agent: Agent;
+  readonly docker: DockerDaemon;
+}
+
+export interface Lab {
+  readonly network: Network;
+  readonly registry: UpstreamRegistry;
+  readonly images: Images;
+  /** Adds a host with a dockerd of its own; its agent is not started yet. */
+  addHost(init?: HostInit): Promise<Host>;
+  /** Shows a figure beside the case's result. */
+  note(text: string): void;
+}
+
+export interface HostInit {
+  readonly networkKeyFile?: string;
+  /** Multiaddrs. @default none: agents find each other by mDNS */
+  readonly static?: readonly string[];
+}
+
+/** A case with a LAN of its own, gone when it ends. Where it fails, the last lines of the agents' logs are printed. */
+export function labTest(name: string, body: (lab: Lab) => Promise<void>): void {
+  test(name, { timeout: CASE_TIMEOUT }, async (t) => {
+    await body(await openLab(t));
+  });
+}
+
+async function openLab(t: TestContext): Promise<Lab> {
+  const started = performance.now();
+  const closers: (() => Promise<unknown>)[] = [];
+  const logs: string[] = [];
+  t.after(async () => {
+    if (!t.passed) for (const log of logs) await printTail(log);
+    for (const close of closers.reverse()) await close();
+    t.diagnostic(`took ${((performance.now() - started) / 1000).toFixed(1)} s`);
+  });
+  const images = await readImages();
+  const network = await createNetwork();
+  closers.push(() => network.close());
+  const upstreamDir = join(LAB_DIR, 'u');
+  closers.push(() => rm(upstreamDir, { recursive: true, force: true }));
+  const registry = await startRegistry({ space: network.upstream, dir: upstreamDir });
+  closers.push(() => registry.stop());
+  let hosts = 0;
+  return {
+    network,
+    registry,
+    images,
+    addHost: async (init = {}) => {
+      hosts++;
+      const dir = join(LAB_DIR, `h${hosts}`);
+      const space = await network.addHost(hosts);
+      closers.push(() => rm(dir, { recursive: true, force: true }));
+      const agent = await createAgent({ space, dir, upstream: registry.url, ...init });
+      closers.push(() => agent.stop());
+      logs.push(join(dir, 'agent.log'), join(dir, 'dockerd.log'));
+      const docker = await startDockerDaemon({ space, dir, mirrors: [MIRROR] });
+      closers.push(() => docker.stop());
+      return { space, agent, docker };
+    },
+    note: (text) => t.diagnostic(text),
+  };
+}
+
+async function printTail(path: string): Promise<void> {
+  const lines = (await readFile(path, 'utf8').catch(() => '')).trimEnd().split('\n');
+  console.error([`--- ${path}, last lines:`, ...lines.slice(-SHOWN_LINES)].join('\n'));
+}
+
+/** Waits until each of `agents` is connected to each other one, as `layerlan peers` has it. */
+export async function untilConnected(...agents: readonly Agent[]): Promise<void> {
+  const ids = await Promise.all(agents.map(peerId));
+  for (const [index, agent] of agents.entries()) {
+    const others = ids.filter((_, other) => other !== index);
+    await until(
+      `the agent with store ${agent.store} knows its neighbours`,
+      async () => {
+        const connected = (await agent.peers()).filter((peer) => peer.state === 'connected').map((peer) => peer.id);
+        return others.every((id) => connected.includes(id));
+      },
+      { timeout: DISCOVERY_TIMEOUT, every: 250 },
+    );
+  }
+}

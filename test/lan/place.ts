@@ -1,0 +1,13 @@
+import { join } from 'node:path';
+
+/** Where the lab lives while it runs; made and removed by test/lan/run. Short: it holds unix sockets. */
+export const LAB_DIR = process.env.LAYERLAN_LAN_DIR ?? '/var/tmp/layerlan-lan';
+
+/** What is kept between runs. */
+export const CACHE_DIR = process.env.LAYERLAN_LAN_CACHE ?? '/var/cache/layerlan-lan';
+
+/** What the upstream registry serves. */
+export const REGISTRY_DIR = join(LAB_DIR, 'registry');
+
+/** Namespaces of the lab begin with this: test/lan/run removes them by it. */
+export const PREFIX = 'll-';

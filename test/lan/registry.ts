@@ -1,0 +1,75 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { attempt } from './commands.ts';
+import type { Space } from './network.ts';
+import { REGISTRY_DIR } from './place.ts';
+import { startProcess } from './process.ts';
+import { until } from './until.ts';
+
+/** Where the upstream registry listens in its namespace. */
+export const REGISTRY_PORT = 5000;
+
+/** Debian's docker-registry. */
+export interface UpstreamRegistry {
+  /** As an endpoint of the agent's configuration. */
+  readonly url: string;
+  /** What was asked for since the start: "METHOD path status", in the order of completion. */
+  requests(): Promise<string[]>;
+  stop(): Promise<void>;
+}
+
+export interface UpstreamRegistryInit {
+  readonly space: Space;
+  /** A directory for its configuration and logs. */
+  readonly dir: string;
+  /** Whether images may be pushed. @default false */
+  readonly isWritable?: boolean;
+}
+
+/** Starts the registry on what test/lan/prepare.ts has pushed. @throws Error where it does not answer */
+export async function startRegistry(init: UpstreamRegistryInit): Promise<UpstreamRegistry> {
+  const { space, dir } = init;
+  await mkdir(dir, { recursive: true });
+  const configuration = join(dir, 'registry.yml');
+  // JSON is YAML.
+  await writeFile(
+    configuration,
+    JSON.stringify({
+      version: 0.1,
+      log: { level: 'warn' },
+      storage: {
+        filesystem: { rootdirectory: REGISTRY_DIR },
+        maintenance: { uploadpurging: { enabled: false }, readonly: { enabled: init.isWritable !== true } },
+      },
+      http: { addr: `:${REGISTRY_PORT}` },
+    }),
+  );
+  const accessLog = join(dir, 'registry-access.log');
+  const registry = await startProcess({
+    argv: [...space.enter, '/usr/bin/docker-registry', 'serve', configuration],
+    stdout: accessLog,
+    stderr: join(dir, 'registry.log'),
+  });
+  const ping = [...space.enter, 'curl', '--silent', '--fail', `http://127.0.0.1:${REGISTRY_PORT}/v2/`];
+  await until('the registry answers', async () => (await attempt(ping)).code === 0, { timeout: 30_000 });
+  return {
+    url: `http://${space.address}:${REGISTRY_PORT}`,
+    requests: async () => parseAccessLog(await readFile(accessLog, 'utf8')),
+    stop: async () => {
+      await registry.stop();
+    },
+  };
+}
+
+/** Lines of the combined log format: `host - - [time] "METHOD path HTTP/1.1" status bytes "referer" "agent"`. */
+function parseAccessLog(text: string): string[] {
+  return Array.from(
+    text.matchAll(/^\S+ \S+ \S+ \[[^\]]*\] "(\S+) (\S+) [^"]*" (\d+) /gm),
+    ([, method, path, status]) => `${method} ${path} ${status}`,
+  );
+}
+
+/** Those of `requests` that moved a blob's body. */
+export function blobGets(requests: readonly string[]): string[] {
+  return requests.filter((request) => /^GET \/v2\/\S+\/blobs\//.test(request));
+}
