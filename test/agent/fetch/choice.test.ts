@@ -73,7 +73,7 @@ test('whatever the facts, a wait ends in the future and nobody usable is passed 
   fc.assert(
     fc.property(anyFacts, (given) => {
       const choice = chooseSource(given);
-      const usable = given.candidates.filter((c) => c.usableFrom <= given.now).map((c) => c.peer);
+      const usable: string[] = given.candidates.filter((c) => c.usableFrom <= given.now).map((c) => c.peer);
       if (choice.kind === 'peer') assert.ok(usable.includes(choice.peer));
       else assert.equal(usable.length, 0);
       if (choice.kind === 'wait') assert.ok(choice.until > given.now && choice.until < Number.POSITIVE_INFINITY);

@@ -1,0 +1,93 @@
+import { hash } from 'node:crypto';
+import { AgentError, type ErrorCode } from '../../agent/errors.ts';
+import type { Upstream } from '../../agent/fetch/ports.ts';
+import { type Digest, toDigest } from '../../protocol/digest.ts';
+
+/** Bytes a body yields at a time: never a divisor of a chunk, so that pieces cross its borders. */
+const PIECE = 100_003;
+
+/** A twin of the upstream role in memory, with the faults that reach its users. */
+export interface MemoryUpstream extends Upstream {
+  add(bytes: Uint8Array): Digest;
+  tag(name: string, manifest: Uint8Array, mediaType: string): Digest;
+  /** Fails every call with this from now on; undefined mends it. */
+  away: ErrorCode | undefined;
+  /** Ends bodies with this error once the blob's byte at this offset is reached. */
+  breakAt: number | undefined;
+  /** Sends this body instead of the true one. */
+  wrong: Uint8Array | undefined;
+  /** Waits for this before each piece of a body. */
+  pace: () => Promise<void>;
+  /** The offsets that blobs were asked for from, in order. */
+  readonly gets: { digest: Digest; offset: number }[];
+  readonly manifestGets: string[];
+  /** Body bytes given. */
+  sent: number;
+}
+
+export function memoryUpstream(): MemoryUpstream {
+  const blobs = new Map<string, Uint8Array>();
+  const types = new Map<string, string>();
+  const tags = new Map<string, Digest>();
+
+  const blob = (digest: string, code: ErrorCode): Uint8Array => {
+    if (twin.away !== undefined) throw new AgentError(twin.away, 'upstream is away');
+    const bytes = blobs.get(digest);
+    if (bytes === undefined) throw new AgentError(code, `upstream has no ${digest}`);
+    return bytes;
+  };
+  const manifest = (reference: string) => {
+    const digest = tags.get(reference) ?? (reference as Digest);
+    const bytes = blob(digest, 'MANIFEST_UNKNOWN');
+    return { digest, bytes, mediaType: types.get(digest) ?? 'application/octet-stream', size: bytes.length };
+  };
+  const twin: MemoryUpstream = {
+    away: undefined,
+    breakAt: undefined,
+    wrong: undefined,
+    pace: () => Promise.resolve(),
+    gets: [],
+    manifestGets: [],
+    sent: 0,
+    add(bytes) {
+      const digest = toDigest('sha256', hash('sha256', bytes, 'buffer'));
+      blobs.set(digest, bytes);
+      return digest;
+    },
+    tag(name, bytes, mediaType) {
+      const digest = twin.add(bytes);
+      types.set(digest, mediaType);
+      tags.set(name, digest);
+      return digest;
+    },
+    async headManifest(_repository, reference) {
+      return manifest(reference);
+    },
+    async getManifest(_repository, reference) {
+      twin.manifestGets.push(reference);
+      return manifest(reference);
+    },
+    async headBlob(_repository, digest) {
+      return { size: blob(digest, 'BLOB_UNKNOWN').length };
+    },
+    async getBlob(_repository, digest, offset, signal) {
+      const bytes = twin.wrong ?? blob(digest, 'BLOB_UNKNOWN');
+      twin.gets.push({ digest, offset });
+      return { size: bytes.length, body: body(bytes, offset, signal) };
+    },
+  };
+
+  async function* body(bytes: Uint8Array, offset: number, signal: AbortSignal) {
+    for (let at = offset; at < bytes.length; at += PIECE) {
+      await twin.pace();
+      signal.throwIfAborted();
+      if (twin.away !== undefined || at >= (twin.breakAt ?? Number.POSITIVE_INFINITY)) {
+        throw new AgentError(twin.away ?? 'UPSTREAM_FAILED', 'the body broke');
+      }
+      const piece = bytes.subarray(at, at + PIECE);
+      twin.sent += piece.length;
+      yield piece;
+    }
+  }
+  return twin;
+}
