@@ -1,0 +1,206 @@
+import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { DatabaseSync } from 'node:sqlite';
+import type { Logger } from 'pino';
+import type { Digest } from '../../protocol/digest.ts';
+import { AgentError } from '../errors.ts';
+import type { Descriptor } from '../oci/manifest.ts';
+import { type Layout, unwritable } from './layout.ts';
+import type { Stamp } from './stamp.ts';
+
+/** Schema by version: PRAGMA user_version is the number of those that have run. */
+const MIGRATIONS = [
+  `CREATE TABLE blob (
+     digest TEXT PRIMARY KEY,
+     size INTEGER NOT NULL,
+     media_type TEXT,
+     root TEXT NOT NULL,
+     inode INTEGER NOT NULL,
+     file_size INTEGER NOT NULL,
+     ctime_ns INTEGER NOT NULL,
+     mtime_ns INTEGER NOT NULL,
+     checked_at INTEGER NOT NULL,
+     last_used INTEGER NOT NULL
+   ) STRICT;
+   CREATE INDEX blob_last_used ON blob (last_used);
+   -- Apart, so that a look-up never drags half a MiB of hashes through the page cache.
+   CREATE TABLE chunk_map (digest TEXT PRIMARY KEY, map BLOB NOT NULL) STRICT;
+   CREATE TABLE descriptor (age INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, size INTEGER NOT NULL) STRICT;`,
+];
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB. */
+const BROKEN = [11, 26];
+
+/** A held blob, as the index has it. */
+export interface BlobRecord {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+  readonly mediaType: string | null;
+  /** SHA-256 of the encoded chunk map, hex. */
+  readonly root: string;
+  readonly stamp: Stamp;
+  /** When all of it was last matched. Milliseconds since the epoch. */
+  readonly checkedAt: number;
+}
+
+export type BlobIndex = ReturnType<typeof prepare>;
+
+/**
+ * Opens index.sqlite. One that SQLite calls broken is put aside and begun anew.
+ * @throws AgentError STORE_UNWRITABLE
+ */
+export async function openIndex(layout: Layout, logger: Logger): Promise<BlobIndex> {
+  const path = layout.index;
+  let database: DatabaseSync;
+  try {
+    try {
+      database = openDatabase(path);
+    } catch (error) {
+      if (!BROKEN.includes((error as { errcode?: number }).errcode ?? 0)) throw error;
+      logger.warn({ err: error, path }, 'the index of the store is broken; it is put aside and begun anew');
+      await rename(path, `${path}.broken`);
+      for (const suffix of ['-wal', '-shm']) await rm(path + suffix, { force: true });
+      database = openDatabase(path);
+    }
+    return prepare(database, await open(`${path}-wal`, 'a+'));
+  } catch (error) {
+    throw error instanceof AgentError ? error : unwritable(layout.root, error);
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  const database = new DatabaseSync(path);
+  try {
+    // NORMAL, not FULL: FULL fsyncs the log in each transaction, on the main thread, milliseconds at a time. The index
+    // never needs it for consistency (a WAL does not tear), and where a row must last, sync() fsyncs the log in
+    // libuv's pool before anything that could replace the row is removed.
+    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
+    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
+    if (version > MIGRATIONS.length) {
+      throw new AgentError('STORE_UNWRITABLE', `${path} was made by a newer version of layerlan`);
+    }
+    for (const [at, migration] of [...MIGRATIONS.entries()].slice(version)) {
+      database.exec(`BEGIN; ${migration} PRAGMA user_version = ${at + 1}; COMMIT;`);
+    }
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function prepare(database: DatabaseSync, log: FileHandle) {
+  const sql = (text: string) => database.prepare(text);
+  const find = sql('SELECT * FROM blob WHERE digest = ?');
+  // Nanoseconds since the epoch and inodes do not fit a double.
+  find.setReadBigInts(true);
+  const map = sql('SELECT map FROM chunk_map WHERE digest = ?');
+  const put = sql('INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
+  const putMap = sql('INSERT OR REPLACE INTO chunk_map VALUES (?, ?)');
+  const renew = sql(
+    'UPDATE blob SET inode = ?, file_size = ?, ctime_ns = ?, mtime_ns = ?, checked_at = ? WHERE digest = ?',
+  );
+  const setMediaType = sql('UPDATE blob SET media_type = ? WHERE digest = ?');
+  const remove = sql('DELETE FROM blob WHERE digest = ?');
+  const removeMap = sql('DELETE FROM chunk_map WHERE digest = ?');
+  const touch = sql('UPDATE blob SET last_used = ? WHERE digest = ?');
+  const recent = sql('SELECT digest FROM blob ORDER BY last_used DESC LIMIT ?');
+  const digests = sql('SELECT digest FROM blob');
+  const totals = sql('SELECT count(*) AS blobs, total(size) AS bytes, max(last_used) AS lastUsed FROM blob');
+  const describe = sql(
+    'INSERT OR REPLACE INTO descriptor (age, digest, size) VALUES ((SELECT ifnull(max(age), 0) + 1 FROM descriptor), ?, ?)',
+  );
+  const described = sql('SELECT size FROM descriptor WHERE digest = ?');
+  const countDescribed = sql('SELECT count(*) AS count FROM descriptor');
+  const forgetOldest = sql('DELETE FROM descriptor WHERE age IN (SELECT age FROM descriptor ORDER BY age LIMIT ?)');
+
+  function transaction(work: () => void): void {
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      database.exec('COMMIT');
+    } catch (error) {
+      if (database.isTransaction) database.exec('ROLLBACK');
+      throw error;
+    }
+  }
+
+  return {
+    get(digest: Digest): BlobRecord | undefined {
+      const row = find.get(digest);
+      if (row === undefined) return undefined;
+      return {
+        digest,
+        size: Number(row.size),
+        mediaType: row.media_type as string | null,
+        root: row.root as string,
+        stamp: {
+          inode: row.inode as bigint,
+          size: row.file_size as bigint,
+          ctime: row.ctime_ns as bigint,
+          mtime: row.mtime_ns as bigint,
+        },
+        checkedAt: Number(row.checked_at),
+      };
+    },
+    /** The encoded chunk map. */
+    map(digest: Digest): Uint8Array | undefined {
+      return map.get(digest)?.map as Uint8Array | undefined;
+    },
+    put(
+      { digest, size, mediaType, root, stamp, checkedAt }: BlobRecord,
+      encodedMap: Uint8Array,
+      lastUsed: number,
+    ): void {
+      transaction(() => {
+        const { inode, size: fileSize, ctime, mtime } = stamp;
+        put.run(digest, size, mediaType, root, inode, fileSize, ctime, mtime, checkedAt, lastUsed);
+        putMap.run(digest, encodedMap);
+      });
+    },
+    /** Notes that all of the blob matched, in a file that looks like `stamp`. */
+    renew(digest: Digest, { inode, size, ctime, mtime }: Stamp, checkedAt: number): void {
+      renew.run(inode, size, ctime, mtime, checkedAt, digest);
+    },
+    setMediaType(digest: Digest, mediaType: string): void {
+      setMediaType.run(mediaType, digest);
+    },
+    remove(digests: Iterable<Digest>): void {
+      transaction(() => {
+        for (const digest of digests) {
+          remove.run(digest);
+          removeMap.run(digest);
+        }
+      });
+    },
+    touch(uses: Iterable<readonly [Digest, number]>): void {
+      transaction(() => {
+        for (const [digest, lastUsed] of uses) touch.run(lastUsed, digest);
+      });
+    },
+    recent: (limit: number): Digest[] => recent.all(limit).map((row) => row.digest as Digest),
+    digests: (): Digest[] => digests.all().map((row) => row.digest as Digest),
+    /** lastUsed: of the blob used last. */
+    totals(): { blobs: number; bytes: number; lastUsed: number } {
+      const row = totals.get()!;
+      return { blobs: Number(row.blobs), bytes: Number(row.bytes), lastUsed: Number(row.lastUsed ?? 0) };
+    },
+    /** Remembers descriptors; the oldest beyond `bound` are forgotten. */
+    describe(descriptors: readonly Descriptor[], bound: number): void {
+      transaction(() => {
+        for (const { digest, size } of descriptors) describe.run(digest, size);
+        const excess = Number(countDescribed.get()!.count) - bound;
+        if (excess > 0) forgetOldest.run(excess);
+      });
+    },
+    described(digest: Digest): number | undefined {
+      return described.get(digest)?.size as number | undefined;
+    },
+    /** Resolves when all that was put is on disk and outlasts a power cut. */
+    sync: (): Promise<void> => log.datasync(),
+    async close(): Promise<void> {
+      await log.close();
+      database.close();
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import { rename, rm } from 'node:fs/promises';
+import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
+import type { Digest } from '../../protocol/digest.ts';
+import { writeJournal } from './journal.ts';
+import type { Mark } from './journal-format.ts';
+import type { Layout } from './layout.ts';
+
+/**
+ * Makes a blob that was dropped into a partial whose journal tells of every chunk: opening it keeps those that still
+ * match. A crash in between leaves a blob without a row and with a journal, which {@link demoteOrphan} finishes.
+ */
+export async function demote(layout: Layout, map: ChunkMap): Promise<void> {
+  await writeJournal(layout.journal(map.digest), map.digest, map.layout, marksOf(map));
+  await demoteOrphan(layout, map.digest);
+}
+
+/** Moves a blob that no row tells of beside its journal. */
+export async function demoteOrphan(layout: Layout, digest: Digest): Promise<void> {
+  try {
+    await rename(layout.blob(digest), layout.partial(digest));
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    // The file is gone altogether; its journal tells of nothing.
+    await rm(layout.journal(digest), { force: true });
+  }
+}
+
+function* marksOf(map: ChunkMap): Iterable<Mark> {
+  for (let index = 0; index < map.layout.count; index++) {
+    // The whole once matched together with this map: its hashes are as good as upstream's word.
+    yield { index, source: 'upstream', sha256: chunkHash(map, index) };
+  }
+}

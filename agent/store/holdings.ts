@@ -1,0 +1,179 @@
+import type { Logger } from 'pino';
+import { type ChunkMap, chunkMapRoot, encodeChunkMap } from '../../protocol/chunk-map.ts';
+import type { Digest } from '../../protocol/digest.ts';
+import type { BlobIndex, BlobRecord } from './blob-index.ts';
+import type { Stamp } from './stamp.ts';
+import type { HeldBlob } from './types.ts';
+
+/** Uses are written together, this long after the first. Milliseconds. */
+const TOUCH_DELAY = 5_000;
+
+/** Or as soon as there are this many. */
+const MAX_TOUCHES = 1_024;
+
+/** What the store tells of a blob that came or went. */
+export type BlobListener = (digest: Digest) => void;
+
+/** What holdings count into; prom-client's gauges fit. */
+export interface HoldingsMetrics {
+  readonly blobs: { set(value: number): void };
+  readonly storedBytes: { set(value: number): void };
+}
+
+/** Which blobs are held: the index, what follows from it, and who wants to hear of it. Synchronous throughout. */
+export class Holdings {
+  readonly index: BlobIndex;
+  readonly #logger: Logger;
+  readonly #now: () => number;
+  readonly #metrics: HoldingsMetrics | undefined;
+  readonly #onHold = new Set<BlobListener>();
+  readonly #onDrop = new Set<BlobListener>();
+  /** Blobs whose row could not be removed (a full disk): they are gone all the same. */
+  readonly #gone = new Set<Digest>();
+  #closed = false;
+  #touches = new Map<Digest, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #lastUsed: number;
+  #blobs: number;
+  #bytes: number;
+
+  constructor(index: BlobIndex, logger: Logger, now: () => number, metrics: HoldingsMetrics | undefined) {
+    this.index = index;
+    this.#logger = logger;
+    this.#now = now;
+    this.#metrics = metrics;
+    const { blobs, bytes, lastUsed } = index.totals();
+    this.#blobs = blobs;
+    this.#bytes = bytes;
+    this.#lastUsed = lastUsed;
+    this.#show();
+  }
+
+  get(digest: Digest): BlobRecord | undefined {
+    return this.#closed || this.#gone.has(digest) ? undefined : this.index.get(digest);
+  }
+
+  /** The chunk map of a held blob, encoded. */
+  mapOf(digest: Digest): Uint8Array | undefined {
+    return this.#closed || this.#gone.has(digest) ? undefined : this.index.map(digest);
+  }
+
+  totals(): { blobs: number; bytes: number } {
+    return { blobs: this.#blobs, bytes: this.#bytes };
+  }
+
+  /** Notes a use, to be written with others. */
+  use(digest: Digest): void {
+    this.#touches.set(digest, this.#tick());
+    if (this.#touches.size >= MAX_TOUCHES) this.flush();
+    this.#timer ??= setTimeout(() => this.flush(), TOUCH_DELAY).unref();
+  }
+
+  /** Writes the uses noted so far. They only order blobs: when they cannot be written, that is not worth a failure. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    const touches = this.#touches;
+    this.#touches = new Map();
+    if (touches.size === 0) return;
+    try {
+      this.index.touch(touches);
+    } catch (error) {
+      this.#logger.warn({ err: error }, 'the store cannot note which blobs were used');
+    }
+  }
+
+  recent(limit: number): Digest[] {
+    if (this.#closed) return [];
+    this.flush();
+    return this.index.recent(limit).filter((digest) => !this.#gone.has(digest));
+  }
+
+  /** Takes in a blob whose file is in its place. */
+  hold(map: ChunkMap, mediaType: string | null, stamp: Stamp): HeldBlob {
+    const { digest, layout } = map;
+    const before = this.get(digest);
+    const record = { digest, size: layout.size, mediaType, root: chunkMapRoot(map), stamp, checkedAt: this.#now() };
+    this.index.put(record, encodeChunkMap(map), this.#tick());
+    this.#gone.delete(digest);
+    if (before === undefined) this.#blobs++;
+    this.#bytes += layout.size - (before?.size ?? 0);
+    this.#show();
+    if (before === undefined) this.#tell(this.#onHold, digest);
+    return { digest, size: layout.size, mediaType };
+  }
+
+  /** A held blob, whose media type is noted where it is told. */
+  describe({ digest, size, mediaType: known }: BlobRecord, mediaType: string | null): HeldBlob {
+    if (mediaType !== null && mediaType !== known) this.index.setMediaType(digest, mediaType);
+    return { digest, size, mediaType: mediaType ?? known };
+  }
+
+  /** Notes that all of a blob matched. One that was dropped meanwhile stays so. */
+  renew(digest: Digest, stamp: Stamp, checkedAt: number): void {
+    try {
+      this.index.renew(digest, stamp, checkedAt);
+    } catch (error) {
+      this.#logger.warn({ err: error, digest }, 'the store cannot note a recheck; it will be made again');
+    }
+  }
+
+  /** Forgets a blob at once. @returns whether it was held */
+  drop(digest: Digest): boolean {
+    const record = this.get(digest);
+    if (record === undefined) return false;
+    try {
+      this.index.remove([digest]);
+    } catch (error) {
+      this.#gone.add(digest);
+      this.#logger.warn(
+        { err: error, digest },
+        'the index of the store cannot forget a blob; it is gone until restart',
+      );
+    }
+    this.#touches.delete(digest);
+    this.#blobs--;
+    this.#bytes -= record.size;
+    this.#show();
+    this.#tell(this.#onDrop, digest);
+    return true;
+  }
+
+  onHold(listener: BlobListener): () => void {
+    this.#onHold.add(listener);
+    return () => this.#onHold.delete(listener);
+  }
+
+  onDrop(listener: BlobListener): () => void {
+    this.#onDrop.add(listener);
+    return () => this.#onDrop.delete(listener);
+  }
+
+  async close(): Promise<void> {
+    this.flush();
+    this.#closed = true;
+    await this.index.close();
+  }
+
+  /** The time, but never the same twice: two uses in one millisecond have an order too. */
+  #tick(): number {
+    this.#lastUsed = Math.max(Math.trunc(this.#now()), this.#lastUsed + 1);
+    return this.#lastUsed;
+  }
+
+  #show(): void {
+    this.#metrics?.blobs.set(this.#blobs);
+    this.#metrics?.storedBytes.set(this.#bytes);
+  }
+
+  /** A listener that throws must not undo what it was told of. */
+  #tell(listeners: Iterable<BlobListener>, digest: Digest): void {
+    for (const listener of [...listeners]) {
+      try {
+        listener(digest);
+      } catch (error) {
+        this.#logger.error({ err: error, digest }, 'a listener of the store failed');
+      }
+    }
+  }
+}

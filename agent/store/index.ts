@@ -1,0 +1,120 @@
+/**
+ * Blobs on disk. Under `store.path`:
+ *
+ * - `blobs/<algorithm>/<hex>`, `oci-layout`, `index.json`: verified content, an OCI image layout;
+ * - `partials/`: blobs on their way, and beside each a journal of the chunks that were written;
+ * - `index.sqlite`: what is held, since when, with its chunk map; sizes that manifests gave;
+ * - `lock.sqlite`: one agent a store.
+ *
+ * Whatever comes in goes the same way: a temporary file, verified, fsynced, renamed, then indexed.
+ */
+import type { Logger } from 'pino';
+import type { Digest } from '../../protocol/digest.ts';
+import { isAgentError } from '../errors.ts';
+import type { Descriptor } from '../oci/manifest.ts';
+import { openIndex } from './blob-index.ts';
+import { createDiskStore } from './disk-store.ts';
+import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts';
+import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
+import { lockStore } from './lock.ts';
+import { reconcile } from './reconcile.ts';
+import type { HeldBlob, Partial } from './types.ts';
+
+export type { BlobListener } from './holdings.ts';
+export type { HeldBlob, Partial, Source } from './types.ts';
+
+/** What is due for a recheck after this long. Milliseconds (24 h). */
+export const DEFAULT_RECHECK = 24 * 60 * 60 * 1000;
+
+export interface StoreInit {
+  /** The directory; made where it is missing. */
+  readonly path: string;
+  /**
+   * A blob that was last checked longer ago is checked again as it is read. Milliseconds; 0: always.
+   * @default 86400000 (24 h)
+   */
+  readonly recheck?: number;
+}
+
+/** What the store counts into; agent/observe's Metrics fit. */
+export interface StoreMetrics extends HoldingsMetrics {
+  readonly refusedChunks: { inc(labels: { source: 'store' }): void };
+}
+
+export interface StoreComponents {
+  readonly logger: Logger;
+  /**
+   * Milliseconds since the epoch.
+   * @default Date.now
+   */
+  readonly now?: () => number;
+  readonly metrics?: StoreMetrics;
+}
+
+/** The store on disk. After {@link close}, every method throws AgentError DRAINING or finds nothing. */
+export interface DiskStore {
+  /** undefined where the blob is not held. Notes a use. */
+  find(digest: Digest): HeldBlob | undefined;
+  /**
+   * The bytes from `start` to before `end`, in pieces of at most a chunk. Where a recheck is due each chunk is
+   * checked before a byte of it is yielded. Two pieces are read ahead at most.
+   * @throws AgentError BLOB_ROTTEN, also where the blob is not held; RangeError; what `signal` was aborted with
+   */
+  read(digest: Digest, start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * The blob's one partial, with the chunks that still match their record.
+   * @throws Error where it is open already; what `signal` was aborted with
+   */
+  openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial>;
+  /** Takes in content that is whole in memory. @throws AgentError DIGEST_MISMATCH */
+  put(digest: Digest, bytes: Uint8Array, mediaType: string | null): Promise<HeldBlob>;
+  /** Remembers sizes that verified manifests gave; the oldest are forgotten in time. */
+  rememberDescriptors(descriptors: readonly Descriptor[]): void;
+  /** The size of a held blob, else what a verified manifest gave. */
+  sizeOf(digest: Digest): number | undefined;
+
+  /** What a peer is told of a held blob: its size and the root of its chunk map, hex. Notes no use. */
+  held(digest: Digest): { readonly size: number; readonly root: string } | undefined;
+  /** A held blob's chunk map, encoded. */
+  chunkMapOf(digest: Digest): Uint8Array | undefined;
+  /** A chunk of a held blob, checked where that is due; undefined where there is none or it was just found rotten. */
+  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** The blobs used last, latest first. */
+  recent(limit: number): Digest[];
+  /** Tells of every blob that becomes held. @returns what ends it */
+  onHold(listener: BlobListener): () => void;
+  /** Tells of every blob that is held no longer, at once. @returns what ends it */
+  onDrop(listener: BlobListener): () => void;
+
+  totals(): { readonly blobs: number; readonly bytes: number };
+  /** Drops a blob and its file; who is reading it may finish. @returns whether it was held */
+  remove(digest: Digest): Promise<boolean>;
+  /** Ends reads, closes partials, waits for what is under way, lets go of the lock. */
+  close(): Promise<void>;
+}
+
+/**
+ * Opens the store for this agent alone.
+ * @throws AgentError STORE_UNWRITABLE, STORE_IN_USE
+ */
+export async function openStore(components: StoreComponents, init: StoreInit): Promise<DiskStore> {
+  const { logger, now = Date.now, metrics } = components;
+  const layout = layoutAt(init.path);
+  await prepareDirectories(layout);
+  const lock = lockStore(layout);
+  try {
+    const index = await openIndex(layout, logger);
+    try {
+      await reconcile(layout, index, logger, now());
+      await writeOciLayout(layout);
+      const holdings = new Holdings(index, logger, now, metrics);
+      return createDiskStore({ layout, lock, holdings, logger, now, metrics }, init.recheck ?? DEFAULT_RECHECK);
+    } catch (error) {
+      await index.close();
+      throw isAgentError(error) ? error : unwritable(init.path, error);
+    }
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}

@@ -1,0 +1,124 @@
+import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import type { ChunkLayout } from '../../protocol/chunks.ts';
+import type { Digest } from '../../protocol/digest.ts';
+import {
+  encodeHeader,
+  encodeRecord,
+  HEADER_LENGTH,
+  type JournalRecord,
+  type Mark,
+  RECORD_LENGTH,
+  readJournal,
+} from './journal-format.ts';
+import { writeAll } from './pieces.ts';
+
+/** Records a journal may hold beyond one a chunk, in multiples of the chunks, before it is written anew. */
+const SLACK = 4;
+const MIN_SLACK = 64;
+
+/**
+ * What is known of a partial's chunks, appended as it becomes known. It is not fsynced: after a power cut the chunks
+ * are matched against their records anyway, and what was lost is fetched again.
+ */
+export class Journal {
+  readonly #path: string;
+  readonly #digest: Digest;
+  readonly #layout: ChunkLayout;
+  #handle: FileHandle;
+  /** Where the next record goes. Bytes. */
+  #end: number;
+  /** Writes go one after the other. Never rejects. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(path: string, digest: Digest, layout: ChunkLayout, handle: FileHandle, end: number) {
+    this.#path = path;
+    this.#digest = digest;
+    this.#layout = layout;
+    this.#handle = handle;
+    this.#end = end;
+  }
+
+  /**
+   * Appends records. A failed append leaves the end where it was, so that the next one covers its torn bytes.
+   * @param current the marks as they are with these records, should the journal be due to be written anew
+   */
+  append(records: readonly JournalRecord[], current: () => Iterable<Mark>): Promise<void> {
+    return this.#queue(async () => {
+      const bytes = Buffer.concat(records.map(encodeRecord));
+      const limit = HEADER_LENGTH + RECORD_LENGTH * (MIN_SLACK + SLACK * this.#layout.count);
+      if (this.#end + bytes.length > limit) {
+        await this.#rewrite(current());
+        return;
+      }
+      await writeAll(this.#handle, bytes, this.#end);
+      this.#end += bytes.length;
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#queue(() => this.#handle.close());
+  }
+
+  async #rewrite(marks: Iterable<Mark>): Promise<void> {
+    const end = await writeJournal(this.#path, this.#digest, this.#layout, marks);
+    const handle = await open(this.#path, 'r+');
+    const before = this.#handle;
+    this.#handle = handle;
+    this.#end = end;
+    await before.close();
+  }
+
+  #queue(work: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(work);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+}
+
+/** Writes a journal of exactly `marks`, in place of any that is there. @returns its length in bytes */
+export async function writeJournal(
+  path: string,
+  digest: Digest,
+  layout: ChunkLayout,
+  marks: Iterable<Mark>,
+): Promise<number> {
+  const bytes = Buffer.concat([encodeHeader(digest, layout.size), ...Array.from(marks, encodeRecord)]);
+  const tmp = `${path}.tmp`;
+  try {
+    const handle = await open(tmp, 'w');
+    try {
+      await handle.writeFile(bytes);
+    } finally {
+      await handle.close();
+    }
+    await rename(tmp, path);
+  } catch (error) {
+    await rm(tmp, { force: true });
+    throw error;
+  }
+  return bytes.length;
+}
+
+/** The marks in the journal at `path`; none where there is no journal, or not one of this blob. */
+export async function loadJournal(path: string, digest: Digest, layout: ChunkLayout): Promise<Mark[]> {
+  // What cannot be a journal of this blob is not read into memory.
+  const longest = HEADER_LENGTH + RECORD_LENGTH * (MIN_SLACK + (SLACK + 1) * layout.count);
+  try {
+    if ((await stat(path)).size > longest) return [];
+    return readJournal(await readFile(path), digest, layout);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Opens the journal anew, with exactly `marks`. */
+export async function createJournal(
+  path: string,
+  digest: Digest,
+  layout: ChunkLayout,
+  marks: Iterable<Mark>,
+): Promise<Journal> {
+  const end = await writeJournal(path, digest, layout, marks);
+  return new Journal(path, digest, layout, await open(path, 'r+'), end);
+}

@@ -1,0 +1,98 @@
+import { access, constants, mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Algorithm, algorithmOf, type Digest, HEX_LENGTH, hexOf } from '../../protocol/digest.ts';
+import { AgentError } from '../errors.ts';
+import { writeDurably } from './durable.ts';
+
+/** OCI image spec, "Image Layout": what makes the directory one that other tools can read. */
+const OCI_LAYOUT = JSON.stringify({ imageLayoutVersion: '1.0.0' });
+/** Blobs are found by digest; no image is listed, since an agent holds parts of many. */
+const OCI_INDEX = JSON.stringify({
+  schemaVersion: 2,
+  mediaType: 'application/vnd.oci.image.index.v1+json',
+  manifests: [],
+});
+
+/** Private images lie here too: other users of the machine have no business in it. */
+const DIRECTORY_MODE = 0o750;
+
+export const ALGORITHMS = Object.keys(HEX_LENGTH) as Algorithm[];
+
+/** Where everything lies under `store.path`. */
+export interface Layout {
+  readonly root: string;
+  readonly lock: string;
+  readonly index: string;
+  readonly partials: string;
+  /** Content that came whole, on its way; emptied at start. */
+  readonly tmp: string;
+  blobs(algorithm: Algorithm): string;
+  blob(digest: Digest): string;
+  /** The bytes of a partial. */
+  partial(digest: Digest): string;
+  journal(digest: Digest): string;
+}
+
+/** Ends the name of a partial's journal; what has no such ending are the bytes. */
+export const JOURNAL_SUFFIX = '.journal';
+
+export function layoutAt(root: string): Layout {
+  const partials = join(root, 'partials');
+  const partial = (digest: Digest) => join(partials, `${algorithmOf(digest)}-${hexOf(digest)}`);
+  const blobs = (algorithm: Algorithm) => join(root, 'blobs', algorithm);
+  return {
+    root,
+    lock: join(root, 'lock.sqlite'),
+    index: join(root, 'index.sqlite'),
+    partials,
+    tmp: join(root, 'tmp'),
+    blobs,
+    blob: (digest) => join(blobs(algorithmOf(digest)), hexOf(digest)),
+    partial,
+    journal: (digest) => partial(digest) + JOURNAL_SUFFIX,
+  };
+}
+
+/**
+ * Makes the directories and the OCI layout's two files.
+ * @throws AgentError STORE_UNWRITABLE
+ */
+export async function prepareDirectories(layout: Layout): Promise<void> {
+  try {
+    const directories = [...ALGORITHMS.map((algorithm) => layout.blobs(algorithm)), layout.partials, layout.tmp];
+    for (const directory of directories) {
+      await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+      await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+    }
+    await access(layout.root, constants.W_OK);
+  } catch (error) {
+    throw unwritable(layout.root, error);
+  }
+}
+
+/**
+ * Writes the OCI layout's two files where they are missing; called by who holds the lock.
+ * @throws AgentError STORE_UNWRITABLE
+ */
+export async function writeOciLayout(layout: Layout): Promise<void> {
+  try {
+    for (const [name, text] of [
+      ['oci-layout', OCI_LAYOUT],
+      ['index.json', OCI_INDEX],
+    ] as const) {
+      const path = join(layout.root, name);
+      const exists = await access(path).then(
+        () => true,
+        () => false,
+      );
+      if (!exists) await writeDurably(join(layout.tmp, name), path, Buffer.from(text));
+    }
+  } catch (error) {
+    throw unwritable(layout.root, error);
+  }
+}
+
+export function unwritable(root: string, cause: unknown): AgentError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  return new AgentError('STORE_UNWRITABLE', `store.path ${root} cannot be written: ${why}`, { cause });
+}

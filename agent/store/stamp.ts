@@ -1,0 +1,26 @@
+import type { BigIntStats } from 'node:fs';
+
+/**
+ * What a file looked like when its content was last checked. The change time cannot be set by hand, so whoever
+ * writes to a blob and puts its modification time back is still seen. Times in nanoseconds.
+ */
+export interface Stamp {
+  readonly inode: bigint;
+  readonly size: bigint;
+  readonly ctime: bigint;
+  readonly mtime: bigint;
+}
+
+export function stampOf(stats: BigIntStats): Stamp {
+  return {
+    // SQLite's integers are signed.
+    inode: BigInt.asIntN(64, stats.ino),
+    size: stats.size,
+    ctime: stats.ctimeNs,
+    mtime: stats.mtimeNs,
+  };
+}
+
+export function sameStamp(a: Stamp, b: Stamp): boolean {
+  return a.inode === b.inode && a.size === b.size && a.ctime === b.ctime && a.mtime === b.mtime;
+}
