@@ -1,0 +1,137 @@
+import type { Connection } from '@libp2p/interface';
+import type { ChunkRequest } from '../../../protocol/messages.ts';
+import { CHUNKS_PROTOCOL } from '../../../protocol/names.ts';
+import { AgentError } from '../../errors.ts';
+import { CHUNK_STREAMS_PER_PEER, REQUESTS_PER_CHUNK_STREAM, WAITING_CHUNK_REQUESTS } from '../limits.ts';
+import { type ChunkStream, createChunkStream } from './stream.ts';
+
+/** Chunk requests to one peer, over a few streams that are kept and used again. */
+export interface ChunkClient {
+  /**
+   * The chunk's bytes, exactly `length`, unverified.
+   * @throws AgentError PEER_STALLED, PEER_MISSING, PEER_BUSY, PEER_PROTOCOL, PEER_UNREACHABLE; the signal's reason
+   */
+  request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer>;
+  /** Ends the streams and what is outstanding on them. */
+  close(): void;
+}
+
+export interface ChunkClientComponents {
+  /** The connection to open streams on; undefined where the peer is gone. */
+  connection(): Connection | undefined;
+}
+
+export interface ChunkClientInit {
+  /** ms without progress after which a chunk counts as stalled; also the longest a stream may take to open. */
+  readonly stallTimeout: number;
+}
+
+export function createChunkClient(components: ChunkClientComponents, init: ChunkClientInit): ChunkClient {
+  return new Client(components, init);
+}
+
+class Client implements ChunkClient {
+  readonly #components: ChunkClientComponents;
+  readonly #init: ChunkClientInit;
+  readonly #streams = new Set<ChunkStream>();
+  readonly #waiting = new Set<() => void>();
+  #opening = 0;
+  #closed = false;
+
+  constructor(components: ChunkClientComponents, init: ChunkClientInit) {
+    this.#components = components;
+    this.#init = init;
+  }
+
+  async request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer> {
+    const stream = await this.#place(signal);
+    try {
+      return await stream.request(request, length, signal);
+    } finally {
+      this.#next();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    for (const stream of this.#streams) stream.close(gone());
+    for (const wake of this.#waiting) wake();
+  }
+
+  /** A stream with a place free: an idle one, else a new one, else the least busy, else the first that gets free. */
+  async #place(signal: AbortSignal): Promise<ChunkStream> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#closed) throw gone();
+      const best = this.#leastBusy();
+      if (best?.outstanding === 0) return best;
+      if (this.#streams.size + this.#opening < CHUNK_STREAMS_PER_PEER) return this.#open(signal);
+      if (best !== undefined && best.outstanding < REQUESTS_PER_CHUNK_STREAM) return best;
+      await this.#wait(signal);
+    }
+  }
+
+  #leastBusy(): ChunkStream | undefined {
+    let best: ChunkStream | undefined;
+    for (const stream of this.#streams) {
+      if (best === undefined || stream.outstanding < best.outstanding) best = stream;
+    }
+    return best;
+  }
+
+  async #open(signal: AbortSignal): Promise<ChunkStream> {
+    const connection = this.#components.connection();
+    if (connection === undefined) throw gone();
+    this.#opening += 1;
+    try {
+      const opened = await connection.newStream([CHUNKS_PROTOCOL], {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(this.#init.stallTimeout)]),
+      });
+      if (this.#closed) {
+        opened.abort(gone());
+        throw gone();
+      }
+      const stream = createChunkStream(opened, {
+        stallTimeout: this.#init.stallTimeout,
+        onClose: () => {
+          this.#streams.delete(stream);
+          this.#next();
+        },
+      });
+      this.#streams.add(stream);
+      return stream;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (error instanceof Error && error.name === 'TimeoutError') {
+        throw new AgentError('PEER_STALLED', 'the peer opens no chunk stream', { cause: error });
+      }
+      throw new AgentError('PEER_UNREACHABLE', 'the peer opens no chunk stream', { cause: error });
+    } finally {
+      this.#opening -= 1;
+      this.#next();
+    }
+  }
+
+  async #wait(signal: AbortSignal): Promise<void> {
+    if (this.#waiting.size >= WAITING_CHUNK_REQUESTS) throw new AgentError('PEER_BUSY', 'too many chunks are wanted');
+    await new Promise<void>((resolve) => {
+      const wake = (): void => {
+        this.#waiting.delete(wake);
+        signal.removeEventListener('abort', wake);
+        resolve();
+      };
+      this.#waiting.add(wake);
+      signal.addEventListener('abort', wake);
+    });
+  }
+
+  /** Lets the first that waits look again. */
+  #next(): void {
+    const [first] = this.#waiting;
+    first?.();
+  }
+}
+
+function gone(): AgentError {
+  return new AgentError('PEER_UNREACHABLE', 'the peer is gone');
+}

@@ -1,0 +1,134 @@
+import type { Stream } from '@libp2p/interface';
+import { pipe } from 'it-pipe';
+import { encodeFrame } from '../../../protocol/frame.ts';
+import { type ChunkAnswer, type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
+import { AgentError } from '../../errors.ts';
+import { PIECE, READ_AHEAD } from '../limits.ts';
+import type { Holdings } from '../ports.ts';
+import { readStream } from '../stream/reader.ts';
+import { sendDrained, streamSink } from '../stream/sink.ts';
+import type { Admission } from './admission.ts';
+
+export interface ChunkServerComponents {
+  readonly holdings: Holdings;
+  readonly admission: Admission;
+  /** Told of every body byte that went. */
+  onServed(bytes: number): void;
+}
+
+export interface ChunkServerInit {
+  /** The asker's IP address, by which it is limited. */
+  readonly address: string;
+  /** ms after which a peer that takes no bytes has stalled. */
+  readonly stallTimeout: number;
+  readonly signal: AbortSignal;
+}
+
+/** A request that was read; without a place it is answered "busy", in its turn. */
+interface Queued {
+  readonly request: ChunkRequest;
+  readonly admitted: boolean;
+}
+
+/**
+ * Answers the chunk requests of a stream in their order, until it ends. A body half sent cannot be taken back: whatever
+ * goes wrong in it throws, and the caller aborts the stream.
+ * @throws AgentError PEER_PROTOCOL, PEER_STALLED, PEER_UNREACHABLE
+ */
+export async function serveChunks(
+  stream: Stream,
+  components: ChunkServerComponents,
+  init: ChunkServerInit,
+): Promise<void> {
+  const { admission } = components;
+  const reader = readStream(stream, { frameTimeout: init.stallTimeout });
+  const queue: Queued[] = [];
+  const stop = new AbortController();
+  const signal = AbortSignal.any([init.signal, stop.signal]);
+  let ended = false;
+  let wakeAnswers: (() => void) | undefined;
+  let wakeReads: (() => void) | undefined;
+  // One way to leave both waits, besides the other loop's call.
+  const onStop = (): void => {
+    wakeAnswers?.();
+    wakeReads?.();
+  };
+  signal.addEventListener('abort', onStop);
+
+  const readRequests = async (): Promise<void> => {
+    for (;;) {
+      while (queue.length >= READ_AHEAD) {
+        signal.throwIfAborted();
+        await new Promise<void>((resolve) => {
+          wakeReads = resolve;
+        });
+      }
+      const body = await reader.readFrame(signal);
+      if (body === undefined) return;
+      const request = chunkRequests.decode(body);
+      if (request === undefined) throw new AgentError('PEER_PROTOCOL', 'not a chunk request');
+      queue.push({ request, admitted: admission.enter(init.address) });
+      wakeAnswers?.();
+    }
+  };
+
+  const answerRequests = async (): Promise<void> => {
+    for (;;) {
+      const next = queue.shift();
+      if (next === undefined) {
+        if (ended) return;
+        signal.throwIfAborted();
+        await new Promise<void>((resolve) => {
+          wakeAnswers = resolve;
+        });
+        continue;
+      }
+      wakeReads?.();
+      try {
+        await answer(stream, next, components, init.stallTimeout, signal);
+      } finally {
+        if (next.admitted) admission.leave(init.address);
+      }
+    }
+  };
+
+  // Whichever fails first ends the other.
+  const fail = (error: unknown): never => {
+    stop.abort(error);
+    throw error;
+  };
+  const reading = readRequests()
+    .finally(() => {
+      ended = true;
+      wakeAnswers?.();
+    })
+    .catch(fail);
+  try {
+    await Promise.all([reading, answerRequests().catch(fail)]);
+    await stream.close({ signal: AbortSignal.timeout(init.stallTimeout) });
+  } finally {
+    signal.removeEventListener('abort', onStop);
+    reader.detach();
+    for (const { admitted } of queue) if (admitted) admission.leave(init.address);
+  }
+}
+
+async function answer(
+  stream: Stream,
+  { request, admitted }: Queued,
+  { holdings, onServed }: ChunkServerComponents,
+  stallTimeout: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const say = (message: ChunkAnswer) =>
+    sendDrained(stream, encodeFrame(chunkAnswers.encode(message)), stallTimeout, signal);
+  if (!admitted) return say({ type: 'busy' });
+  const chunk = await holdings.chunk(request.digest, request.index, signal);
+  if (chunk === undefined) return say({ type: 'missing' });
+  await say({ type: 'chunk', length: chunk.length });
+  await pipe(pieces(chunk), streamSink(stream, stallTimeout, signal, onServed));
+}
+
+function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
+}

@@ -1,0 +1,141 @@
+import type { Stream } from '@libp2p/interface';
+import { encodeFrame } from '../../../protocol/frame.ts';
+import { type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
+import { AgentError } from '../../errors.ts';
+import { readStream, type StreamReader } from '../stream/reader.ts';
+import { watchStall } from '../stream/stall.ts';
+
+/** One stream of chunk requests, answered in order. */
+export interface ChunkStream {
+  /** Requests that were sent and not yet answered. */
+  readonly outstanding: number;
+  /** @throws like ChunkClient.request */
+  request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer>;
+  close(error: AgentError): void;
+}
+
+export interface ChunkStreamInit {
+  /** ms without progress, while a request is outstanding, after which the peer has stalled. */
+  readonly stallTimeout: number;
+  /** Called once, when the stream can no longer be used. */
+  onClose(): void;
+}
+
+export function createChunkStream(stream: Stream, init: ChunkStreamInit): ChunkStream {
+  return new Requests(stream, init);
+}
+
+interface Outstanding {
+  readonly length: number;
+  /** Nobody wants it any more; its bytes come all the same. */
+  abandoned: boolean;
+  resolve(bytes: Buffer): void;
+  reject(error: unknown): void;
+}
+
+class Requests implements ChunkStream {
+  readonly #stream: Stream;
+  readonly #reader: StreamReader;
+  readonly #init: ChunkStreamInit;
+  readonly #outstanding: Outstanding[] = [];
+  #reading = false;
+  #failure: AgentError | undefined;
+
+  constructor(stream: Stream, init: ChunkStreamInit) {
+    this.#stream = stream;
+    this.#reader = readStream(stream, { frameTimeout: init.stallTimeout });
+    this.#init = init;
+    stream.addEventListener('close', () => this.close(new AgentError('PEER_UNREACHABLE', 'the stream broke')), {
+      once: true,
+    });
+  }
+
+  get outstanding(): number {
+    return this.#outstanding.length;
+  }
+
+  async request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer> {
+    if (this.#failure !== undefined) throw this.#failure;
+    signal.throwIfAborted();
+    try {
+      // Small, and bounded by the requests outstanding: no need to wait for a drain.
+      this.#stream.send(encodeFrame(chunkRequests.encode(request)));
+    } catch (error) {
+      throw new AgentError('PEER_UNREACHABLE', 'the stream broke', { cause: error });
+    }
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+    const entry: Outstanding = { length, abandoned: false, resolve, reject };
+    this.#outstanding.push(entry);
+    const onAbort = (): void => {
+      entry.abandoned = true;
+      reject(signal.reason);
+      // Another's answer may be behind it on the stream; where none is, the rest need not come.
+      if (this.#outstanding.every(({ abandoned }) => abandoned)) this.close(abandonedStream());
+    };
+    signal.addEventListener('abort', onAbort);
+    if (!this.#reading) this.#readAnswers().catch(() => {});
+    try {
+      return await promise;
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
+  close(error: AgentError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = error;
+    this.#stream.abort(error);
+    this.#reader.detach();
+    for (const entry of this.#outstanding.splice(0)) entry.reject(error);
+    this.#init.onClose();
+  }
+
+  async #readAnswers(): Promise<void> {
+    this.#reading = true;
+    let seen = this.#reader.received;
+    const { stallTimeout } = this.#init;
+    const watch = watchStall(stallTimeout, () =>
+      this.close(new AgentError('PEER_STALLED', `the peer sent next to nothing for ${stallTimeout} ms`)),
+    );
+    /** Any byte of the stream counts: an answer may hide behind another's body. */
+    const onBytes = (): void => {
+      watch.progress(this.#reader.received - seen);
+      seen = this.#reader.received;
+    };
+    try {
+      for (let entry = this.#outstanding[0]; entry !== undefined; entry = this.#outstanding[0]) {
+        await this.#readAnswer(entry, onBytes);
+        this.#outstanding.shift();
+        // Small chunks in quick order are progress, however few their bytes.
+        watch.progress(Number.POSITIVE_INFINITY);
+      }
+    } catch (error) {
+      this.close(error instanceof AgentError ? error : new AgentError('PEER_PROTOCOL', 'an answer that cannot be'));
+    } finally {
+      watch.stop();
+      this.#reading = false;
+    }
+  }
+
+  async #readAnswer(entry: Outstanding, onBytes: () => void): Promise<void> {
+    const body = await this.#reader.readFrame();
+    if (body === undefined) throw new AgentError('PEER_UNREACHABLE', 'the peer ended the stream');
+    const answer = chunkAnswers.decode(body);
+    switch (answer?.type) {
+      case undefined:
+        throw new AgentError('PEER_PROTOCOL', 'not a chunk answer');
+      case 'missing':
+        return entry.reject(new AgentError('PEER_MISSING', 'the peer does not have the chunk'));
+      case 'busy':
+        return entry.reject(new AgentError('PEER_BUSY', 'the peer serves as many as it can'));
+      case 'chunk':
+        if (answer.length !== entry.length) throw new AgentError('PEER_PROTOCOL', 'a chunk of another length');
+        if (entry.abandoned) return this.#reader.skip(entry.length, undefined, onBytes);
+        return entry.resolve(await this.#reader.readExactly(entry.length, undefined, onBytes));
+    }
+  }
+}
+
+function abandonedStream(): AgentError {
+  return new AgentError('PEER_UNREACHABLE', 'nobody wants what is on the stream');
+}

@@ -1,0 +1,55 @@
+import type { Stream } from '@libp2p/interface';
+import { encodeFrame } from '../../../protocol/frame.ts';
+import {
+  type ControlAnswer,
+  type ControlRequest,
+  controlAnswers,
+  controlRequests,
+} from '../../../protocol/messages.ts';
+import { AgentError } from '../../errors.ts';
+import type { Holdings } from '../ports.ts';
+import { readStream } from '../stream/reader.ts';
+import { sendDrained } from '../stream/sink.ts';
+
+export interface ControlServerInit {
+  /** ms after which a peer that does not take its answers has stalled. */
+  readonly stallTimeout: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Answers a neighbour's questions on the control stream it opened, until it ends.
+ * @throws AgentError PEER_PROTOCOL, PEER_STALLED, PEER_UNREACHABLE; the stream is the caller's to abort then
+ */
+export async function serveControl(stream: Stream, holdings: Holdings, init: ControlServerInit): Promise<void> {
+  const reader = readStream(stream, { frameTimeout: init.stallTimeout });
+  try {
+    // One after the other: while an answer waits to leave, no question is read, and the peer is held back.
+    for (;;) {
+      const body = await reader.readFrame(init.signal);
+      if (body === undefined) break;
+      const request = controlRequests.decode(body);
+      if (request === undefined) throw new AgentError('PEER_PROTOCOL', 'not a control request');
+      const answer = controlAnswers.encode(answerTo(request, holdings));
+      await sendDrained(stream, encodeFrame(answer), init.stallTimeout, init.signal);
+    }
+    await stream.close({ signal: AbortSignal.timeout(init.stallTimeout) });
+  } finally {
+    reader.detach();
+  }
+}
+
+function answerTo(request: ControlRequest, holdings: Holdings): ControlAnswer {
+  const { id, digest } = request;
+  switch (request.type) {
+    case 'have': {
+      const held = holdings.held(digest);
+      if (held === undefined) return { type: 'missing', id };
+      return { type: 'holding', id, size: held.size, root: Buffer.from(held.root, 'hex') };
+    }
+    case 'map': {
+      const map = holdings.chunkMapOf(digest);
+      return map === undefined ? { type: 'missing', id } : { type: 'map', id, map };
+    }
+  }
+}

@@ -1,0 +1,51 @@
+import type { PeerInfo } from '@libp2p/interface';
+import { peerIdFromString } from '@libp2p/peer-id';
+import { type Datastore, Key } from 'interface-datastore';
+import { CID } from 'multiformats/cid';
+import * as raw from 'multiformats/codecs/raw';
+import { create } from 'multiformats/hashes/digest';
+import { algorithmOf, type Digest, hexOf } from '../../protocol/digest.ts';
+import type { Node } from './node.ts';
+
+/** Multicodec codes of the hashes a digest may have. */
+const MULTIHASH = { sha256: 0x12, sha512: 0x13 } as const;
+
+/** Where kad-dht keeps provider records: `/dht/provider/<multihash>/<peer id>`. */
+const PROVIDER_PREFIX = '/dht/provider';
+
+/** The DHT key of a blob: CIDv1, raw, with the blob's own hash. */
+export function cidOf(digest: Digest): CID {
+  return CID.createV1(raw.code, create(MULTIHASH[algorithmOf(digest)], Buffer.from(hexOf(digest), 'hex')));
+}
+
+/** Who advertises the blob, as answers come; ends without throwing when `signal` fires or the DHT has no more. */
+export async function* findProviders(node: Node, digest: Digest, signal: AbortSignal): AsyncGenerator<PeerInfo> {
+  try {
+    for await (const provider of node.contentRouting.findProviders(cidOf(digest), { signal })) {
+      if (!provider.id.equals(node.peerId)) yield provider;
+    }
+  } catch {
+    // A look-up that fails in the middle has found what it has found; neighbours are asked beside it.
+  }
+}
+
+/** Advertises that this agent holds the blob. @throws what libp2p throws */
+export function provide(node: Node, digest: Digest, signal: AbortSignal): Promise<void> {
+  return node.contentRouting.provide(cidOf(digest), { signal });
+}
+
+/** Forgets our own record of a blob. Others forget theirs when its validity has passed. @throws what libp2p throws */
+export function unprovide(node: Node, digest: Digest): Promise<void> {
+  return node.contentRouting.cancelReprovide(cidOf(digest));
+}
+
+/**
+ * Removes the records an earlier run left of what it provided: the advertiser begins anew with what is held now, and
+ * kad's own reprovider would go on advertising what is gone.
+ */
+export async function forgetOwnRecords(datastore: Datastore, self: string): Promise<void> {
+  const id = peerIdFromString(self).toString();
+  for await (const key of datastore.queryKeys({ prefix: PROVIDER_PREFIX })) {
+    if (key.toString().endsWith(`/${id}`)) await datastore.delete(new Key(key.toString()));
+  }
+}

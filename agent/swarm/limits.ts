@@ -1,0 +1,32 @@
+/** Chunk streams an agent opens to one peer. */
+export const CHUNK_STREAMS_PER_PEER = 4;
+
+/** Requests outstanding on one chunk stream: the next is there when the last has been answered. */
+export const REQUESTS_PER_CHUNK_STREAM = 2;
+
+/** Chunk requests that wait for a place on one of a peer's streams; beyond it the asker hears "busy" from itself. */
+export const WAITING_CHUNK_REQUESTS = 64;
+
+/** Chunk streams a peer may have open to us at once: its four, and some that are on their way out. */
+export const INBOUND_CHUNK_STREAMS = 8;
+
+/** Control streams a peer may have open to us at once: its one, and one that takes over from it. */
+export const INBOUND_CONTROL_STREAMS = 4;
+
+/** Chunk requests taken from one address at a time; beyond it the answer is "busy" and the asker goes elsewhere. */
+export const QUEUED_CHUNKS_PER_ADDRESS = 8;
+
+/** Chunk requests taken from all peers at a time: each may hold a chunk in memory while it is sent. */
+export const QUEUED_CHUNKS = 64;
+
+/** Requests read ahead of the answers on one chunk stream: so that "busy" is said in time. */
+export const READ_AHEAD = 16;
+
+/** Questions outstanding on one control stream. */
+export const OUTSTANDING_QUESTIONS = 256;
+
+/** Bytes of one write of a chunk body: 25% faster than 64 KiB. */
+export const PIECE = 256 * 1024;
+
+/** Peers of whom anything is remembered at all. */
+export const KNOWN_PEERS = 1_000;

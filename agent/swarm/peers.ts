@@ -1,0 +1,43 @@
+import type { Target } from './dialler.ts';
+import type { Neighbour } from './neighbours.ts';
+
+/** A peer as `layerlan peers` shows it. */
+export interface PeerStatus {
+  /** null for a static address whose peer has not been met yet. */
+  readonly id: string | null;
+  readonly addresses: string[];
+  readonly state: 'connected' | 'dialing' | 'backing-off' | 'banned';
+  /** Blobs it was seen to hold since it connected (at most 2,000 are counted); null while it is not connected. */
+  readonly blobs: number | null;
+  /** Offences noted since this agent started. */
+  readonly strikes: number;
+}
+
+export interface PeerSources {
+  readonly neighbours: readonly Neighbour[];
+  readonly targets: readonly Target[];
+  readonly banned: readonly string[];
+  strikes(id: string): number;
+}
+
+/** Every peer there is something to say of, each once: connected, wanted, or banned. */
+export function peerStatuses({ neighbours, targets, banned, strikes }: PeerSources): PeerStatus[] {
+  const byId = new Map<string, PeerStatus>();
+  const nameless: PeerStatus[] = [];
+  const note = (id: string | null, status: Omit<PeerStatus, 'id' | 'strikes'>): void => {
+    if (id === null) nameless.push({ id, ...status, strikes: 0 });
+    else if (!byId.has(id)) byId.set(id, { id, ...status, strikes: strikes(id) });
+  };
+  const isBanned = new Set(banned);
+  for (const { id, addresses, seen } of neighbours) {
+    if (!isBanned.has(id)) note(id, { addresses, state: 'connected', blobs: seen.size });
+  }
+  for (const { id, addresses, state } of targets) {
+    if (id !== undefined && isBanned.has(id)) note(id, { addresses: [...addresses], state: 'banned', blobs: null });
+    // An idle target that is not connected is due within a moment.
+    const shown = state === 'backing-off' ? state : 'dialing';
+    note(id ?? null, { addresses: [...addresses], state: shown, blobs: null });
+  }
+  for (const id of banned) note(id, { addresses: [], state: 'banned', blobs: null });
+  return [...byId.values(), ...nameless];
+}

@@ -1,0 +1,116 @@
+import type { Offence } from './ports.ts';
+
+const MINUTE = 60_000;
+
+/** What each offence weighs. A false byte is never an accident of the network: it bans at once. */
+const WEIGHT: Readonly<Record<Offence, number>> = { lied: 100, garbage: 25, missing: 10, stalled: 10 };
+
+/** Weight at which a peer is banned. */
+const BAN_WEIGHT = 100;
+
+/** Weight halves in this time, so that slips that are far apart never add up to a ban. ms. */
+const HALF_LIFE = 10 * MINUTE;
+
+/** How long a liar is shut out. ms. */
+export const LIE_BAN = 60 * MINUTE;
+
+/** How long a peer is shut out whose slips added up. ms. */
+export const SLIP_BAN = 10 * MINUTE;
+
+/** One fault of a host or link breaks many requests at once: slips this close together count as one. ms. */
+const SLIP_SPAN = 10_000;
+
+/** Peers and addresses remembered; the longest untouched go first, but a ban that runs is kept before a mere strike. */
+const MAX_SUBJECTS = 4_096;
+
+/** What is remembered of one peer id, or of one IP address. */
+export interface Conduct {
+  /** Offences so far, for people to see; it does not decay. */
+  readonly strikes: number;
+  /** Weight at `at`. */
+  readonly weight: number;
+  readonly at: number;
+  readonly bannedUntil: number;
+  /** When a slip (missing, stalled) was last counted. */
+  readonly slippedAt: number;
+}
+
+/** Everything, for a store to keep. Keys: `peer:<id>` and `address:<IP>`; times of the clock given to {@link createReputation}. */
+export type ReputationSnapshot = ReadonlyArray<readonly [string, Conduct]>;
+
+/** Who did wrong, and who is shut out. Pure: time comes in by `now`. */
+export interface Reputation {
+  /** Notes an offence of a peer, seen at `address`. Returns whether it is banned from now on. */
+  strike(peer: string, address: string | undefined, offence: Offence): boolean;
+  isPeerBanned(peer: string): boolean;
+  isAddressBanned(address: string): boolean;
+  /** Number of offences noted against the peer. */
+  strikes(peer: string): number;
+  /** Peers whose ban runs. */
+  banned(): string[];
+  snapshot(): ReputationSnapshot;
+  /** Takes over what an earlier {@link snapshot} gave, in place of what is there. */
+  restore(snapshot: ReputationSnapshot): void;
+}
+
+/** @param now wall clock in ms: bans outlive the process */
+export function createReputation(now: () => number): Reputation {
+  let conducts = new Map<string, Conduct>();
+
+  const isBanned = (key: string): boolean => (conducts.get(key)?.bannedUntil ?? 0) > now();
+  const note = (key: string, offence: Offence): void => {
+    const before = conducts.get(key) ?? {
+      strikes: 0,
+      weight: 0,
+      at: now(),
+      bannedUntil: 0,
+      slippedAt: Number.NEGATIVE_INFINITY,
+    };
+    const isSlip = offence === 'missing' || offence === 'stalled';
+    if (isSlip && now() - before.slippedAt < SLIP_SPAN) return;
+    const weight = before.weight * 0.5 ** ((now() - before.at) / HALF_LIFE) + WEIGHT[offence];
+    const until = weight < BAN_WEIGHT ? 0 : now() + (offence === 'lied' ? LIE_BAN : SLIP_BAN);
+    conducts.delete(key);
+    conducts.set(key, {
+      strikes: before.strikes + 1,
+      weight,
+      at: now(),
+      bannedUntil: Math.max(before.bannedUntil, until),
+      slippedAt: isSlip ? now() : before.slippedAt,
+    });
+    if (conducts.size > MAX_SUBJECTS) evict(conducts, isBanned);
+  };
+
+  return {
+    strike(peer, address, offence) {
+      note(peerKey(peer), offence);
+      // Ids are free: who lies is shut out by address too. Slips stay with the id: a host behind NAT may have honest
+      // neighbours.
+      if (address !== undefined && offence === 'lied') note(addressKey(address), offence);
+      return isBanned(peerKey(peer));
+    },
+    isPeerBanned: (peer) => isBanned(peerKey(peer)),
+    isAddressBanned: (address) => isBanned(addressKey(address)),
+    strikes: (peer) => conducts.get(peerKey(peer))?.strikes ?? 0,
+    banned: () => [...conducts.keys()].filter((key) => key.startsWith('peer:') && isBanned(key)).map((k) => k.slice(5)),
+    snapshot: () => [...conducts],
+    restore(snapshot) {
+      conducts = new Map(snapshot.slice(-MAX_SUBJECTS));
+    },
+  };
+}
+
+const peerKey = (peer: string): string => `peer:${peer}`;
+const addressKey = (address: string): string => `address:${address}`;
+
+/** Map order is age. */
+function evict(conducts: Map<string, Conduct>, isBanned: (key: string) => boolean): void {
+  for (const key of conducts.keys()) {
+    if (!isBanned(key)) {
+      conducts.delete(key);
+      return;
+    }
+  }
+  const [oldest] = conducts.keys();
+  if (oldest !== undefined) conducts.delete(oldest);
+}
