@@ -1,0 +1,94 @@
+import { multiaddr } from '@multiformats/multiaddr';
+import { z } from 'zod';
+import { parseAddress } from '../address.ts';
+import { parseDuration } from './duration.ts';
+
+/** Milliseconds in a day: timers overflow at 25 of them. */
+const DAY = 86_400_000;
+
+interface DurationBounds {
+  /** Milliseconds. */
+  readonly least?: number;
+  /** Milliseconds. */
+  readonly most?: number;
+}
+
+/** A duration such as `100ms`, `5s` or `24h`; milliseconds come out. */
+export function duration({ least = 0, most = DAY }: DurationBounds = {}) {
+  return z.unknown().transform((value, context) => {
+    const parsed = typeof value === 'string' ? parseDuration(value) : undefined;
+    if (parsed === undefined) return complain(context, 'must be a duration with its unit: 100ms, 5s, 10m, 24h or 7d');
+    if (parsed < least) return complain(context, `must be at least ${least}ms`);
+    if (parsed > most) return complain(context, `must be at most ${most / DAY}d`);
+    return parsed;
+  });
+}
+
+/** `host:port`. */
+export function address() {
+  return z.string(mustBe('a host:port such as 127.0.0.1:5055')).refine((text) => parseAddress(text) !== undefined, {
+    error: 'must be a host:port such as 127.0.0.1:5055 or [::1]:5055',
+  });
+}
+
+/** One or a list of them; a list comes out. */
+export function oneOrMore<T extends z.ZodType>(item: T) {
+  return z.preprocess(
+    (value) => (value === undefined || Array.isArray(value) ? value : [value]),
+    z.array(item, mustBe('a list')).min(1, { error: 'must hold at least one' }),
+  );
+}
+
+const HOST_PROTOCOLS = ['ip4', 'ip6', 'dns', 'dns4', 'dns6'];
+
+/** A multiaddr over TCP; `/p2p/<id>` may follow where `allowPeer`. */
+export function tcpMultiaddr(example: string, { allowPeer }: { allowPeer: boolean }) {
+  return z.string(mustBe(`a multiaddr such as ${example}`)).superRefine((text, context) => {
+    const problem = multiaddrProblem(text, allowPeer);
+    if (problem !== undefined) complain(context, `${problem}; a multiaddr looks like ${example}`);
+  });
+}
+
+function multiaddrProblem(text: string, allowPeer: boolean): string | undefined {
+  let names: string[];
+  try {
+    names = multiaddr(text)
+      .getComponents()
+      .map(({ name }) => name);
+  } catch {
+    return 'is not a multiaddr';
+  }
+  const [host, transport, ...rest] = names;
+  if (!HOST_PROTOCOLS.includes(host ?? '')) return 'must begin with an address or a host name';
+  if (transport !== 'tcp') return 'must be over tcp';
+  if (rest.length === 0 || (allowPeer && rest.length === 1 && rest[0] === 'p2p')) return undefined;
+  return `must end after ${allowPeer ? 'the port or the peer id' : 'the port'}`;
+}
+
+/** Where a registry is reached: scheme, host and port. The origin comes out, without a slash. */
+export function endpoint() {
+  return z.unknown().transform((value, context) => {
+    const url = typeof value === 'string' && URL.canParse(value) ? new URL(value) : undefined;
+    if (url === undefined || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+      return complain(context, 'must be an https:// or http:// URL');
+    }
+    // The message must not repeat it: it may be a password.
+    if (url.username !== '' || url.password !== '') return complain(context, 'must not hold a user or a password');
+    if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {
+      return complain(context, 'must be a scheme, a host and a port, nothing more');
+    }
+    return url.origin;
+  });
+}
+
+/** A message in place of zod's for a value of the wrong type, or for none. */
+export function mustBe(what: string) {
+  return {
+    error: ({ input }: { readonly input?: unknown }) => (input === undefined ? 'is missing' : `must be ${what}`),
+  };
+}
+
+function complain(context: z.RefinementCtx, message: string): never {
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+}
