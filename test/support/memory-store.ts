@@ -1,0 +1,292 @@
+import { createHash, hash } from 'node:crypto';
+import { AgentError } from '../../agent/errors.ts';
+import type { HeldBlob, Partial, Source, Store } from '../../agent/fetch/ports.ts';
+import type { Holdings } from '../../agent/swarm/ports.ts';
+import { type ChunkMap, chunkMap, chunkMapRoot, chunkMatches, encodeChunkMap } from '../../protocol/chunk-map.ts';
+import { type ChunkLayout, chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
+import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
+
+/** A twin of the store in memory. Every read is checked, as if a recheck were always due. */
+export interface MemoryStore extends Store, Holdings {
+  totals(): { blobs: number; bytes: number };
+  remove(digest: Digest): Promise<boolean>;
+  /** Flips a bit of a held blob. */
+  rot(digest: Digest, position: number): void;
+}
+
+interface Blob extends HeldBlob {
+  readonly bytes: Buffer;
+  readonly map: ChunkMap;
+}
+
+interface Mark {
+  readonly sha256: Uint8Array;
+  readonly source: Source;
+}
+
+/** What is left of a partial when nobody has it open. */
+interface Remains {
+  readonly bytes: Buffer;
+  readonly marks: Map<number, Mark>;
+}
+
+export function memoryStore(): MemoryStore {
+  return new Memory();
+}
+
+class Memory implements MemoryStore {
+  /** The most recently used last. */
+  readonly #blobs = new Map<Digest, Blob>();
+  readonly #partials = new Map<Digest, Remains>();
+  readonly #open = new Set<Digest>();
+  readonly #sizes = new Map<Digest, number>();
+  readonly #onHold = new Set<(digest: Digest) => void>();
+  readonly #onDrop = new Set<(digest: Digest) => void>();
+
+  find(digest: Digest): HeldBlob | undefined {
+    const blob = this.#use(digest);
+    return blob && { digest, size: blob.size, mediaType: blob.mediaType };
+  }
+
+  async *read(digest: Digest, start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+    signal.throwIfAborted();
+    const blob = this.#use(digest);
+    if (blob === undefined) throw new AgentError('BLOB_ROTTEN', `${digest} is not held`);
+    if (!(start >= 0 && start <= end && end <= blob.size)) throw new RangeError('no such bytes');
+    const { layout } = blob.map;
+    for (let at = start; at < end; ) {
+      signal.throwIfAborted();
+      const index = Math.floor(at / layout.chunkSize);
+      const chunk = this.#checked(blob, index);
+      if (chunk === undefined) throw new AgentError('BLOB_ROTTEN', `${digest} is rotten`);
+      const first = chunkStart(layout, index);
+      const to = Math.min(first + chunk.length, end);
+      yield chunk.subarray(at - first, to - first);
+      at = to;
+    }
+  }
+
+  async openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial> {
+    signal.throwIfAborted();
+    if (this.#open.has(digest)) throw new Error(`the partial of ${digest} is open already`);
+    const layout = layoutOf(size);
+    let remains = this.#partials.get(digest);
+    if (remains?.bytes.length !== size) remains = { bytes: Buffer.alloc(size), marks: new Map() };
+    for (const [index, mark] of remains.marks) {
+      const start = chunkStart(layout, index);
+      const bytes = remains.bytes.subarray(start, start + chunkLength(layout, index));
+      if (Buffer.compare(hash('sha256', bytes, 'buffer'), mark.sha256) !== 0) remains.marks.delete(index);
+    }
+    this.#partials.set(digest, remains);
+    this.#open.add(digest);
+    const release = (keep: boolean) => {
+      this.#open.delete(digest);
+      if (!keep) this.#partials.delete(digest);
+    };
+    return new MemoryPartial(digest, layout, remains, release, (map, bytes, type) => this.#hold(map, bytes, type));
+  }
+
+  async put(digest: Digest, bytes: Uint8Array, mediaType: string | null): Promise<HeldBlob> {
+    const found = toDigest(algorithmOf(digest), hash(algorithmOf(digest), bytes, 'buffer'));
+    if (found !== digest) throw new AgentError('DIGEST_MISMATCH', `${digest} is ${found}`);
+    const known = this.#blobs.get(digest);
+    const layout = layoutOf(bytes.length);
+    const hashes = Array.from({ length: layout.count }, (_, index) => {
+      const start = chunkStart(layout, index);
+      return hash('sha256', bytes.subarray(start, start + chunkLength(layout, index)), 'buffer');
+    });
+    const map = chunkMap(digest, bytes.length, Buffer.concat(hashes));
+    return this.#hold(map, Buffer.from(bytes), mediaType ?? known?.mediaType ?? null);
+  }
+
+  rememberDescriptors(descriptors: readonly { digest: Digest; size: number }[]): void {
+    for (const { digest, size } of descriptors) this.#sizes.set(digest, size);
+  }
+
+  sizeOf(digest: Digest): number | undefined {
+    return this.#blobs.get(digest)?.size ?? this.#sizes.get(digest);
+  }
+
+  held(digest: Digest): { size: number; root: string } | undefined {
+    const blob = this.#blobs.get(digest);
+    return blob && { size: blob.size, root: chunkMapRoot(blob.map) };
+  }
+
+  chunkMapOf(digest: Digest): Uint8Array | undefined {
+    const blob = this.#blobs.get(digest);
+    return blob && encodeChunkMap(blob.map);
+  }
+
+  async chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    signal.throwIfAborted();
+    const blob = this.#use(digest);
+    if (blob === undefined || !(index >= 0 && index < blob.map.layout.count)) return undefined;
+    return this.#checked(blob, index);
+  }
+
+  recent(limit: number): Digest[] {
+    return [...this.#blobs.keys()].reverse().slice(0, limit);
+  }
+
+  onHold(listener: (digest: Digest) => void): () => void {
+    this.#onHold.add(listener);
+    return () => this.#onHold.delete(listener);
+  }
+
+  onDrop(listener: (digest: Digest) => void): () => void {
+    this.#onDrop.add(listener);
+    return () => this.#onDrop.delete(listener);
+  }
+
+  totals(): { blobs: number; bytes: number } {
+    let bytes = 0;
+    for (const blob of this.#blobs.values()) bytes += blob.size;
+    return { blobs: this.#blobs.size, bytes };
+  }
+
+  async remove(digest: Digest): Promise<boolean> {
+    return this.#drop(digest);
+  }
+
+  rot(digest: Digest, position: number): void {
+    this.#blobs.get(digest)!.bytes[position]! ^= 1;
+  }
+
+  /** A copy of the chunk, or undefined where it is rotten and the blob was dropped for it. */
+  #checked(blob: Blob, index: number): Uint8Array | undefined {
+    const { layout } = blob.map;
+    const start = chunkStart(layout, index);
+    const bytes = Buffer.from(blob.bytes.subarray(start, start + chunkLength(layout, index)));
+    if (chunkMatches(blob.map, index, bytes)) return bytes;
+    if (this.#blobs.get(blob.digest) !== blob) return undefined;
+    this.#drop(blob.digest);
+    if (!this.#open.has(blob.digest)) {
+      const marks = Array.from({ length: layout.count }, (_, at): [number, Mark] => [
+        at,
+        { sha256: blob.map.hashes.slice(at * 32, at * 32 + 32), source: 'upstream' },
+      ]);
+      this.#partials.set(blob.digest, { bytes: Buffer.from(blob.bytes), marks: new Map(marks) });
+    }
+    return undefined;
+  }
+
+  #use(digest: Digest): Blob | undefined {
+    const blob = this.#blobs.get(digest);
+    if (blob === undefined) return undefined;
+    this.#blobs.delete(digest);
+    this.#blobs.set(digest, blob);
+    return blob;
+  }
+
+  #hold(map: ChunkMap, bytes: Buffer, mediaType: string | null): HeldBlob {
+    const { digest, layout } = map;
+    const isNew = !this.#blobs.delete(digest);
+    this.#blobs.set(digest, { digest, size: layout.size, mediaType, bytes, map });
+    if (isNew) for (const listener of this.#onHold) listener(digest);
+    return { digest, size: layout.size, mediaType };
+  }
+
+  #drop(digest: Digest): boolean {
+    if (!this.#blobs.delete(digest)) return false;
+    for (const listener of this.#onDrop) listener(digest);
+    return true;
+  }
+}
+
+class MemoryPartial implements Partial {
+  readonly digest: Digest;
+  readonly layout: ChunkLayout;
+  readonly #remains: Remains;
+  readonly #release: (keep: boolean) => void;
+  readonly #hold: (map: ChunkMap, bytes: Buffer, mediaType: string | null) => HeldBlob;
+  #closed = false;
+
+  constructor(
+    digest: Digest,
+    layout: ChunkLayout,
+    remains: Remains,
+    release: (keep: boolean) => void,
+    hold: (map: ChunkMap, bytes: Buffer, mediaType: string | null) => HeldBlob,
+  ) {
+    this.digest = digest;
+    this.layout = layout;
+    this.#remains = remains;
+    this.#release = release;
+    this.#hold = hold;
+  }
+
+  get marked(): number {
+    return this.#remains.marks.size;
+  }
+
+  sourceOf(index: number): Source | undefined {
+    return this.#remains.marks.get(index)?.source;
+  }
+
+  hashOf(index: number): Uint8Array | undefined {
+    return this.#remains.marks.get(index)?.sha256;
+  }
+
+  async write(position: number, bytes: Uint8Array): Promise<void> {
+    this.#assertOpen();
+    this.#assertInside(position, position + bytes.length);
+    const { chunkSize } = this.layout;
+    for (let index = Math.floor(position / chunkSize); index * chunkSize < position + bytes.length; index++) {
+      if (bytes.length > 0 && this.#remains.marks.has(index)) throw new Error(`chunk ${index} is marked`);
+    }
+    this.#remains.bytes.set(bytes, position);
+  }
+
+  async mark(index: number, sha256: Uint8Array, source: Source): Promise<void> {
+    this.#assertOpen();
+    if (!Number.isInteger(index) || index < 0 || index >= this.layout.count) throw new RangeError(`no chunk ${index}`);
+    if (sha256.length !== 32) throw new RangeError('a chunk has a SHA-256');
+    this.#remains.marks.set(index, { sha256: Uint8Array.from(sha256), source });
+  }
+
+  async unmark(indexes: Iterable<number>): Promise<void> {
+    this.#assertOpen();
+    for (const index of indexes) this.#remains.marks.delete(index);
+  }
+
+  async read(position: number, length: number): Promise<Uint8Array> {
+    this.#assertOpen();
+    this.#assertInside(position, position + length);
+    return Buffer.from(this.#remains.bytes.subarray(position, position + length));
+  }
+
+  async commit(mediaType: string | null): Promise<HeldBlob> {
+    this.#assertOpen();
+    if (this.marked < this.layout.count) throw new Error(`${this.marked} of ${this.layout.count} chunks are marked`);
+    const algorithm = algorithmOf(this.digest);
+    const found = toDigest(algorithm, createHash(algorithm).update(this.#remains.bytes).digest());
+    if (found !== this.digest) throw new AgentError('DIGEST_MISMATCH', `${this.digest} is ${found}`);
+    const hashes = Array.from({ length: this.layout.count }, (_, index) => this.hashOf(index)!);
+    const map = chunkMap(this.digest, this.layout.size, Buffer.concat(hashes));
+    const held = this.#hold(map, this.#remains.bytes, mediaType);
+    this.#end(false);
+    return held;
+  }
+
+  async close(): Promise<void> {
+    this.#end(true);
+  }
+
+  async discard(): Promise<void> {
+    this.#end(false);
+  }
+
+  #end(keep: boolean): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#release(keep);
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw new Error(`the partial of ${this.digest} is closed`);
+  }
+
+  #assertInside(start: number, end: number): void {
+    if (!(start >= 0 && start <= end && end <= this.layout.size)) throw new RangeError('no such bytes');
+  }
+}
