@@ -61,6 +61,8 @@ export interface MirrorAnswer {
 export interface AgentInit {
   readonly space: Space;
   readonly dir: string;
+  /** A file for what it prints. */
+  readonly log: string;
   /** Endpoint of docker.io. */
   readonly upstream: string;
   /** A network key's file. */
@@ -80,7 +82,7 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
   await mkdir(dir, { recursive: true });
   const store = join(dir, 'store');
   const configuration = join(dir, 'layerlan.yaml');
-  const output = join(dir, 'agent.log');
+  const output = init.log;
   const settings = {
     store: { path: store },
     registries: { 'docker.io': { endpoints: [init.upstream] } },

@@ -15,15 +15,17 @@ export interface DockerDaemon extends Docker {
 
 export interface DockerDaemonInit {
   readonly space: Space;
-  /** A directory for its data, sockets and log; short, for the sockets' sake. */
+  /** A directory for its data and sockets; short, for the sockets' sake. */
   readonly dir: string;
+  /** A file for what it prints. */
+  readonly log: string;
   /** registry-mirrors. @default none */
   readonly mirrors?: readonly string[];
 }
 
 /** Starts dockerd. @throws Error where it does not answer within a minute */
 export async function startDockerDaemon(init: DockerDaemonInit): Promise<DockerDaemon> {
-  const { space, dir } = init;
+  const { space, dir, log } = init;
   await mkdir(dir, { recursive: true });
   const socket = `unix://${join(dir, 's')}`;
   const configuration = join(dir, 'daemon.json');
@@ -41,7 +43,6 @@ export async function startDockerDaemon(init: DockerDaemonInit): Promise<DockerD
       features: { buildkit: false },
     }),
   );
-  const log = join(dir, 'dockerd.log');
   const daemon = await startProcess({
     argv: [...space.enter, '/usr/sbin/dockerd', '--config-file', configuration],
     stdout: log,

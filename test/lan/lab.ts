@@ -6,6 +6,7 @@ import { type DockerDaemon, startDockerDaemon } from './daemon.ts';
 import { type Images, readImages } from './image.ts';
 import { createNetwork, type Network, type Space } from './network.ts';
 import { LAB_DIR } from './place.ts';
+import { recordProcess } from './process.ts';
 import { startRegistry, type UpstreamRegistry } from './registry.ts';
 import { until } from './until.ts';
 
@@ -57,12 +58,14 @@ async function openLab(t: TestContext): Promise<Lab> {
     for (const close of closers.reverse()) await close();
     t.diagnostic(`took ${((performance.now() - started) / 1000).toFixed(1)} s`);
   });
+  // Left alone by a killed run, this process would go on to remove the next run's namespaces.
+  recordProcess(process.pid);
   const images = await readImages();
   const network = await createNetwork();
   closers.push(() => network.close());
-  const upstreamDir = join(LAB_DIR, 'u');
-  closers.push(() => rm(upstreamDir, { recursive: true, force: true }));
-  const registry = await startRegistry({ space: network.upstream, dir: upstreamDir });
+  const logDir = join(LAB_DIR, 'logs', t.name.replace(/[^a-z0-9]+/gi, '-'));
+  await rm(logDir, { recursive: true, force: true });
+  const registry = await startRegistry({ space: network.upstream, dir: logDir });
   closers.push(() => registry.stop());
   let hosts = 0;
   return {
@@ -71,13 +74,15 @@ async function openLab(t: TestContext): Promise<Lab> {
     images,
     addHost: async (init = {}) => {
       hosts++;
-      const dir = join(LAB_DIR, `h${hosts}`);
+      const name = `h${hosts}`;
+      const dir = join(LAB_DIR, name);
       const space = await network.addHost(hosts);
       closers.push(() => rm(dir, { recursive: true, force: true }));
-      const agent = await createAgent({ space, dir, upstream: registry.url, ...init });
+      const [agentLog, dockerLog] = [join(logDir, `${name}-agent.log`), join(logDir, `${name}-dockerd.log`)];
+      logs.push(agentLog, dockerLog);
+      const agent = await createAgent({ space, dir, log: agentLog, upstream: registry.url, ...init });
       closers.push(() => agent.stop());
-      logs.push(join(dir, 'agent.log'), join(dir, 'dockerd.log'));
-      const docker = await startDockerDaemon({ space, dir, mirrors: [MIRROR] });
+      const docker = await startDockerDaemon({ space, dir, log: dockerLog, mirrors: [MIRROR] });
       closers.push(() => docker.stop());
       return { space, agent, docker };
     },

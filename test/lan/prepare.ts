@@ -12,7 +12,7 @@ const dir = join(LAB_DIR, 'b');
 const network = await createNetwork();
 try {
   const registry = await startRegistry({ space: network.upstream, dir, isWritable: true });
-  const docker = await startDockerDaemon({ space: network.upstream, dir });
+  const docker = await startDockerDaemon({ space: network.upstream, dir, log: join(dir, 'dockerd.log') });
   const { base, full } = await publishImages(docker);
   await docker.stop();
   await registry.stop();

@@ -79,7 +79,8 @@ export async function startProcess(init: ProcessInit): Promise<Process> {
   };
 }
 
-function recordProcess(pid: number): void {
+/** Writes a running process down, for test/lan/run to end. */
+export function recordProcess(pid: number): void {
   // The 22nd field, starttime; the second may hold blanks and ends at the last bracket (proc(5)).
   const started = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
