@@ -1,0 +1,123 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { AgentError, isAgentError } from '../errors.ts';
+import type { BlobAnswer } from './blob-answer.ts';
+import { isHopeless, NO_BREAKS, pauseAfter, withBreak } from './breaks.ts';
+import { unlessStalled } from './stall.ts';
+
+/** What a body is read with. */
+export interface BodyComponents {
+  /**
+   * Asks for the blob again, from `offset` on.
+   * @param row which break in a row this is
+   */
+  readonly reopen: (offset: number, row: number, signal: AbortSignal) => Promise<BlobAnswer>;
+  /** Told of every piece that came, also of what is thrown away. */
+  readonly received: (bytes: number) => void;
+  readonly logger: Logger;
+}
+
+export interface BodyInit {
+  /** For logs and messages. */
+  readonly what: string;
+  readonly offset: number;
+  readonly opened: BlobAnswer;
+  readonly stallTimeout: number;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * A blob's bytes from an offset to the end, through as many answers as it takes. It can be iterated once; ending that
+ * early, even before its first piece, closes the request.
+ */
+export function blobBody(components: BodyComponents, init: BodyInit): AsyncIterable<Uint8Array> {
+  const stop = new AbortController();
+  const signal = AbortSignal.any([init.signal, stop.signal]);
+  const pieces = resumed(components, { ...init, signal });
+  return {
+    [Symbol.asyncIterator]: () => ({
+      next: () => pieces.next(),
+      async return() {
+        // A generator that waits, or that never began, would not hear of a return: its answer is closed from here.
+        stop.abort();
+        init.opened.answer.body.destroy();
+        await pieces.return(undefined).catch(() => {});
+        return { done: true, value: undefined };
+      },
+    }),
+  };
+}
+
+async function* resumed(components: BodyComponents, init: BodyInit): AsyncGenerator<Uint8Array, undefined> {
+  const { what, signal, stallTimeout } = init;
+  let { offset, opened } = init;
+  let breaks = NO_BREAKS;
+  let size = opened.size;
+  for (;;) {
+    try {
+      for await (const piece of fromOffset(components, opened, offset, stallTimeout)) {
+        offset += piece.length;
+        if (size !== undefined && offset > size) throw changed(opened, what);
+        yield piece;
+      }
+      signal.throwIfAborted();
+      // A body of unknown length was ended by its own framing; undici throws where that is cut.
+      if (size === undefined || offset === size) return;
+      throw new AgentError('UPSTREAM_UNREACHABLE', `${opened.answer.host} ended ${what} at byte ${offset}`);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isBreak(error)) throw error;
+      let reason = error;
+      for (let next: BlobAnswer | undefined; next === undefined; ) {
+        breaks = withBreak(breaks, offset);
+        if (isHopeless(breaks)) throw reason;
+        components.logger.info({ what, offset, row: breaks.row, code: reason.code }, 'taking up a broken download');
+        await sleep(pauseAfter(breaks), undefined, { signal });
+        try {
+          next = await components.reopen(offset, breaks.row, signal);
+        } catch (failure) {
+          signal.throwIfAborted();
+          if (!isPassing(failure)) throw failure;
+          reason = failure;
+          continue;
+        }
+        if (size !== undefined && next.size !== undefined && next.size !== size) {
+          next.answer.body.destroy();
+          throw changed(next, what);
+        }
+        size ??= next.size;
+        opened = next;
+      }
+    }
+  }
+}
+
+/** What of an answer lies at or behind `offset`: a registry without Range begins anew, and that is thrown away. */
+async function* fromOffset(
+  { received }: BodyComponents,
+  { answer, start }: BlobAnswer,
+  offset: number,
+  stallTimeout: number,
+): AsyncGenerator<Uint8Array> {
+  let skip = offset - start;
+  if (answer.statusCode === 416) return void answer.body.destroy();
+  for await (const piece of unlessStalled(answer.body, stallTimeout, answer.host)) {
+    received(piece.length);
+    if (skip < piece.length) yield skip === 0 ? piece : piece.subarray(skip);
+    skip = Math.max(0, skip - piece.length);
+  }
+}
+
+/** What another request may mend. */
+function isBreak(error: unknown): error is AgentError {
+  return isAgentError(error, 'UPSTREAM_UNREACHABLE', 'UPSTREAM_STALLED');
+}
+
+/** What a registry that restarts may answer for a moment. Denied or gone is an answer that stays. */
+function isPassing(error: unknown): error is AgentError {
+  return isBreak(error) || isAgentError(error, 'UPSTREAM_FAILED', 'UPSTREAM_RATE_LIMITED');
+}
+
+function changed({ answer }: BlobAnswer, what: string): AgentError {
+  return new AgentError('UPSTREAM_FAILED', `${answer.host} changed the size of ${what} while it was sent`);
+}

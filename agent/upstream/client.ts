@@ -1,0 +1,112 @@
+import type { Logger } from 'pino';
+import type { Digest } from '../../protocol/digest.ts';
+import { AgentError } from '../errors.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import type { Repository } from '../oci/reference.ts';
+import { createAsk } from './ask.ts';
+import { createAskEndpoint } from './ask-endpoint.ts';
+import { type BlobAnswer, blobQuestion, headBlob, readBlobAnswer } from './blob-answer.ts';
+import { blobBody } from './body.ts';
+import { type Endpoint, resourceText } from './endpoint.ts';
+import { createExchange } from './exchange.ts';
+import { createFetchToken } from './fetch-token.ts';
+import { getManifest, headManifest, type ManifestBody, type ManifestHead } from './manifest.ts';
+import { type UpstreamInit, upstreamOptions } from './options.ts';
+import { createLostOrigins } from './reach.ts';
+import { createTokens } from './token.ts';
+import { createTransport, type Transport } from './transport.ts';
+
+export interface UpstreamComponents {
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'upstreamBytes'>;
+}
+
+/** A blob that is being sent. */
+export interface UpstreamBlob {
+  /** Size of the whole blob; undefined where the registry does not say. Bytes. */
+  readonly size: number | undefined;
+  readonly body: AsyncIterable<Uint8Array>;
+}
+
+/**
+ * The registries behind the mirror. All throw the signal's reason where it fires; else AgentError UPSTREAM_DENIED,
+ * UPSTREAM_RATE_LIMITED, UPSTREAM_UNREACHABLE, UPSTREAM_STALLED or UPSTREAM_FAILED, and MANIFEST_UNKNOWN or
+ * BLOB_UNKNOWN.
+ */
+export interface UpstreamClient {
+  headManifest(
+    repository: Repository,
+    reference: string,
+    accept: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ManifestHead>;
+  getManifest(
+    repository: Repository,
+    reference: string,
+    accept: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ManifestBody>;
+  headBlob(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }>;
+  /** From byte `offset` to the end. The caller iterates the body, or ends it by `signal`. */
+  getBlob(repository: Repository, digest: Digest, offset: number, signal: AbortSignal): Promise<UpstreamBlob>;
+  /** Ends all requests and sockets. */
+  close(): Promise<void>;
+}
+
+/** A client of registries; the caller closes it. */
+export function createUpstream({ logger, metrics }: UpstreamComponents, init: UpstreamInit = {}): UpstreamClient {
+  const options = upstreamOptions(init);
+  const lifetime = new AbortController();
+  const anywhere = createTransport(false, options);
+  const publicOnly = createTransport(true, options);
+  // A registry that is itself on the LAN may send us to storage or for tokens there. One on the internet may not send
+  // us to private addresses, and neither may one that the operator never wrote.
+  const transportTo = (endpoint: Endpoint, url: URL): Transport => {
+    const isHome = url.origin === endpoint.origin;
+    return endpoint.isConfigured && (isHome || anywhere.isPrivate(hostOf(endpoint))) ? anywhere : publicOnly;
+  };
+  const exchange = createExchange(createLostOrigins(options.unreachableFor), options);
+  const tokens = createTokens(createFetchToken(exchange, transportTo, options.stallTimeout), lifetime.signal);
+  const ask = createAsk(createAskEndpoint(exchange, tokens, transportTo), options.registries, logger);
+  const received = (bytes: number): void => metrics.upstreamBytes.inc(bytes);
+  const untilClosed = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, lifetime.signal]);
+
+  return {
+    headManifest: (repository, reference, accept, signal) =>
+      headManifest(ask, repository, reference, accept, untilClosed(signal)),
+    getManifest: (repository, reference, accept, signal) =>
+      getManifest(ask, repository, reference, accept, options.stallTimeout, received, untilClosed(signal)),
+    headBlob: (repository, digest, signal) => headBlob(ask, repository, digest, untilClosed(signal)),
+    async getBlob(repository, digest, offset, callers) {
+      const signal = untilClosed(callers);
+      const open = async (from: number, row: number, within: AbortSignal): Promise<BlobAnswer> => {
+        const range = from === 0 ? undefined : `bytes=${from}-`;
+        // The endpoint whose body broke once is asked again; one that goes on breaking makes way for the next.
+        const answer = await ask(blobQuestion('GET', repository, digest, range, Math.max(0, row - 1)), within);
+        try {
+          return readBlobAnswer(answer, from);
+        } catch (error) {
+          answer.body.destroy();
+          throw error;
+        }
+      };
+      const opened = await open(offset, 0, signal);
+      const what = resourceText(repository, { kind: 'blob', reference: digest });
+      if (opened.size !== undefined && offset > opened.size) {
+        opened.answer.body.destroy();
+        throw new AgentError('UPSTREAM_FAILED', `${what} ends before byte ${offset}`);
+      }
+      const { stallTimeout } = options;
+      const body = blobBody({ reopen: open, received, logger }, { what, offset, opened, stallTimeout, signal });
+      return { size: opened.size, body };
+    },
+    async close() {
+      lifetime.abort(new AgentError('DRAINING', 'the upstream client is closed'));
+      await Promise.all([anywhere.close(), publicOnly.close()]);
+    },
+  };
+}
+
+function hostOf(endpoint: Endpoint): string {
+  return new URL(endpoint.origin).hostname.replace(/^\[|\]$/g, '');
+}

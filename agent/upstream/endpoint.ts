@@ -1,0 +1,58 @@
+import { AgentError } from '../errors.ts';
+import { isRegistry, type Repository, repositoryText } from '../oci/reference.ts';
+import type { RegistryEndpoints } from './options.ts';
+
+/** One place a registry is reached at. */
+export interface Endpoint {
+  /** `https://host[:port]`: where credentials belong, and nowhere else. */
+  readonly origin: string;
+  /** Path before `/v2/`; empty, or with a leading and no trailing slash. */
+  readonly prefix: string;
+  /** Whether the operator wrote it: only then may it be at a private address. */
+  readonly isConfigured: boolean;
+}
+
+/**
+ * The endpoints of a repository's registry, in order.
+ * @throws AgentError UPSTREAM_FAILED where the registry's name or a configured endpoint makes no URL
+ */
+export function endpointsOf(
+  repository: Repository,
+  registries: Readonly<Record<string, RegistryEndpoints>>,
+): readonly [Endpoint, ...Endpoint[]] {
+  const { registry } = repository;
+  const configured = Object.hasOwn(registries, registry) ? registries[registry] : undefined;
+  if (configured === undefined && !isRegistry(registry)) {
+    throw new AgentError('UPSTREAM_FAILED', `${JSON.stringify(registry)} names no registry`);
+  }
+  const [first, ...others] = (configured?.endpoints ?? [`https://${registry}`]).map((text) =>
+    endpointAt(text, configured !== undefined),
+  );
+  if (first === undefined) throw new AgentError('UPSTREAM_FAILED', `registry ${registry} has no endpoints`);
+  return [first, ...others];
+}
+
+function endpointAt(text: string, isConfigured: boolean): Endpoint {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
+    throw new AgentError('UPSTREAM_FAILED', `${JSON.stringify(text)} is no endpoint: an http(s) URL is needed`);
+  }
+  return { origin: url.origin, prefix: url.pathname.replace(/\/+$/, ''), isConfigured };
+}
+
+/** What of a repository is asked for. */
+export interface Resource {
+  readonly kind: 'manifest' | 'blob';
+  /** A tag or digest. */
+  readonly reference: string;
+}
+
+/** Where an endpoint has it (OCI distribution spec, "Pull"). */
+export function resourceUrl(endpoint: Endpoint, repository: Repository, { kind, reference }: Resource): URL {
+  return new URL(`${endpoint.origin}${endpoint.prefix}/v2/${repository.name}/${kind}s/${reference}`);
+}
+
+/** For logs and messages: `blob sha256:… of docker.io/library/alpine`. */
+export function resourceText(repository: Repository, { kind, reference }: Resource): string {
+  return `${kind} ${reference} of ${repositoryText(repository)}`;
+}

@@ -1,0 +1,44 @@
+import { AgentError, isAgentError } from '../errors.ts';
+
+/** The connection ended under a request: a kept one that the server had just closed, or a server that fell over. */
+const BROKEN = new Set([
+  'ECONNRESET',
+  'EPIPE',
+  'UND_ERR_SOCKET',
+  'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
+  'HPE_INVALID_EOF_STATE',
+]);
+
+/** Nobody answered, and it took a while to know: worth remembering. */
+const SILENT = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN', 'EAI_AGAIN']);
+
+/** Refused at once: asking again costs nothing. */
+const REFUSED = new Set(['ECONNREFUSED', 'ENETUNREACH', 'ENETDOWN', 'ENOTFOUND', 'EADDRNOTAVAIL', 'ECONNABORTED']);
+
+/** What went wrong below HTTP, as one of the table's errors. Our own pass through. */
+export function upstreamError(error: unknown, host: string): AgentError {
+  if (isAgentError(error)) return error;
+  const code = codeOf(error);
+  const options = { cause: error };
+  if (BROKEN.has(code))
+    return new AgentError('UPSTREAM_UNREACHABLE', `${host} broke the connection (${code})`, options);
+  if (SILENT.has(code) || REFUSED.has(code)) {
+    return new AgentError('UPSTREAM_UNREACHABLE', `${host} cannot be reached (${code})`, options);
+  }
+  if (code === 'UND_ERR_HEADERS_TIMEOUT') return new AgentError('UPSTREAM_STALLED', `${host} does not answer`, options);
+  return new AgentError('UPSTREAM_FAILED', `the request to ${host} failed (${code || 'unknown'})`, options);
+}
+
+/** Whether the connection broke, so that the same request may well succeed on a new one. */
+export function isBroken(error: AgentError): boolean {
+  return error.code === 'UPSTREAM_UNREACHABLE' && BROKEN.has(codeOf(error.cause));
+}
+
+/** Whether it took a time-out to find that nobody answers. */
+export function isSilent(error: unknown): boolean {
+  return SILENT.has(codeOf(error)) || (isAgentError(error, 'UPSTREAM_UNREACHABLE') && SILENT.has(codeOf(error.cause)));
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+}

@@ -1,0 +1,71 @@
+/** Where a registry's content is fetched from. */
+export interface RegistryEndpoints {
+  /**
+   * Asked in order, the next where one fails or lacks the content. `https://host[:port][/prefix]`, or `http://` where
+   * it is meant.
+   */
+  readonly endpoints: readonly string[];
+}
+
+/** How the upstream client is set. */
+export interface UpstreamInit {
+  /**
+   * Registries by the name that references give them. One that is not listed is reached at `https://<its name>`, and
+   * only at public addresses.
+   * @default { 'docker.io': { endpoints: ['https://registry-1.docker.io'] } }
+   */
+  readonly registries?: Readonly<Record<string, RegistryEndpoints>>;
+  /**
+   * How long a TCP connection with its TLS handshake and the name's look-up may take. Milliseconds.
+   * @default 2000
+   */
+  readonly connectTimeout?: number;
+  /**
+   * How long to wait for an answer's headers before checking, by a connection of its own, that the registry can be
+   * reached at all. Milliseconds.
+   * @default 1000
+   */
+  readonly probeAfter?: number;
+  /**
+   * How long that check may take. `probeAfter` and this make the time after which a lost network is told. Milliseconds.
+   * @default 1200
+   */
+  readonly probeTimeout?: number;
+  /**
+   * How long what could not be reached is not asked again. Milliseconds.
+   * @default 2000
+   */
+  readonly unreachableFor?: number;
+  /**
+   * How long a registry that can be reached may take to answer with headers. Milliseconds.
+   * @default 20000
+   */
+  readonly headersTimeout?: number;
+  /**
+   * How long a body may go without a byte before it is taken up again by a new request. Milliseconds.
+   * @default 10000
+   */
+  readonly stallTimeout?: number;
+  /**
+   * Connections to one origin for blobs, and as many again for everything that is short. A blob beyond waits its turn.
+   * @default 16
+   */
+  readonly connections?: number;
+}
+
+export type UpstreamOptions = Required<UpstreamInit>;
+
+const DEFAULTS: UpstreamOptions = {
+  registries: { 'docker.io': { endpoints: ['https://registry-1.docker.io'] } },
+  connectTimeout: 2000,
+  probeAfter: 1000,
+  probeTimeout: 1200,
+  unreachableFor: 2000,
+  headersTimeout: 20_000,
+  stallTimeout: 10_000,
+  connections: 16,
+};
+
+export function upstreamOptions(init: UpstreamInit): UpstreamOptions {
+  return { ...DEFAULTS, ...init, registries: { ...DEFAULTS.registries, ...init.registries } };
+}

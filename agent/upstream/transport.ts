@@ -1,0 +1,120 @@
+import { LRUCache } from 'lru-cache';
+import { Agent, buildConnector, type Dispatcher, errors } from 'undici';
+import { isPrivateAddress, publicLookup, refusedHost } from './address.ts';
+import type { UpstreamOptions } from './options.ts';
+
+/** `short`: manifests, tokens, HEADs; `long`: blobs. Apart, so that a manifest never waits behind slow layers. */
+export type Lane = 'short' | 'long';
+
+/** What a request of one hop is. */
+export interface Hop {
+  readonly url: URL;
+  readonly method: 'GET' | 'HEAD';
+  readonly headers: Readonly<Record<string, string>>;
+  readonly lane: Lane;
+}
+
+/** Connections to registries and what they redirect to. */
+export interface Transport {
+  request(hop: Hop, signal: AbortSignal): Promise<Dispatcher.ResponseData>;
+  /** Whether a TCP connection to the origin can be made, by making one. Never throws. */
+  probe(origin: string): Promise<boolean>;
+  /** Whether the last connection to this host went to a private address. */
+  isPrivate(hostname: string): boolean;
+  /** Ends all its sockets. */
+  close(): Promise<void>;
+}
+
+/**
+ * A kept connection is closed after so long without a request, whatever the server offers: NAT boxes forget idle
+ * ones, and a request on such a one is a hang. Milliseconds.
+ */
+const MAX_IDLE = 15_000;
+
+/** Hosts whose kind of address is remembered. */
+const MAX_HOSTS = 256;
+
+/**
+ * @param isPublicOnly refuses private addresses, at each connect
+ */
+export function createTransport(isPublicOnly: boolean, options: UpstreamOptions): Transport {
+  const privateHosts = new LRUCache<string, boolean>({ max: MAX_HOSTS });
+  const connect = createConnector(isPublicOnly, options.connectTimeout, (hostname, isPrivate) =>
+    privateHosts.set(hostname, isPrivate),
+  );
+  const agent = (): Agent =>
+    new Agent({
+      connect,
+      connections: options.connections,
+      pipelining: 1,
+      // One stream's flow control in JavaScript would be the bottleneck of every blob, and HTTP/2 puts all blobs of a
+      // pull on one TCP connection, where one lost packet stops them all.
+      allowH2: false,
+      keepAliveMaxTimeout: MAX_IDLE,
+      headersTimeout: options.headersTimeout,
+      // The body's reader watches for stalls itself: it knows whether anybody was waiting for a byte.
+      bodyTimeout: 0,
+    });
+  const lanes: Record<Lane, Agent> = { short: agent(), long: agent() };
+  const probes = new Map<string, Promise<boolean>>();
+  return {
+    request: ({ url, method, headers, lane }, signal) =>
+      lanes[lane].request({ origin: url.origin, path: url.pathname + url.search, method, headers, signal }),
+    probe(origin) {
+      const running = probes.get(origin);
+      if (running !== undefined) return running;
+      const probe = tryConnect(connect, new URL(origin), options.probeTimeout).finally(() => probes.delete(origin));
+      probes.set(origin, probe);
+      return probe;
+    },
+    isPrivate: (hostname) => privateHosts.get(hostname) ?? false,
+    async close() {
+      await Promise.all([lanes.short.destroy(), lanes.long.destroy()]);
+    },
+  };
+}
+
+function createConnector(
+  isPublicOnly: boolean,
+  timeout: number,
+  connected: (hostname: string, isPrivate: boolean) => void,
+): buildConnector.connector {
+  const connect = buildConnector({
+    timeout,
+    allowH2: false,
+    ...(isPublicOnly ? { lookup: publicLookup } : {}),
+  } as buildConnector.BuildOptions);
+  return (target, callback) => {
+    const refusal = isPublicOnly ? refusedHost(target.hostname) : undefined;
+    if (refusal !== undefined) return callback(refusal, null);
+    let isOver = false;
+    // undici's own time-out has a resolution of half a second, and more on a busy loop: too coarse to promise by. It
+    // still is what frees the socket that comes too late.
+    const timer = setTimeout(() => {
+      isOver = true;
+      callback(new errors.ConnectTimeoutError(`no connection within ${timeout} ms`), null);
+    }, timeout);
+    connect(target, (error, socket) => {
+      clearTimeout(timer);
+      if (isOver) return void socket?.destroy();
+      isOver = true;
+      if (error !== null) return callback(error, null);
+      connected(target.hostname, isPrivateAddress(socket.remoteAddress ?? ''));
+      callback(null, socket);
+    });
+  };
+}
+
+/** Plain TCP also where the origin speaks TLS: what is asked is whether packets come back. */
+function tryConnect(connect: buildConnector.connector, origin: URL, timeout: number): Promise<boolean> {
+  const hostname = origin.hostname.replace(/^\[|\]$/g, '');
+  const port = origin.port || (origin.protocol === 'https:' ? '443' : '80');
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, timeout, false);
+    connect({ hostname, host: origin.host, protocol: 'http:', port }, (error, socket) => {
+      clearTimeout(timer);
+      socket?.destroy();
+      resolve(error === null);
+    });
+  });
+}
