@@ -1,0 +1,212 @@
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { argv } from 'node:process';
+import { pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import type { Stream } from '@libp2p/interface';
+import { openDatastore } from '../../agent/swarm/datastore.ts';
+import { noisePrologue, parseNetworkKey } from '../../agent/swarm/key.ts';
+import { createNode, parseMultiaddr, startNode } from '../../agent/swarm/node.ts';
+import { readStream } from '../../agent/swarm/stream/reader.ts';
+import { chunkMapRoot, encodeChunkMap } from '../../protocol/chunk-map.ts';
+import { chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
+import { type Digest, toDigest } from '../../protocol/digest.ts';
+import { encodeFrame } from '../../protocol/frame.ts';
+import {
+  type ChunkAnswer,
+  type ControlAnswer,
+  chunkAnswers,
+  chunkRequests,
+  controlAnswers,
+  controlRequests,
+} from '../../protocol/messages.ts';
+import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
+import { mapOf } from './holdings.ts';
+
+/** How a peer misbehaves; all but `honest` say that they hold the blob. */
+export const BEHAVIOURS = {
+  honest: 'does all as it should',
+  flip: 'gives the true map and chunks with one bit flipped',
+  'false-map': 'gives a map of flipped chunks, and those chunks: each matches, the whole does not',
+  'wrong-map': 'gives a map that has not the root it claimed',
+  stall: 'sends half a chunk, then nothing, and keeps the stream open',
+  silent: 'takes chunk requests and never answers',
+  cut: 'sends half a chunk and resets the stream',
+  missing: 'says that it has no such chunk',
+  busy: 'says that it is busy',
+  dribble: 'sends a chunk at one byte a second',
+  garbage: 'answers chunk requests with bytes that are no frame',
+  'garbage-control': 'answers control requests with bytes that are no frame',
+  'wrong-length': 'announces a chunk one byte longer than it is',
+} as const;
+
+export type Behaviour = keyof typeof BEHAVIOURS;
+
+export interface HostilePeerInit {
+  readonly listen: readonly string[];
+  /** Multiaddrs to connect to once. @default [] */
+  readonly dial?: readonly string[];
+  readonly blobs: readonly Uint8Array[];
+  readonly behaviour: Behaviour;
+  readonly networkKey?: Uint8Array;
+}
+
+export interface HostilePeer {
+  readonly peerId: string;
+  readonly addresses: string[];
+  /** Digests it claims to hold. */
+  readonly digests: Digest[];
+  /** Chunk requests that came. */
+  readonly chunksAsked: number;
+  /** Opens a stream to a peer, to send on it whatever a test likes. */
+  open(address: string, protocol: string): Promise<Stream>;
+  stop(): Promise<void>;
+}
+
+/** A peer that joins like an agent and answers as its behaviour has it. */
+export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePeer> {
+  const { behaviour } = init;
+  const claims = new Map<Digest, { bytes: Uint8Array; shown: Uint8Array }>();
+  for (const bytes of init.blobs) {
+    const digest = toDigest('sha256', createHash('sha256').update(bytes).digest());
+    claims.set(digest, { bytes, shown: behaviour === 'flip' || behaviour === 'false-map' ? flipped(bytes) : bytes });
+  }
+  const datastore = openDatastore(undefined);
+  const node = await createNode({
+    privateKey: await generateKeyPair('Ed25519'),
+    listen: init.listen,
+    prologue: noisePrologue(init.networkKey),
+    gater: {},
+    datastore,
+    dht: false,
+    discovery: [],
+  });
+  const stopped = new AbortController();
+  let chunksAsked = 0;
+
+  const answerControl = (body: Uint8Array): ControlAnswer | undefined => {
+    const request = controlRequests.decode(body);
+    if (request === undefined) return undefined;
+    const { id, digest } = request;
+    const claim = claims.get(digest);
+    if (claim === undefined) return { type: 'missing', id };
+    const map = mapOf(digest, behaviour === 'false-map' ? claim.shown : claim.bytes);
+    if (request.type === 'have') {
+      const root = behaviour === 'wrong-map' ? '00'.repeat(32) : chunkMapRoot(map);
+      return { type: 'holding', id, size: claim.bytes.length, root: Buffer.from(root, 'hex') };
+    }
+    return { type: 'map', id, map: encodeChunkMap(map) };
+  };
+
+  const sayChunk = (stream: Stream, answer: ChunkAnswer) => stream.send(encodeFrame(chunkAnswers.encode(answer)));
+  const answerChunk = async (stream: Stream, body: Uint8Array): Promise<void> => {
+    chunksAsked += 1;
+    const request = chunkRequests.decode(body);
+    const claim = request && claims.get(request.digest);
+    if (behaviour === 'silent') return;
+    if (behaviour === 'garbage') return void stream.send(Buffer.alloc(64, 0xff));
+    if (behaviour === 'busy') return void sayChunk(stream, { type: 'busy' });
+    if (request === undefined || claim === undefined || behaviour === 'missing') {
+      return void sayChunk(stream, { type: 'missing' });
+    }
+    const layout = layoutOf(claim.bytes.length);
+    const start = chunkStart(layout, request.index);
+    const chunk = claim.shown.subarray(start, start + chunkLength(layout, request.index));
+    sayChunk(stream, { type: 'chunk', length: behaviour === 'wrong-length' ? chunk.length + 1 : chunk.length });
+    if (behaviour === 'stall' || behaviour === 'cut') {
+      stream.send(chunk.subarray(0, chunk.length / 2));
+      if (behaviour === 'cut') stream.abort(new Error('cut'));
+      return;
+    }
+    if (behaviour !== 'dribble') return void stream.send(chunk);
+    for (let at = 0; at < chunk.length && stream.status === 'open' && !stopped.signal.aborted; at++) {
+      stream.send(chunk.subarray(at, at + 1));
+      await new Promise((resolve) => setTimeout(resolve, 1_000).unref());
+    }
+  };
+
+  const serve = (protocol: string, answer: (stream: Stream, body: Uint8Array) => Promise<void> | void) =>
+    node.handle(
+      protocol,
+      (stream) => {
+        const reader = readStream(stream, { frameTimeout: 60_000 });
+        const loop = async (): Promise<void> => {
+          for (;;) {
+            const body = await reader.readFrame(stopped.signal);
+            if (body === undefined) return;
+            await answer(stream, body);
+          }
+        };
+        loop().catch((error) => stream.abort(error));
+      },
+      { maxInboundStreams: 64 },
+    );
+  await serve(CONTROL_PROTOCOL, (stream, body) => {
+    if (behaviour === 'garbage-control') return void stream.send(Buffer.alloc(64, 0xff));
+    const answer = answerControl(body);
+    if (answer !== undefined) stream.send(encodeFrame(controlAnswers.encode(answer)));
+  });
+  await serve(CHUNKS_PROTOCOL, answerChunk);
+  await startNode(node, init.listen);
+  for (const address of init.dial ?? []) await node.dial(parseMultiaddr(address));
+  return {
+    peerId: node.peerId.toString(),
+    get addresses() {
+      return node.getMultiaddrs().map(String);
+    },
+    digests: [...claims.keys()],
+    get chunksAsked() {
+      return chunksAsked;
+    },
+    open: (address, protocol) => node.dialProtocol(parseMultiaddr(address), protocol),
+    async stop() {
+      stopped.abort(new Error('stopped'));
+      for (const connection of node.getConnections()) connection.abort(new Error('stopped'));
+      await node.stop();
+      datastore.close();
+    },
+  };
+}
+
+/** A copy with one bit of every chunk flipped. */
+function flipped(bytes: Uint8Array): Uint8Array {
+  const copy = Uint8Array.from(bytes);
+  const layout = layoutOf(bytes.length);
+  for (let index = 0; index < layout.count; index++) {
+    const middle = chunkStart(layout, index) + Math.floor(chunkLength(layout, index) / 2);
+    copy[middle] = (copy[middle] ?? 0) ^ 1;
+  }
+  return copy;
+}
+
+/** `node hostile-peer.ts --listen MULTIADDR --dial MULTIADDR --file BLOB --behaviour flip [--key FILE]`, each but the last two repeatable. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      listen: { type: 'string', multiple: true, default: ['/ip4/0.0.0.0/tcp/0'] },
+      dial: { type: 'string', multiple: true, default: [] },
+      file: { type: 'string', multiple: true, default: [] },
+      behaviour: { type: 'string', default: 'flip' },
+      key: { type: 'string' },
+    },
+  });
+  const behaviour = values.behaviour as Behaviour;
+  if (!(behaviour in BEHAVIOURS)) throw new Error(`--behaviour is one of ${Object.keys(BEHAVIOURS).join(', ')}`);
+  const key = values.key === undefined ? undefined : parseNetworkKey(await readFile(values.key, 'utf8'));
+  const peer = await startHostilePeer({
+    listen: values.listen,
+    dial: values.dial,
+    blobs: await Promise.all(values.file.map((path) => readFile(path))),
+    behaviour,
+    ...(key === undefined ? {} : { networkKey: key }),
+  });
+  console.log(JSON.stringify({ peerId: peer.peerId, addresses: peer.addresses, digests: peer.digests, behaviour }));
+  const stop = () => {
+    peer.stop().finally(() => process.exit(0));
+  };
+  process.once('SIGTERM', stop);
+  process.once('SIGINT', stop);
+}
+
+if (import.meta.url === pathToFileURL(argv[1] ?? '').href) await main();
