@@ -84,13 +84,18 @@ async function buildAndPush(docker: Docker, dir: string, tag: string, dockerfile
   return image;
 }
 
+/** Where the registry keeps a blob. */
+export function registryFile(digest: string): string {
+  const hex = digest.slice('sha256:'.length);
+  return join(REGISTRY_DIR, 'docker/registry/v2/blobs/sha256', hex.slice(0, 2), hex, 'data');
+}
+
 /** Reads an image from the registry's disk, past every piece of software under test. */
 async function describe(tag: string): Promise<Image> {
-  const v2 = join(REGISTRY_DIR, 'docker/registry/v2');
-  const link = join(v2, 'repositories/library/lan/_manifests/tags', tag, 'current/link');
+  const repository = join(REGISTRY_DIR, 'docker/registry/v2/repositories/library/lan');
+  const link = join(repository, '_manifests/tags', tag, 'current/link');
   const digest = (await readFile(link, 'utf8')).trim();
-  const hex = digest.slice('sha256:'.length);
-  const manifest = await readFile(join(v2, 'blobs/sha256', hex.slice(0, 2), hex, 'data'));
+  const manifest = await readFile(registryFile(digest));
   const { config, layers } = JSON.parse(manifest.toString());
   const blobs: { digest: string; size: number }[] = [config, ...layers].map(({ digest, size }) => ({ digest, size }));
   const largest = blobs.reduce((a, b) => (b.size > a.size ? b : a));

@@ -6,7 +6,7 @@ import { type DockerDaemon, startDockerDaemon } from './daemon.ts';
 import { type Images, readImages } from './image.ts';
 import { createNetwork, type Network, type Space } from './network.ts';
 import { LAB_DIR } from './place.ts';
-import { recordProcess } from './process.ts';
+import { recordProcess, startProcess } from './process.ts';
 import { startRegistry, type UpstreamRegistry } from './registry.ts';
 import { until } from './until.ts';
 
@@ -32,8 +32,16 @@ export interface Lab {
   readonly images: Images;
   /** Adds a host with a dockerd of its own; its agent is not started yet. */
   addHost(init?: HostInit): Promise<Host>;
+  /** Adds a machine that runs a single process and no agent. It gets the machine's address; SIGTERM ends it. */
+  addStranger(argv: (address: string) => readonly string[]): Promise<Stranger>;
   /** Shows a figure beside the case's result. */
   note(text: string): void;
+}
+
+export interface Stranger {
+  readonly space: Space;
+  /** The first line it printed, awaited. */
+  readonly greeting: string;
 }
 
 export interface HostInit {
@@ -86,6 +94,20 @@ async function openLab(t: TestContext): Promise<Lab> {
       closers.push(() => docker.stop());
       return { space, agent, docker };
     },
+    addStranger: async (argv) => {
+      hosts++;
+      const space = await network.addHost(hosts);
+      const log = join(logDir, `h${hosts}-stranger.log`);
+      logs.push(log);
+      const stranger = await startProcess({ argv: [...space.enter, ...argv(space.address)], stdout: log });
+      closers.push(() => stranger.stop());
+      const greeting = await until(
+        `${space.name} says that it is there`,
+        async () => stranger.isRunning && /^(.+)\n/.exec(await readFile(log, 'utf8'))?.[1],
+        { timeout: 30_000 },
+      );
+      return { space, greeting };
+    },
     note: (text) => t.diagnostic(text),
   };
 }
@@ -95,18 +117,22 @@ async function printTail(path: string): Promise<void> {
   console.error([`--- ${path}, last lines:`, ...lines.slice(-SHOWN_LINES)].join('\n'));
 }
 
-/** Waits until each of `agents` is connected to each other one, as `layerlan peers` has it. */
+/** Waits until each of `agents` is connected to each other one. */
 export async function untilConnected(...agents: readonly Agent[]): Promise<void> {
   const ids = await Promise.all(agents.map(peerId));
-  for (const [index, agent] of agents.entries()) {
-    const others = ids.filter((_, other) => other !== index);
-    await until(
-      `the agent with store ${agent.store} knows its neighbours`,
-      async () => {
-        const connected = (await agent.peers()).filter((peer) => peer.state === 'connected').map((peer) => peer.id);
-        return others.every((id) => connected.includes(id));
-      },
-      { timeout: DISCOVERY_TIMEOUT, every: 250 },
-    );
-  }
+  await Promise.all(
+    agents.map((agent, index) => untilConnectedTo(agent, ...ids.filter((_, other) => other !== index))),
+  );
+}
+
+/** Waits until an agent is connected to peers with these ids, as `layerlan peers` has it. */
+export async function untilConnectedTo(agent: Agent, ...ids: readonly string[]): Promise<void> {
+  await until(
+    `the agent at ${agent.store} is connected to ${ids}`,
+    async () => {
+      const connected = (await agent.peers()).filter((peer) => peer.state === 'connected').map((peer) => peer.id);
+      return ids.every((id) => connected.includes(id));
+    },
+    { timeout: DISCOVERY_TIMEOUT, every: 250 },
+  );
 }
