@@ -1,0 +1,335 @@
+import assert from 'node:assert/strict';
+import { createHash, hash } from 'node:crypto';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import fc from 'fast-check';
+import { isAgentError } from '../../../agent/errors.ts';
+import type { Partial, Store } from '../../../agent/fetch/ports.ts';
+import type { Holdings } from '../../../agent/swarm/ports.ts';
+import { chunkMapRoot, chunkMatches, decodeChunkMap } from '../../../protocol/chunk-map.ts';
+import { chunkLength, chunkStart, layoutOf, MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
+import { type Algorithm, type Digest, toDigest } from '../../../protocol/digest.ts';
+import { bytesOf, generatedContent } from '../../support/content.ts';
+
+/** What every implementation of the store offers: to fetch, to the swarm, and to who runs it. */
+export interface AnyStore extends Store, Holdings {
+  totals(): { readonly blobs: number; readonly bytes: number };
+  remove(digest: Digest): Promise<boolean>;
+}
+
+export interface Harness {
+  readonly store: AnyStore;
+  /** Flips a bit of a held blob, such that the store is bound to check it at the next read. */
+  rot(digest: Digest, position: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const never = new AbortController().signal;
+
+export function content(seed: string, size: number): Buffer {
+  return bytesOf(generatedContent(seed, size));
+}
+
+export function digestOfBytes(bytes: Uint8Array, algorithm: Algorithm = 'sha256'): Digest {
+  return toDigest(algorithm, createHash(algorithm).update(bytes).digest());
+}
+
+export function chunkOf(bytes: Buffer, index: number): Buffer {
+  const layout = layoutOf(bytes.length);
+  const start = chunkStart(layout, index);
+  return bytes.subarray(start, start + chunkLength(layout, index));
+}
+
+export function sha256(bytes: Uint8Array): Buffer {
+  return hash('sha256', bytes, 'buffer');
+}
+
+/** Writes and marks chunks of `bytes`. */
+export async function bring(partial: Partial, bytes: Buffer, indexes: Iterable<number>): Promise<void> {
+  for (const index of indexes) {
+    const chunk = chunkOf(bytes, index);
+    await partial.write(chunkStart(partial.layout, index), chunk);
+    await partial.mark(index, sha256(chunk), 'peer');
+  }
+}
+
+/** Takes `bytes` in, chunk by chunk. */
+export async function hold(store: Store, bytes: Buffer, algorithm: Algorithm = 'sha256'): Promise<Digest> {
+  const digest = digestOfBytes(bytes, algorithm);
+  const partial = await store.openPartial(digest, bytes.length, never);
+  await bring(partial, bytes, Array(partial.layout.count).keys());
+  await partial.commit(null);
+  return digest;
+}
+
+export async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  for await (const piece of pieces) parts.push(piece);
+  return Buffer.concat(parts);
+}
+
+/** What every store does, whatever it is made of. */
+export function storeCompliance(name: string, open: () => Promise<Harness>): void {
+  describe(name, () => {
+    let harness: Harness;
+    let store: AnyStore;
+    beforeEach(async () => {
+      harness = await open();
+      store = harness.store;
+    });
+    afterEach(() => harness.close());
+
+    test('a blob that came in any order is held, read and described', async () => {
+      const bytes = content('any order', 4 * MIB + 12_345);
+      const digest = digestOfBytes(bytes);
+      assert.equal(store.find(digest), undefined);
+      assert.equal(store.held(digest), undefined);
+      const partial = await store.openPartial(digest, bytes.length, never);
+      await bring(partial, bytes, [3, 0, 4, 1]);
+      assert.equal(partial.marked, 4);
+      assert.equal(partial.sourceOf(2), undefined);
+      assert.equal(partial.hashOf(2), undefined);
+      assert.equal(partial.sourceOf(3), 'peer');
+      assert.deepEqual(Buffer.from(partial.hashOf(3)!), sha256(chunkOf(bytes, 3)));
+      assert.ok(bytes.subarray(3 * MIB + 7, 4 * MIB + 9).equals(await partial.read(3 * MIB + 7, MIB + 2)));
+      await assert.rejects(partial.commit(null));
+      await bring(partial, bytes, [2]);
+      const described = { digest, size: bytes.length, mediaType: null };
+      assert.deepEqual(await partial.commit(null), described);
+      assert.deepEqual(store.find(digest), described);
+      assert.ok(bytes.equals(await collect(store.read(digest, 0, bytes.length, never))));
+      const [start, end] = [MIB - 5, 3 * MIB + 1];
+      assert.ok(bytes.subarray(start, end).equals(await collect(store.read(digest, start, end, never))));
+      assert.equal((await collect(store.read(digest, 77, 77, never))).length, 0);
+      const map = decodeChunkMap(store.chunkMapOf(digest)!)!;
+      assert.deepEqual(store.held(digest), { size: bytes.length, root: chunkMapRoot(map) });
+      for (let index = 0; index < 5; index++) {
+        const chunk = await store.chunk(digest, index, never);
+        assert.ok(chunk && chunkOf(bytes, index).equals(chunk) && chunkMatches(map, index, chunk));
+      }
+      assert.equal(await store.chunk(digest, 5, never), undefined);
+      assert.equal(await store.chunk(digest, -1, never), undefined);
+    });
+
+    test('a sha512 blob and an empty one', async () => {
+      const bytes = content('sha512', 2 * MIB + 1);
+      for (const held of [bytes, Buffer.alloc(0)]) {
+        const digest = await hold(store, held, 'sha512');
+        assert.ok(held.equals(await collect(store.read(digest, 0, held.length, never))));
+        assert.equal(store.find(digest)?.size, held.length);
+      }
+      const manifest = Buffer.from('{"schemaVersion":2}');
+      assert.equal((await store.put(digestOfBytes(manifest, 'sha512'), manifest, 'a/b')).mediaType, 'a/b');
+    });
+
+    test('the whole decides: what does not match is not held, and stays a partial that can be mended', async () => {
+      const bytes = content('mended', 3 * MIB);
+      const digest = digestOfBytes(bytes);
+      const wrong = Buffer.from(bytes);
+      wrong[0]! ^= 1;
+      const partial = await store.openPartial(digest, bytes.length, never);
+      await bring(partial, wrong, [0, 1, 2]);
+      for (let round = 0; round < 2; round++) {
+        await assert.rejects(partial.commit(null), (error) => isAgentError(error, 'DIGEST_MISMATCH'));
+        assert.equal(store.find(digest), undefined);
+        assert.equal(partial.marked, 3);
+      }
+      await partial.unmark([0]);
+      assert.equal(partial.marked, 2);
+      await bring(partial, bytes, [0]);
+      await partial.commit(null);
+      assert.ok(bytes.equals(await collect(store.read(digest, 0, bytes.length, never))));
+    });
+
+    test('bytes of a marked chunk cannot be changed behind the hash', async () => {
+      const bytes = content('marked', 2 * MIB);
+      const partial = await store.openPartial(digestOfBytes(bytes), bytes.length, never);
+      await bring(partial, bytes, [0]);
+      await assert.rejects(partial.write(MIB - 1, Buffer.from('ab')));
+      await assert.rejects(partial.write(2 * MIB - 1, Buffer.from('ab')), RangeError);
+      await assert.rejects(partial.mark(2, sha256(bytes), 'peer'), RangeError);
+      await bring(partial, bytes, [1]);
+      await partial.commit(null);
+    });
+
+    test('a partial has one owner; the next one finds what was marked', async () => {
+      const bytes = content('owners', 3 * MIB);
+      const digest = digestOfBytes(bytes);
+      const first = await store.openPartial(digest, bytes.length, never);
+      await assert.rejects(store.openPartial(digest, bytes.length, never), /open already/);
+      await first.write(0, chunkOf(bytes, 0));
+      await first.mark(0, sha256(chunkOf(bytes, 0)), 'upstream');
+      await bring(first, bytes, [2]);
+      await first.close();
+      await first.close();
+      await assert.rejects(first.write(MIB, chunkOf(bytes, 1)));
+      const second = await store.openPartial(digest, bytes.length, never);
+      assert.deepEqual([second.sourceOf(0), second.sourceOf(1), second.sourceOf(2)], ['upstream', undefined, 'peer']);
+      await second.discard();
+      const third = await store.openPartial(digest, bytes.length, never);
+      assert.equal(third.marked, 0);
+      await third.discard();
+    });
+
+    test('another size is another blob: nothing is kept', async () => {
+      const bytes = content('size', 2 * MIB);
+      const digest = digestOfBytes(bytes);
+      const wrong = await store.openPartial(digest, 3 * MIB, never);
+      await bring(wrong, bytes, [0, 1]);
+      await wrong.close();
+      const right = await store.openPartial(digest, bytes.length, never);
+      assert.equal(right.marked, 0);
+      await right.discard();
+    });
+
+    test('put verifies, remembers the media type, and learns it later', async () => {
+      const bytes = Buffer.from('{"schemaVersion":2}');
+      const digest = digestOfBytes(bytes);
+      await assert.rejects(store.put(digest, Buffer.from('other'), null), (e) => isAgentError(e, 'DIGEST_MISMATCH'));
+      assert.equal(store.find(digest), undefined);
+      await store.put(digest, bytes, null);
+      await store.put(digest, bytes, 'application/vnd.oci.image.manifest.v1+json');
+      assert.equal(store.find(digest)?.mediaType, 'application/vnd.oci.image.manifest.v1+json');
+      await store.put(digest, bytes, null);
+      assert.equal(store.find(digest)?.mediaType, 'application/vnd.oci.image.manifest.v1+json');
+      assert.deepEqual(store.totals(), { blobs: 1, bytes: bytes.length });
+    });
+
+    test('rot is found before it is yielded; what is good is kept', async () => {
+      const bytes = content('rot', 4 * MIB + 99);
+      const digest = await hold(store, bytes);
+      const dropped: Digest[] = [];
+      store.onDrop((each) => dropped.push(each));
+      await harness.rot(digest, 2 * MIB + 5);
+      const seen: Uint8Array[] = [];
+      await assert.rejects(
+        async () => {
+          for await (const piece of store.read(digest, 0, bytes.length, never)) seen.push(piece);
+        },
+        (error) => isAgentError(error, 'BLOB_ROTTEN'),
+      );
+      const got = Buffer.concat(seen);
+      assert.ok(got.length <= 2 * MIB && got.equals(bytes.subarray(0, got.length)));
+      assert.deepEqual(dropped, [digest]);
+      assert.equal(store.find(digest), undefined);
+      assert.equal(store.held(digest), undefined);
+      assert.equal(store.chunkMapOf(digest), undefined);
+      assert.deepEqual(store.totals(), { blobs: 0, bytes: 0 });
+      const partial = await store.openPartial(digest, bytes.length, never);
+      assert.equal(partial.marked, 4);
+      assert.equal(partial.sourceOf(2), undefined);
+      await bring(partial, bytes, [2]);
+      await partial.commit(null);
+      assert.ok(bytes.equals(await collect(store.read(digest, 0, bytes.length, never))));
+    });
+
+    test('a rotten chunk is not given to a peer, a good one of the same blob is until it is found', async () => {
+      const bytes = content('peer rot', 3 * MIB);
+      const digest = await hold(store, bytes);
+      await harness.rot(digest, MIB);
+      assert.ok(chunkOf(bytes, 2).equals((await store.chunk(digest, 2, never))!));
+      assert.equal(await store.chunk(digest, 1, never), undefined);
+      assert.equal(store.held(digest), undefined);
+      assert.equal(await store.chunk(digest, 2, never), undefined);
+    });
+
+    test('recent, totals, events and removal', async () => {
+      const seen: string[] = [];
+      const ends = [store.onHold((d) => seen.push(`+${d}`)), store.onDrop((d) => seen.push(`-${d}`))];
+      const digests: Digest[] = [];
+      for (const text of ['a', 'b', 'c']) {
+        const bytes = Buffer.from(text);
+        digests.push((await store.put(digestOfBytes(bytes), bytes, null)).digest);
+      }
+      const [a, b, c] = digests as [Digest, Digest, Digest];
+      assert.deepEqual(store.recent(9), [c, b, a]);
+      await collect(store.read(a, 0, 1, never));
+      assert.deepEqual(store.recent(2), [a, c]);
+      assert.deepEqual(store.totals(), { blobs: 3, bytes: 3 });
+      assert.equal(await store.remove(b), true);
+      assert.equal(await store.remove(b), false);
+      assert.deepEqual(store.totals(), { blobs: 2, bytes: 2 });
+      assert.deepEqual(seen, [`+${a}`, `+${b}`, `+${c}`, `-${b}`]);
+      for (const end of ends) end();
+      await store.remove(a);
+      assert.equal(seen.length, 4);
+    });
+
+    test('who reads a blob that is removed may finish', async () => {
+      const bytes = content('removed', 3 * MIB);
+      const digest = await hold(store, bytes);
+      const reading = store.read(digest, 0, bytes.length, never)[Symbol.asyncIterator]();
+      const first = await reading.next();
+      await store.remove(digest);
+      const rest = await collect({ [Symbol.asyncIterator]: () => reading });
+      assert.ok(bytes.equals(Buffer.concat([first.value, rest])));
+    });
+
+    test('a reader that aborts or leaves ends at once', async () => {
+      const bytes = content('abort', 3 * MIB);
+      const digest = await hold(store, bytes);
+      const leaving = new AbortController();
+      await assert.rejects(async () => {
+        for await (const _ of store.read(digest, 0, bytes.length, leaving.signal)) leaving.abort(new Error('hung up'));
+      }, /hung up/);
+      for await (const _ of store.read(digest, 0, bytes.length, never)) break;
+      await assert.rejects(collect(store.read(digest, 0, bytes.length + 1, never)), RangeError);
+      await assert.rejects(collect(store.read(digestOfBytes(Buffer.from('none')), 0, 0, never)), (e) =>
+        isAgentError(e),
+      );
+    });
+
+    test('sizes that manifests gave', async () => {
+      const digest = digestOfBytes(Buffer.from('x'));
+      assert.equal(store.sizeOf(digest), undefined);
+      store.rememberDescriptors([{ digest, size: 5 }]);
+      assert.equal(store.sizeOf(digest), 5);
+      await store.put(digest, Buffer.from('x'), null);
+      assert.equal(store.sizeOf(digest), 1);
+    });
+
+    test('whatever the order of marks, unmarks, wrong bytes and commits, only the true blob is held', async () => {
+      const bytes = content('property', 2 * MIB + 4321);
+      const digest = digestOfBytes(bytes);
+      const step = fc.oneof(
+        fc.record({ act: fc.constant('bring' as const), index: fc.nat(2), good: fc.boolean() }),
+        fc.record({ act: fc.constant('unmark' as const), index: fc.nat(2) }),
+        fc.record({ act: fc.constant('commit' as const) }),
+        fc.record({ act: fc.constant('reopen' as const) }),
+      );
+      await fc.assert(
+        fc.asyncProperty(fc.array(step, { maxLength: 14 }), async (steps) => {
+          let partial = await store.openPartial(digest, bytes.length, never);
+          const model = new Map<number, boolean>();
+          for (const each of [...steps, { act: 'commit' as const }]) {
+            if (each.act === 'bring' && !model.has(each.index)) {
+              const chunk = Buffer.from(chunkOf(bytes, each.index));
+              if (!each.good) chunk[chunk.length - 1]! ^= 1;
+              // Two pieces, as they come from a network.
+              await partial.write(each.index * MIB, chunk.subarray(0, 1000));
+              await partial.write(each.index * MIB + 1000, chunk.subarray(1000));
+              await partial.mark(each.index, sha256(chunk), 'upstream');
+              model.set(each.index, each.good);
+            } else if (each.act === 'unmark') {
+              await partial.unmark([each.index]);
+              model.delete(each.index);
+            } else if (each.act === 'reopen') {
+              await partial.close();
+              partial = await store.openPartial(digest, bytes.length, never);
+            } else if (each.act === 'commit') {
+              if (model.size === 3 && [...model.values()].every(Boolean)) {
+                await partial.commit(null);
+                assert.ok(bytes.equals(await collect(store.read(digest, 0, bytes.length, never))));
+                await store.remove(digest);
+                return;
+              }
+              await assert.rejects(partial.commit(null), (e) => model.size < 3 || isAgentError(e, 'DIGEST_MISMATCH'));
+            }
+            assert.equal(partial.marked, model.size);
+          }
+          await partial.discard();
+        }),
+        { numRuns: 25 },
+      );
+    });
+  });
+}

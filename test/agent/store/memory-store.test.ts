@@ -1,0 +1,11 @@
+import { memoryStore } from '../../support/memory-store.ts';
+import { storeCompliance } from './compliance.ts';
+
+storeCompliance('the store in memory', async () => {
+  const store = memoryStore();
+  return {
+    store,
+    rot: async (digest, position) => store.rot(digest, position),
+    close: async () => {},
+  };
+});

@@ -1,0 +1,55 @@
+import { mkdtemp, open, rm, stat, utimes } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { pino } from 'pino';
+import { type DiskStore, openStore, type StoreComponents, type StoreInit } from '../../../agent/store/index.ts';
+import { layoutAt } from '../../../agent/store/layout.ts';
+import type { Digest } from '../../../protocol/digest.ts';
+
+export const quiet = pino({ level: 'silent' });
+
+/** A directory of a test's own, and the stores it opened there. */
+export interface Place {
+  readonly path: string;
+  open(init?: Partial<StoreInit>, components?: Partial<StoreComponents>): Promise<DiskStore>;
+  /** Closes what is open and removes the directory. */
+  leave(): Promise<void>;
+}
+
+export async function place(): Promise<Place> {
+  const path = await mkdtemp(join(tmpdir(), 'layerlan-store-'));
+  const opened: DiskStore[] = [];
+  return {
+    path,
+    async open(init = {}, components = {}) {
+      const store = await openStore({ logger: quiet, ...components }, { path, ...init });
+      opened.push(store);
+      return store;
+    },
+    async leave() {
+      for (const store of opened) await store.close();
+      await rm(path, { recursive: true });
+    },
+  };
+}
+
+/**
+ * Flips a bit of a held blob's file and puts its modification time back, as a failing disk's controller or a careless
+ * tool might.
+ */
+export async function flip(path: string, digest: Digest, position: number): Promise<void> {
+  const file = layoutAt(path).blob(digest);
+  const before = await stat(file, { bigint: true });
+  const handle = await open(file, 'r+');
+  const byte = Buffer.alloc(1);
+  await handle.read(byte, 0, 1, position);
+  byte[0]! ^= 1;
+  await handle.write(byte, 0, 1, position);
+  await handle.close();
+  // The kernel's clock for files ticks every few milliseconds: a change within the tick of the commit has its time.
+  do {
+    await delay(2);
+    await utimes(file, Number(before.atimeMs) / 1000, Number(before.mtimeMs) / 1000);
+  } while ((await stat(file, { bigint: true })).ctimeNs === before.ctimeNs);
+}
