@@ -1,0 +1,71 @@
+import { Command, CommanderError } from 'commander';
+import { VERSION } from '../version.ts';
+import { failureOf, USAGE } from './failure.ts';
+import { key } from './key.ts';
+import { peers } from './peers.ts';
+import { type StartOptions, start } from './start.ts';
+import { type QueryOptions, status } from './status.ts';
+import { processTerminal, type Terminal } from './terminal.ts';
+
+/**
+ * Runs one command.
+ * @param args what came after the program's name
+ * @returns the exit code; never throws
+ */
+export async function main(args: readonly string[], terminal: Terminal = processTerminal()): Promise<number> {
+  let exit = 0;
+  const program = createProgram(terminal, (code) => {
+    exit = code;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exit;
+  } catch (error) {
+    // Commander has said what was wrong by then; help and version end this way too.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE;
+    const failure = failureOf(error);
+    await terminal.err(failure.line);
+    return failure.exit;
+  }
+}
+
+function createProgram(terminal: Terminal, exitWith: (code: number) => void): Command {
+  const program = new Command('layerlan')
+    .description('Hands container image layers around a LAN: a registry mirror whose peers are the other hosts.')
+    .version(VERSION)
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void terminal.out(text),
+      writeErr: (text) => void terminal.err(text),
+      outputError: (text, put) => put(text.replace(/^error: /, 'layerlan: ')),
+    });
+
+  withConfig(program.command('start'))
+    .description('run the agent in the foreground, until SIGTERM or SIGINT')
+    .option('--log-level <level>', 'silent, fatal, error, warn, info, debug or trace (or LAYERLAN_LOG_LEVEL)')
+    .action(async (options: StartOptions) => exitWith(await start(options, terminal)));
+  withConfig(program.command('status'))
+    .description('what the running agent holds, and what the uplink was spared')
+    .option('--json', 'as JSON')
+    .action((options: QueryOptions) => status(options, terminal));
+  withConfig(program.command('peers'))
+    .description('who the running agent knows')
+    .option('--json', 'as JSON')
+    .action((options: QueryOptions) => peers(options, terminal));
+  program
+    .command('key')
+    .description('make a network key for a fleet; agents that lack it cannot finish the handshake')
+    .argument('<file>', 'where to write it; an existing file is left alone')
+    .action((file: string) => key(file, terminal));
+  return program;
+}
+
+function withConfig(command: Command): Command {
+  return command
+    .option('--config <file>', 'the configuration file (default: /etc/layerlan/layerlan.yaml as root)')
+    .option(
+      '--set <key.path=value>',
+      'set one key over the file; repeatable',
+      (value: string, values: string[] | undefined) => [...(values ?? []), value],
+    );
+}

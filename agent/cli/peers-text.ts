@@ -1,0 +1,33 @@
+import type { PeerStatus } from '../observe/status.ts';
+import { printable, shortId } from './printable.ts';
+
+const HEADINGS = ['PEER', 'STATE', 'BLOBS', 'STRIKES', 'ADDRESS'];
+
+/** Columns that hold numbers. */
+const RIGHT = new Set([2, 3]);
+
+/** What `layerlan peers` shows: a line for each peer, and one more for each further address. */
+export function peersText(peers: readonly PeerStatus[]): string {
+  if (peers.length === 0) return 'No peers are known.\n';
+  const rows = peers.flatMap(({ id, addresses, state, blobs, strikes }) => {
+    const name = id === null ? '–' : shortId(id);
+    const [first = '–', ...others] = addresses.map(withoutPeer).map(printable);
+    const row = [name, printable(state), blobs === null ? '–' : String(blobs), String(strikes), first];
+    return [row, ...others.map((address) => ['', '', '', '', address])];
+  });
+  const table = [HEADINGS, ...rows];
+  const widths = HEADINGS.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));
+  return table
+    .map((row) => {
+      const cells = row.map((cell, column) =>
+        RIGHT.has(column) ? cell.padStart(widths[column]!) : cell.padEnd(widths[column]!),
+      );
+      return `${cells.join('  ').trimEnd()}\n`;
+    })
+    .join('');
+}
+
+/** The peer's id is in its own column. */
+function withoutPeer(address: string): string {
+  return address.replace(/\/p2p\/[^/]+$/, '');
+}

@@ -1,0 +1,60 @@
+import type { AgentStatus } from '../observe/status.ts';
+import { printable } from './printable.ts';
+import { shareText, sizeText, spanText } from './units.ts';
+
+const LABEL_WIDTH = 12;
+const SIZE_WIDTH = 9;
+const SHARE_WIDTH = 6;
+
+/** What `layerlan status` shows: at most 80 columns, but for what somebody named longer. */
+export function statusText(status: AgentStatus): string {
+  const { traffic, swarm, store } = status;
+  const { clientBytes } = traffic;
+  const toClients = clientBytes.store + clientBytes.peer + clientBytes.upstream;
+  const source = (name: string, bytes: number) =>
+    line(`  ${name}`, sizeText(bytes).padStart(SIZE_WIDTH), shareText(bytes, toClients).padStart(SHARE_WIDTH));
+  return [
+    `layerlan ${printable(status.version)}, up ${spanText(status.uptimeSeconds)}`,
+    '',
+    ...list(
+      'mirror',
+      status.mirror.addresses.map((address) => `http://${address}`),
+    ),
+    line('peer id', printable(status.peerId)),
+    ...list('peers at', swarm.addresses),
+    line('neighbours', `${swarm.neighbours} connected, ${swarm.networkKey ? 'network key set' : 'no network key'}`),
+    line('mDNS', mdnsText(swarm.mdns)),
+    line('store', printable(store.path)),
+    line('', `${store.blobs} ${store.blobs === 1 ? 'blob' : 'blobs'}, ${sizeText(store.bytes)}`),
+    '',
+    line('to clients', sizeText(toClients).padStart(SIZE_WIDTH)),
+    source('store', clientBytes.store),
+    source('peers', clientBytes.peer),
+    source('upstream', clientBytes.upstream),
+    line('to peers', sizeText(traffic.servedBytes).padStart(SIZE_WIDTH)),
+    line('from peers', sizeText(traffic.peerBytes).padStart(SIZE_WIDTH)),
+    line(
+      'uplink',
+      sizeText(traffic.upstreamBytes).padStart(SIZE_WIDTH),
+      ' used,',
+      sizeText(traffic.sparedBytes),
+      'spared',
+    ),
+    '',
+  ].join('\n');
+}
+
+function mdnsText({ enabled, healthy, reason }: AgentStatus['swarm']['mdns']): string {
+  if (!enabled) return 'off';
+  if (healthy) return 'on';
+  return `not working${reason === undefined ? '' : `: ${printable(reason)}`}`;
+}
+
+function list(label: string, values: readonly string[]): string[] {
+  if (values.length === 0) return [line(label, '–')];
+  return values.map((value, index) => line(index === 0 ? label : '', printable(value)));
+}
+
+function line(label: string, ...values: string[]): string {
+  return `${label.padEnd(LABEL_WIDTH)}${values.join(' ')}`;
+}

@@ -1,0 +1,50 @@
+import { z } from 'zod';
+
+const bytes = z.number().nonnegative();
+
+/** A peer as `layerlan peers` shows it. */
+export const peerStatusSchema = z.object({
+  /** null for a static address whose peer has not been met yet. */
+  id: z.string().nullable(),
+  addresses: z.array(z.string()),
+  /** `connected`, `dialing`, `backing-off` or `banned`; a newer agent may know more. */
+  state: z.string(),
+  /** Blobs it was seen to hold; null while it is not connected. */
+  blobs: z.number().nullable(),
+  /** Offences noted since the agent started. */
+  strikes: z.number(),
+});
+
+/** What `/status` says. A schema, since the commands read it from whatever answers on that port. */
+export const agentStatusSchema = z.object({
+  version: z.string(),
+  peerId: z.string(),
+  uptimeSeconds: z.number(),
+  mirror: z.object({ addresses: z.array(z.string()) }),
+  store: z.object({ path: z.string(), blobs: z.number(), bytes }),
+  traffic: z.object({
+    /** Body bytes that came from upstream registries. */
+    upstreamBytes: bytes,
+    /** Chunk bytes that came from peers and matched. */
+    peerBytes: bytes,
+    /** Chunk bytes sent to peers. */
+    servedBytes: bytes,
+    /** Body bytes sent to local clients, by where they came from. */
+    clientBytes: z.object({ store: bytes, peer: bytes, upstream: bytes }),
+    /** What the uplink was spared: client bytes from the store and from peers. */
+    sparedBytes: bytes,
+  }),
+  swarm: z.object({
+    /** Multiaddrs where peers reach the agent. */
+    addresses: z.array(z.string()),
+    mdns: z.object({ enabled: z.boolean(), healthy: z.boolean(), reason: z.string().optional() }),
+    /** Peers connected. */
+    neighbours: z.number(),
+    /** Whether a network key keeps strangers out. */
+    networkKey: z.boolean(),
+  }),
+  peers: z.array(peerStatusSchema),
+});
+
+export type PeerStatus = z.infer<typeof peerStatusSchema>;
+export type AgentStatus = z.infer<typeof agentStatusSchema>;
