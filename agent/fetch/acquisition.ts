@@ -81,6 +81,7 @@ export class Acquisition {
   /** Where each reader is, in the order they came: the first one's next chunk is taken first. */
   readonly #positions = new Set<Reader>();
   readonly #sources: (Source | undefined)[] = [];
+  readonly #wanted: number;
   readonly #bytesFrom = new Map<string, number>();
   #partial: Partial | undefined;
   #streamedTo = 0;
@@ -89,11 +90,17 @@ export class Acquisition {
   #upstreamError: unknown;
   #linger: NodeJS.Timeout | undefined;
 
-  constructor(components: FetchComponents, init: FetchInit, digest: Digest, size: number, repository: Repository) {
+  /** @param wanted the byte its first reader will start at */
+  constructor(
+    components: FetchComponents,
+    init: FetchInit,
+    { digest, size, repository, wanted }: { digest: Digest; size: number; repository: Repository; wanted: number },
+  ) {
     this.#components = components;
     this.#init = init;
     this.digest = digest;
     this.layout = layoutOf(size);
+    this.#wanted = wanted;
     this.#logger = components.logger.child({ digest });
     this.#holders = new Holders(components.swarm, digest, size, () => this.#change.notify());
     this.join(repository);
@@ -330,7 +337,8 @@ export class Acquisition {
   /** The missing chunk a reader needs first; behind the readers, the first missing one. */
   #nextMissing(partial: Partial, taken: ReadonlySet<number>): number | undefined {
     const isMissing = (index: number) => partial.sourceOf(index) === undefined && !taken.has(index);
-    for (const { position } of this.#positions) {
+    const positions = [...this.#positions].map((reader) => reader.position);
+    for (const position of [...positions, this.#wanted]) {
       for (let index = Math.floor(position / this.layout.chunkSize); index < this.layout.count; index++) {
         if (isMissing(index)) return index;
       }

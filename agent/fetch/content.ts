@@ -120,7 +120,7 @@ class Content implements LanContent {
       tried.add(holder.size);
       const blob = this.#opened(repository, digest, holder.size);
       try {
-        await (await this.#acquire(repository, digest, holder.size)).whole(signal);
+        await (await this.#acquire(repository, digest, holder.size, 0)).whole(signal);
         return blob;
       } catch (error) {
         signal.throwIfAborted();
@@ -170,7 +170,7 @@ class Content implements LanContent {
           continue;
         }
       }
-      followed = await this.#acquire(repository, digest, size);
+      followed = await this.#acquire(repository, digest, size, position);
       for await (const { bytes, source } of followed.read(position, end, signal)) {
         metrics.clientBytes.inc({ source }, bytes.length);
         position += bytes.length;
@@ -180,7 +180,7 @@ class Content implements LanContent {
   }
 
   /** The digest's one acquisition, started where there is none. */
-  async #acquire(repository: Repository, digest: Digest, size: number): Promise<Acquisition> {
+  async #acquire(repository: Repository, digest: Digest, size: number, wanted: number): Promise<Acquisition> {
     for (;;) {
       if (this.#stopped.signal.aborted) throw this.#stopped.signal.reason;
       const running = this.#acquisitions.get(digest);
@@ -192,7 +192,7 @@ class Content implements LanContent {
       // It still holds the partial that the next one needs.
       await running.ended;
     }
-    const acquisition = new Acquisition(this.#components, this.#init, digest, size, repository);
+    const acquisition = new Acquisition(this.#components, this.#init, { digest, size, repository, wanted });
     this.#acquisitions.set(digest, acquisition);
     acquisition.ended.then(() => this.#acquisitions.delete(digest));
     return acquisition;

@@ -24,13 +24,21 @@ interface UpstreamProgress {
  * @throws AgentError UPSTREAM_… or BLOB_UNKNOWN
  */
 export async function takeFromUpstream(take: UpstreamTake, progress: UpstreamProgress): Promise<void> {
-  const { partial, signal } = take;
+  // Ends the request on every way out, also where its body was not begun.
+  const over = new AbortController();
+  try {
+    await follow(take, progress, AbortSignal.any([take.signal, over.signal]));
+  } finally {
+    over.abort();
+  }
+}
+
+async function follow(take: UpstreamTake, progress: UpstreamProgress, signal: AbortSignal): Promise<void> {
+  const { partial } = take;
   const { layout } = partial;
   const start = chunkStart(layout, take.from);
   const response = await take.open(start, signal);
   if (response.size !== undefined && response.size !== layout.size) {
-    const body = response.body[Symbol.asyncIterator]();
-    await body.return?.();
     throw new AgentError(
       'UPSTREAM_FAILED',
       `upstream says ${partial.digest} has ${response.size} bytes, its manifest says ${layout.size}`,

@@ -17,7 +17,7 @@ export interface MemoryUpstream extends Upstream {
   /** Sends this body instead of the true one. */
   wrong: Uint8Array | undefined;
   /** Waits for this before each piece of a body. */
-  pace: () => Promise<void>;
+  pace: (signal: AbortSignal) => Promise<void>;
   /** The offsets that blobs were asked for from, in order. */
   readonly gets: { digest: Digest; offset: number }[];
   readonly manifestGets: string[];
@@ -79,7 +79,7 @@ export function memoryUpstream(): MemoryUpstream {
 
   async function* body(bytes: Uint8Array, offset: number, signal: AbortSignal) {
     for (let at = offset; at < bytes.length; at += PIECE) {
-      await twin.pace();
+      await twin.pace(signal);
       signal.throwIfAborted();
       if (twin.away !== undefined || at >= (twin.breakAt ?? Number.POSITIVE_INFINITY)) {
         throw new AgentError(twin.away ?? 'UPSTREAM_FAILED', 'the body broke');

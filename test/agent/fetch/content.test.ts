@@ -48,6 +48,10 @@ async function read(digest: Digest, from = 0, to?: number): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
+/** Never ends but by the signal, as a peer or registry that says nothing. */
+const hang = (signal: AbortSignal) =>
+  new Promise<void>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+
 const blob = (chunks: number) => randomBytes(chunks * MIB - 1234);
 
 test('a blob comes from upstream once for all who want it at once, and from the store after', async () => {
@@ -189,7 +193,7 @@ for (const [why, prepare] of [
   test(`chunks from a peer are shown at once where ${why}`, async () => {
     const bytes = blob(3);
     const digest = upstream.add(bytes);
-    swarm.add('a', digest, { bytes, chunk: (index) => (index === 2 ? new Promise(() => {}) : undefined) });
+    swarm.add('a', digest, { bytes, chunk: (index, signal) => (index === 2 ? hang(signal) : undefined) });
     prepare(digest, bytes);
     const opened = await content.openBlob({ repository, digest }, never);
     const reading = opened.read(0, bytes.length, never);
@@ -203,7 +207,7 @@ test('bytes from upstream are shown while their chunk is still coming', async ()
   const bytes = blob(2);
   const digest = upstream.add(bytes);
   let pieces = 0;
-  upstream.pace = () => (pieces++ < 2 ? Promise.resolve() : new Promise(() => {}));
+  upstream.pace = (signal) => (pieces++ < 2 ? Promise.resolve() : hang(signal));
   const opened = await content.openBlob({ repository, digest }, never);
   const reading = opened.read(0, bytes.length, never);
   const { value } = await reading.next();

@@ -1,0 +1,150 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Logger } from 'pino';
+import type { Config } from './config/load.ts';
+import { AgentError } from './errors.ts';
+import { createContent } from './fetch/content.ts';
+import type { Store, Swarm, Upstream } from './fetch/ports.ts';
+import { createMetrics, type Metrics } from './observe/metrics.ts';
+import type { AgentStatus } from './observe/status.ts';
+import { createMirror } from './registry/mirror.ts';
+import { openStore } from './store/index.ts';
+import { parseNetworkKey } from './swarm/key.ts';
+import { createSwarm } from './swarm/swarm.ts';
+import { createUpstream } from './upstream/client.ts';
+import { VERSION } from './version.ts';
+
+/** A running agent. */
+export interface Agent {
+  /** Where clients reach it, as `host:port`. */
+  readonly mirror: readonly string[];
+  readonly peerId: string;
+  /** Multiaddrs where peers reach it. */
+  readonly peerAddresses: readonly string[];
+  readonly metrics: Metrics;
+  status(): Promise<AgentStatus>;
+  /** Lets requests run on for a while, then ends everything and lets go of the store. Never rejects. */
+  stop(): Promise<void>;
+}
+
+/** What stops when the agent stops, in the order in which it was started. */
+type Closing = { readonly what: string; close(): Promise<void> };
+
+/**
+ * Composes an agent from its roles and starts it: the one place that knows them all.
+ * @throws AgentError with an `exit` where the configuration or the machine does not allow it; nothing is left behind
+ */
+export async function startAgent({ logger }: { logger: Logger }, config: Config): Promise<Agent> {
+  const started: Closing[] = [];
+  const stop = async () => {
+    for (const { what, close } of started.splice(0).reverse()) {
+      await close().catch((error) => logger.error({ err: error, what }, 'not closed cleanly'));
+    }
+  };
+  try {
+    return await compose(logger, config, started, stop);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+async function compose(logger: Logger, config: Config, started: Closing[], stop: () => Promise<void>): Promise<Agent> {
+  const since = Date.now();
+  const metrics = createMetrics();
+  const networkKey = await readNetworkKey(config.peers.networkKeyFile);
+
+  const store = await openStore(
+    { logger: logger.child({ role: 'store' }), metrics },
+    { path: config.store.path, recheck: config.store.recheck },
+  );
+  started.push({ what: 'store', close: () => store.close() });
+
+  const upstream = createUpstream(
+    { logger: logger.child({ role: 'upstream' }), metrics },
+    { registries: Object.fromEntries(config.registries) },
+  );
+  started.push({ what: 'upstream', close: () => upstream.close() });
+
+  const swarm = await createSwarm(
+    { logger: logger.child({ role: 'swarm' }), metrics, holdings: store },
+    {
+      identityPath: join(config.store.path, 'identity.key'),
+      datastorePath: join(config.store.path, 'swarm.sqlite'),
+      listen: config.peers.listen,
+      mdns: config.peers.mdns,
+      staticPeers: config.peers.static,
+      networkKey,
+      stallTimeout: config.peers.stallTimeout,
+    },
+  );
+  started.push({ what: 'swarm', close: () => swarm.stop() });
+
+  const ports: { store: Store; swarm: Swarm; upstream: Upstream } = { store, swarm, upstream };
+  const content = createContent(
+    { ...ports, metrics, logger: logger.child({ role: 'fetch' }) },
+    { lookupTimeout: config.peers.lookupTimeout, holdFor: config.release.holdFor },
+  );
+  started.push({ what: 'fetch', close: () => content.stop() });
+
+  const status = async (): Promise<AgentStatus> => ({
+    version: VERSION,
+    peerId: swarm.peerId,
+    uptimeSeconds: Math.floor((Date.now() - since) / 1000),
+    mirror: { addresses: [...mirror.addresses] },
+    store: { path: config.store.path, ...store.totals() },
+    traffic: await trafficOf(metrics),
+    swarm: {
+      addresses: swarm.addresses,
+      mdns: { enabled: config.peers.mdns, healthy: true },
+      neighbours: swarm.peers().filter((peer) => peer.state === 'connected').length,
+      networkKey: networkKey !== undefined,
+    },
+    peers: swarm.peers(),
+  });
+  const mirror = createMirror(
+    { logger: logger.child({ role: 'registry' }), metrics, content, status, health: () => ({ ok: true }) },
+    {},
+  );
+  await mirror.listen(config.mirror.listen);
+  started.push({ what: 'registry', close: () => mirror.close() });
+
+  return {
+    mirror: mirror.addresses,
+    peerId: swarm.peerId,
+    peerAddresses: swarm.addresses,
+    metrics,
+    status,
+    stop,
+  };
+}
+
+async function readNetworkKey(file: string | null): Promise<Uint8Array | undefined> {
+  if (file === null) return undefined;
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
+    throw new AgentError('NETWORK_KEY_INVALID', `cannot read peers.networkKeyFile ${file}: ${why}`, { cause });
+  }
+  return parseNetworkKey(text);
+}
+
+async function trafficOf(metrics: Metrics): Promise<AgentStatus['traffic']> {
+  const total = async (counter: { get(): Promise<{ values: { value: number }[] }> }) =>
+    (await counter.get()).values.reduce((sum, { value }) => sum + value, 0);
+  const bySource = { store: 0, peer: 0, upstream: 0 };
+  for (const { labels, value } of (await metrics.clientBytes.get()).values) {
+    if (labels.source === 'store' || labels.source === 'peer' || labels.source === 'upstream') {
+      bySource[labels.source] += value;
+    }
+  }
+  return {
+    upstreamBytes: await total(metrics.upstreamBytes),
+    peerBytes: await total(metrics.peerBytes),
+    servedBytes: await total(metrics.servedBytes),
+    clientBytes: bySource,
+    sparedBytes: bySource.store + bySource.peer,
+  };
+}

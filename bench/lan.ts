@@ -1,0 +1,102 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { generateNetworkKey } from '../agent/swarm/key.ts';
+import type { Digest } from '../protocol/digest.ts';
+import { generatedContent } from '../test/support/content.ts';
+import { until, writeConfig } from '../test/support/host.ts';
+import { startUpstreamRegistry, type UpstreamRegistry } from '../test/support/upstream-registry.ts';
+import { type Process, run } from './processes.ts';
+
+const REPOSITORY = 'library/bench';
+
+/** An agent in a process of its own. */
+export interface BenchAgent {
+  readonly process: Process;
+  /** RSS when it was ready. Bytes. */
+  readonly readyRss: number;
+  /** URL of a blob at its mirror. */
+  url(digest: Digest): string;
+  /** The file in its store that holds a blob. */
+  file(digest: Digest): string;
+  stop(): Promise<void>;
+}
+
+/** Agents on loopback addresses of their own, with an upstream registry in the bench's process. */
+export interface BenchLan {
+  readonly upstream: UpstreamRegistry;
+  /** A new blob upstream. */
+  blob(size: number): Digest;
+  /** @param n its place: 127.77.0.n; agents from 2 on dial the one at place 1 */
+  agent(n: number): Promise<BenchAgent>;
+  close(): Promise<void>;
+}
+
+export async function startLan({ withKey }: { withKey: boolean }): Promise<BenchLan> {
+  const directory = await mkdtemp(join(tmpdir(), 'layerlan-bench-'));
+  const upstream = await startUpstreamRegistry();
+  const networkKeyFile = join(directory, 'key');
+  if (withKey) await writeFile(networkKeyFile, generateNetworkKey(), { mode: 0o600 });
+  const agents: BenchAgent[] = [];
+  let blobs = 0;
+  return {
+    upstream,
+    blob: (size) => upstream.addBlob(REPOSITORY, generatedContent(`bench ${blobs++} ${Date.now()}`, size)).digest,
+    async agent(n) {
+      const home = await mkdtemp(join(directory, `${n}-`));
+      const address = `127.77.0.${n}`;
+      const file = await writeConfig(home, {
+        address,
+        upstream: upstream.url,
+        ...(withKey && { networkKeyFile }),
+        config: {
+          mirror: { listen: `${address}:5055` },
+          peers: { listen: [`/ip4/${address}/tcp/4055`], static: n === 1 ? [] : ['/ip4/127.77.0.1/tcp/4055'] },
+        },
+      });
+      const agent = run('agent/cli/bin.ts', 'start', '--config', file);
+      const status = async () => {
+        const response = await fetch(`http://${address}:5055/status`).catch(() => undefined);
+        return response?.ok ? ((await response.json()) as { peers: { state: string }[] }) : undefined;
+      };
+      await until(`agent ${n} ready`, async () => {
+        const said = await status();
+        return said !== undefined && (n === 1 || said.peers.some((peer) => peer.state === 'connected'));
+      });
+      const started = {
+        process: agent,
+        readyRss: agent.rss(),
+        url: (digest: Digest) => `http://${address}:5055/v2/${REPOSITORY}/blobs/${digest}`,
+        file: (digest: Digest) => join(home, 'store', 'blobs', ...digest.split(':')),
+        stop: () => agent.stop(),
+      };
+      agents.push(started);
+      return started;
+    },
+    async close() {
+      await Promise.all(agents.map((agent) => agent.stop()));
+      await upstream.close();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What one client saw. */
+export interface Drained {
+  readonly status: number;
+  readonly bytes: number;
+  readonly firstByteMs: number;
+  readonly totalMs: number;
+}
+
+/** Takes a URL in a process of its own. @throws where it is not answered with 200 and every byte */
+export async function drain(url: string, size: number): Promise<Drained> {
+  const client = run('bench/programs/drain.ts', url);
+  try {
+    const drained = await client.line<Drained>();
+    if (drained.status !== 200 || drained.bytes !== size) throw new Error(`${url}: ${JSON.stringify(drained)}`);
+    return drained;
+  } finally {
+    await client.stop();
+  }
+}
