@@ -9,6 +9,9 @@ const BROKEN = new Set([
   'HPE_INVALID_EOF_STATE',
 ]);
 
+/** The HTTP parser's codes: what came is no HTTP, or is what was left of another answer. */
+const GARBLED = /^HPE_/;
+
 /** Nobody answered, and it took a while to know: worth remembering. */
 const SILENT = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN', 'EAI_AGAIN']);
 
@@ -29,9 +32,10 @@ export function upstreamError(error: unknown, host: string): AgentError {
   return new AgentError('UPSTREAM_FAILED', `the request to ${host} failed (${code || 'unknown'})`, options);
 }
 
-/** Whether the connection broke, so that the same request may well succeed on a new one. */
+/** Whether the connection broke or was garbled, so that the same request may well succeed on a new one. */
 export function isBroken(error: AgentError): boolean {
-  return error.code === 'UPSTREAM_UNREACHABLE' && BROKEN.has(codeOf(error.cause));
+  const code = codeOf(error.cause);
+  return BROKEN.has(code) || GARBLED.test(code);
 }
 
 /** Whether it took a time-out to find that nobody answers. */

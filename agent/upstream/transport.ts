@@ -59,7 +59,17 @@ export function createTransport(isPublicOnly: boolean, options: UpstreamOptions)
   const probes = new Map<string, Promise<boolean>>();
   return {
     request: ({ url, method, headers, lane }, signal) =>
-      lanes[lane].request({ origin: url.origin, path: url.pathname + url.search, method, headers, signal }),
+      lanes[lane].request({
+        origin: url.origin,
+        path: url.pathname + url.search,
+        method,
+        headers,
+        signal,
+        // undici closes the connection after each HEAD, for servers that wrongly send a body with it: every pull begins
+        // with a HEAD, and the GET behind it would pay for another handshake. A body's bytes on an idle connection
+        // close it, and a request that meets them is sent again.
+        reset: false,
+      }),
     probe(origin) {
       const running = probes.get(origin);
       if (running !== undefined) return running;

@@ -1,4 +1,4 @@
-/** What part of the registry a request is for. `storage` is where redirected blobs lie. */
+/** What part of the registry a request is for: `storage` is where redirected blobs lie, `ping` is all that is else. */
 export type RequestKind = 'ping' | 'token' | 'manifest' | 'blob' | 'storage';
 
 /** One way to misbehave. */

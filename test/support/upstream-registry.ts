@@ -69,6 +69,8 @@ export interface UpstreamRegistry {
   bytesServed(digest?: Digest): number;
   /** GETs of a blob, or of all blobs, that were answered with content. */
   blobGets(digest?: Digest): number;
+  /** Resolves once every response so far has ended, or its connection has closed. */
+  idle(): Promise<void>;
   /** Forgets what was counted. */
   forget(): void;
   /** Switches a fault on; what is returned switches it off. */
@@ -104,6 +106,7 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
   const faults = createFaults();
   const tokens = new Map<string, string>();
   const signatures = new Set<string>();
+  const open = new Set<Promise<void>>();
   let entries: Entry[] = [];
   let silent = false;
 
@@ -128,8 +131,12 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
       closed: false,
     };
     entries.push(entry);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    open.add(promise);
     response.once('close', () => {
       entry.closed = true;
+      open.delete(promise);
+      resolve();
     });
     return entry;
   };
@@ -172,6 +179,7 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
       return refuse(401, 'UNAUTHORIZED', { 'www-authenticate': `Bearer realm="${realm}",service="test"${scope}` });
     }
     if (route.kind === 'ping') {
+      if (!/^\/v2\/?$/.test(entry.path)) return refuse(404, 'UNSUPPORTED');
       head(200, { 'content-length': 0 });
       return void response.end();
     }
@@ -266,6 +274,9 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
     blobGets: (digest) =>
       ofBlobs(digest).filter((entry) => entry.method === 'GET' && (entry.status === 200 || entry.status === 206))
         .length,
+    async idle() {
+      await Promise.all(open);
+    },
     forget() {
       entries = [];
     },

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import fc from 'fast-check';
+import { createTokens, parseToken, type Token } from '../../../agent/upstream/token.ts';
+import { REPOSITORY } from './fixture.ts';
+
+const NOW = Date.UTC(2030, 0, 1);
+const ENDPOINT = { origin: 'https://registry', prefix: '', isConfigured: true };
+const CHALLENGE = { realm: 'https://registry/token', service: undefined, scope: undefined };
+const never = new AbortController().signal;
+
+function parsed(value: unknown): Token | undefined {
+  return parseToken(Buffer.from(JSON.stringify(value)), NOW);
+}
+
+test('token, else access_token; 60 s unless said otherwise', () => {
+  assert.deepEqual(parsed({ token: 'a', access_token: 'b' }), { value: 'a', expiresAt: NOW + 60_000 });
+  assert.deepEqual(parsed({ access_token: 'b', expires_in: 300 }), { value: 'b', expiresAt: NOW + 300_000 });
+});
+
+test('life is counted from issued_at where that makes sense', () => {
+  const at = (offset: number): string => new Date(NOW + offset).toISOString();
+  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(-100_000) })?.expiresAt, NOW + 200_000);
+  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(100_000) })?.expiresAt, NOW + 300_000);
+  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(-9e9) })?.expiresAt, NOW + 300_000);
+  assert.equal(parsed({ token: 'a', expires_in: -1, issued_at: 'yesterday' })?.expiresAt, NOW + 60_000);
+});
+
+test('what is no token', () => {
+  for (const value of [{}, null, [], 'token', { token: '' }, { token: 'a\r\nb: c' }, { token: 7 }]) {
+    assert.equal(parsed(value), undefined, JSON.stringify(value));
+  }
+  assert.equal(parseToken(Buffer.from('{'), NOW), undefined);
+  fc.assert(fc.property(fc.json(), (text) => parseToken(Buffer.from(text), NOW) === undefined));
+});
+
+test('one flight for all who want the same token; then it is kept until it ends', async () => {
+  let now = NOW;
+  let fetched = 0;
+  const fetch = async (): Promise<Token> => ({ value: `token-${++fetched}`, expiresAt: now + 60_000 });
+  const tokens = createTokens(fetch, never, () => now);
+  const renew = (refused?: string) => tokens.renew(ENDPOINT, REPOSITORY, CHALLENGE, refused, never);
+  assert.equal(tokens.current(ENDPOINT, REPOSITORY), undefined);
+  assert.deepEqual(await Promise.all([renew(), renew(), renew()]), ['token-1', 'token-1', 'token-1']);
+  assert.equal(tokens.current(ENDPOINT, REPOSITORY), 'token-1');
+  assert.equal(tokens.current(ENDPOINT, { ...REPOSITORY, name: 'other' }), undefined);
+  assert.equal(await renew('token-0'), 'token-1', 'somebody has renewed it meanwhile');
+  assert.equal(await renew('token-1'), 'token-2');
+  now += 56_000;
+  assert.equal(tokens.current(ENDPOINT, REPOSITORY), undefined);
+});
+
+test('who leaves does not stop the flight of the others; a failed one is not kept', async () => {
+  const flight = Promise.withResolvers<Token>();
+  let result: Promise<Token> = flight.promise;
+  const tokens = createTokens(
+    () => result,
+    never,
+    () => NOW,
+  );
+  const leaver = new AbortController();
+  const left = tokens.renew(ENDPOINT, REPOSITORY, CHALLENGE, undefined, leaver.signal);
+  const stayed = tokens.renew(ENDPOINT, REPOSITORY, CHALLENGE, undefined, never);
+  leaver.abort(new Error('left'));
+  await assert.rejects(left, /left/);
+  flight.reject(new Error('no token'));
+  await assert.rejects(stayed, /no token/);
+  result = Promise.resolve({ value: 'second', expiresAt: NOW + 60_000 });
+  assert.equal(await tokens.renew(ENDPOINT, REPOSITORY, CHALLENGE, undefined, never), 'second');
+});
