@@ -1,5 +1,5 @@
 import type { PeerStatus } from '../observe/status.ts';
-import { printable, shortId } from './printable.ts';
+import { printable, shortId, withoutPeer } from './printable.ts';
 
 const HEADINGS = ['PEER', 'STATE', 'BLOBS', 'STRIKES', 'ADDRESS'];
 
@@ -25,9 +25,4 @@ export function peersText(peers: readonly PeerStatus[]): string {
       return `${cells.join('  ').trimEnd()}\n`;
     })
     .join('');
-}
-
-/** The peer's id is in its own column. */
-function withoutPeer(address: string): string {
-  return address.replace(/\/p2p\/[^/]+$/, '');
 }

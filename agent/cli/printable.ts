@@ -7,3 +7,8 @@ export function printable(text: string): string {
 export function shortId(id: string): string {
   return id.length <= 12 ? printable(id) : `…${printable(id.slice(-10))}`;
 }
+
+/** A multiaddr without the id at its end, where that is shown beside it. */
+export function withoutPeer(address: string): string {
+  return address.replace(/\/p2p\/[^/]+$/, '');
+}

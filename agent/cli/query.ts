@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { get as httpGet, type IncomingMessage } from 'node:http';
 import { addressText, parseAddress, reachable } from '../address.ts';
 import type { Config } from '../config/load.ts';
 import { AgentError } from '../errors.ts';
@@ -32,20 +34,26 @@ export async function queryStatus(config: Config): Promise<Answer> {
   return { status: status.data, json: json as Record<string, unknown> };
 }
 
+/** node:http and not fetch, which refuses to talk to ports such as 6000, and may ask a proxy. */
 async function get(url: string): Promise<string> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(TIMEOUT), redirect: 'error' });
-  if (!response.ok) {
-    await response.body?.cancel();
-    throw new Error(`it answers ${response.status}`);
+  const signal = AbortSignal.timeout(TIMEOUT);
+  const request = httpGet(url, { signal, agent: false });
+  // Where it is given up below, what it still does is of no interest.
+  request.on('error', () => {});
+  try {
+    const [response] = (await once(request, 'response')) as [IncomingMessage];
+    if (response.statusCode !== 200) throw new Error(`it answers ${response.statusCode}`);
+    const pieces: Buffer[] = [];
+    let size = 0;
+    for await (const piece of response as AsyncIterable<Buffer>) {
+      size += piece.length;
+      if (size > MAX_SIZE) throw new Error('it says too much');
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces).toString('utf8');
+  } finally {
+    request.destroy();
   }
-  const pieces: Uint8Array[] = [];
-  let size = 0;
-  for await (const piece of response.body ?? []) {
-    size += piece.length;
-    if (size > MAX_SIZE) throw new Error('it says too much');
-    pieces.push(piece);
-  }
-  return Buffer.concat(pieces).toString('utf8');
 }
 
 function parse(text: string): unknown {
@@ -56,12 +64,9 @@ function parse(text: string): unknown {
   }
 }
 
-/** fetch says "fetch failed", and why in its cause. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  if (error.name === 'TimeoutError') return `nothing in ${TIMEOUT / 1000} s`;
-  const cause = error.cause;
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
-  if (code === 'ECONNREFUSED') return 'connection refused';
-  return code === undefined ? error.message : String(code);
+  if (error.name === 'AbortError' || error.name === 'TimeoutError') return `nothing in ${TIMEOUT / 1000} s`;
+  if ('code' in error && error.code === 'ECONNREFUSED') return 'connection refused';
+  return error.message;
 }

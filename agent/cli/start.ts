@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { addressText, parseAddress, reachable } from '../address.ts';
 import type { Agent } from '../agent.ts';
@@ -73,7 +72,7 @@ export async function run(config: Config, { startAgent, process, exit, logger }:
           () => true,
           () => true,
         ),
-      sleep(STOP_TIMEOUT, false, { ref: false }),
+      new Promise<false>((resolve) => setTimeout(resolve, STOP_TIMEOUT, false).unref()),
     ]);
     if (isClean) logger.info('stopped');
     else logger.warn('stopped without having let go of everything');

@@ -1,8 +1,8 @@
 import type { AgentStatus } from '../observe/status.ts';
-import { printable } from './printable.ts';
+import { printable, withoutPeer } from './printable.ts';
 import { shareText, sizeText, spanText } from './units.ts';
 
-const LABEL_WIDTH = 12;
+const LABEL_WIDTH = 15;
 const SIZE_WIDTH = 9;
 const SHARE_WIDTH = 6;
 
@@ -21,7 +21,7 @@ export function statusText(status: AgentStatus): string {
       status.mirror.addresses.map((address) => `http://${address}`),
     ),
     line('peer id', printable(status.peerId)),
-    ...list('peers at', swarm.addresses),
+    ...list('peers at', swarm.addresses.map(withoutPeer)),
     line('neighbours', `${swarm.neighbours} connected, ${swarm.networkKey ? 'network key set' : 'no network key'}`),
     line('mDNS', mdnsText(swarm.mdns)),
     line('store', printable(store.path)),
@@ -33,13 +33,9 @@ export function statusText(status: AgentStatus): string {
     source('upstream', clientBytes.upstream),
     line('to peers', sizeText(traffic.servedBytes).padStart(SIZE_WIDTH)),
     line('from peers', sizeText(traffic.peerBytes).padStart(SIZE_WIDTH)),
-    line(
-      'uplink',
-      sizeText(traffic.upstreamBytes).padStart(SIZE_WIDTH),
-      ' used,',
-      sizeText(traffic.sparedBytes),
-      'spared',
-    ),
+    line('from upstream', sizeText(traffic.upstreamBytes).padStart(SIZE_WIDTH)),
+    '',
+    line('uplink spared', sizeText(traffic.sparedBytes).padStart(SIZE_WIDTH)),
     '',
   ].join('\n');
 }
