@@ -175,7 +175,7 @@ class OpenDiskStore implements DiskStore {
   async #put(digest: Digest, bytes: Uint8Array, mediaType: string | null): Promise<HeldBlob> {
     const algorithm = algorithmOf(digest);
     // The caller's buffer is its own again; what was verified is what is written.
-    const content = Uint8Array.from(bytes);
+    const content = new Uint8Array(bytes);
     const found = toDigest(algorithm, await sumOf(algorithm, content));
     if (found !== digest) throw new AgentError('DIGEST_MISMATCH', `what was to be stored as ${digest} is ${found}`);
     const map = chunkMap(digest, content.length, await chunkSums(content));
@@ -183,7 +183,13 @@ class OpenDiskStore implements DiskStore {
       const known = this.#holdings.get(digest);
       if (known !== undefined) return this.#holdings.describe(known, mediaType);
       const stamp = await writeDurably(join(this.#layout.tmp, randomUUID()), this.#layout.blob(digest), content);
-      return await this.#hold(map, mediaType, stamp);
+      try {
+        return await this.#hold(map, mediaType, stamp);
+      } catch (error) {
+        // The index cannot be written (a full disk): a file without a row would only take room.
+        await rm(this.#layout.blob(digest), { force: true });
+        throw error;
+      }
     });
   }
 
@@ -200,6 +206,14 @@ class OpenDiskStore implements DiskStore {
 
   async #close(): Promise<void> {
     this.#closing.abort(new AgentError('DRAINING', 'the store is closed'));
+    try {
+      await this.#drain();
+    } finally {
+      this.#lock.release();
+    }
+  }
+
+  async #drain(): Promise<void> {
     await this.#readers.close();
     const partials = await Promise.allSettled(this.#partials.values());
     const open = partials.flatMap((partial) => (partial.status === 'fulfilled' ? [partial.value] : []));
@@ -207,7 +221,6 @@ class OpenDiskStore implements DiskStore {
     await this.#turns.all();
     await this.#hashThread.close();
     await this.#holdings.close();
-    this.#lock.release();
   }
 
   #assertOpen(): void {

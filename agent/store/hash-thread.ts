@@ -100,6 +100,7 @@ class LazyHashThread implements HashThread {
     const worker = this.#worker;
     this.#worker = undefined;
     await worker?.terminate();
+    this.#fail(new Error('the hash thread was closed'));
   }
 
   #ask(job: HashJob): Promise<Answer> {
@@ -124,14 +125,20 @@ class LazyHashThread implements HashThread {
       if (answer.error === undefined) waiter?.resolve(answer);
       else waiter?.reject(new Error(answer.error));
     });
-    // A thread that dies takes its states along; whoever waits starts over in the next one.
+    // A thread that dies takes its states along; whoever waits starts over in the next one. It tells of its end twice:
+    // the second time must not fail what the next one was asked.
     const died = (why: Error) => {
-      if (this.#worker === worker) this.#worker = undefined;
-      for (const waiter of this.#waiting.values()) waiter.reject(why);
-      this.#waiting.clear();
+      if (this.#worker !== worker) return;
+      this.#worker = undefined;
+      this.#fail(why);
     };
     worker.on('error', died);
     worker.on('exit', () => died(new Error('the hash thread ended')));
     return worker;
+  }
+
+  #fail(why: Error): void {
+    for (const waiter of this.#waiting.values()) waiter.reject(why);
+    this.#waiting.clear();
   }
 }

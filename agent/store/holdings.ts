@@ -8,8 +8,8 @@ import type { HeldBlob } from './types.ts';
 /** Uses are written together, this long after the first. Milliseconds. */
 const TOUCH_DELAY = 5_000;
 
-/** Or as soon as there are this many. */
-const MAX_TOUCHES = 1_024;
+/** Or as soon as there are this many: they cost about a millisecond of the main thread. */
+const MAX_TOUCHES = 128;
 
 /** What the store tells of a blob that came or went. */
 export type BlobListener = (digest: Digest) => void;
@@ -93,14 +93,16 @@ export class Holdings {
   hold(map: ChunkMap, mediaType: string | null, stamp: Stamp): HeldBlob {
     const { digest, layout } = map;
     const before = this.get(digest);
-    const record = { digest, size: layout.size, mediaType, root: chunkMapRoot(map), stamp, checkedAt: this.#now() };
+    const known = mediaType ?? before?.mediaType ?? null;
+    const root = chunkMapRoot(map);
+    const record = { digest, size: layout.size, mediaType: known, root, stamp, checkedAt: this.#now() };
     this.index.put(record, encodeChunkMap(map), this.#tick());
     this.#gone.delete(digest);
     if (before === undefined) this.#blobs++;
     this.#bytes += layout.size - (before?.size ?? 0);
     this.#show();
     if (before === undefined) this.#tell(this.#onHold, digest);
-    return { digest, size: layout.size, mediaType };
+    return { digest, size: layout.size, mediaType: known };
   }
 
   /** A held blob, whose media type is noted where it is told. */

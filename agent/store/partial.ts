@@ -35,6 +35,12 @@ export function createPartial(
   return new DiskPartial(components, digest, chunks, file);
 }
 
+/**
+ * What is written is brought to the disk this often, beside everything else: else the fsync of a large blob, which the
+ * last chunk's readers wait for, would write all of it at once. Bytes.
+ */
+const SYNC_EVERY = 64 * 1024 * 1024;
+
 interface Stretch {
   readonly start: number;
   readonly end: number;
@@ -50,6 +56,9 @@ class DiskPartial implements Partial {
   readonly #whole: WholeHash;
   /** Writes under way. */
   readonly #writing = new Set<Stretch>();
+  #unsynced = 0;
+  #syncing: Promise<void> | undefined;
+  #syncFailure: unknown;
   /** The commit under way. Never rejects. */
   #committing: Promise<void> | undefined;
   #closed: Promise<void> | undefined;
@@ -94,6 +103,8 @@ class DiskPartial implements Partial {
     } finally {
       this.#writing.delete(stretch);
     }
+    this.#unsynced += bytes.length;
+    if (this.#unsynced >= SYNC_EVERY && this.#syncing === undefined) this.#syncing = this.#sync();
   }
 
   async mark(index: number, sha256: Uint8Array, source: Source): Promise<void> {
@@ -164,10 +175,13 @@ class DiskPartial implements Partial {
     if (found !== this.digest) {
       throw new AgentError('DIGEST_MISMATCH', `what was fetched as ${this.digest} is ${found}`);
     }
+    await this.#syncing;
+    if (this.#syncFailure !== undefined) throw this.#syncFailure;
     await this.#handle.sync();
     const held = await this.#components.inTurn(this.digest, () => this.#place(mediaType));
-    // The journal goes last: it is what a crash in between is mended with.
-    await this.#end(true);
+    // The journal goes last: it is what a crash in between is mended with. The blob is held by now, so that a journal
+    // that cannot be removed is not the caller's trouble; the next start removes it.
+    await this.#end(true).catch(() => {});
     return held;
   }
 
@@ -210,6 +224,17 @@ class DiskPartial implements Partial {
     if (!remove) return;
     await rm(layout.partial(this.digest), { force: true });
     await rm(layout.journal(this.digest), { force: true });
+  }
+
+  /** Never rejects. A failure is kept for the commit: the kernel tells of lost pages once, and the next fsync succeeds. */
+  async #sync(): Promise<void> {
+    this.#unsynced = 0;
+    try {
+      await this.#handle.datasync();
+    } catch (error) {
+      this.#syncFailure = error;
+    }
+    this.#syncing = undefined;
   }
 
   #prefixEnd(): number {

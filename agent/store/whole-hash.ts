@@ -22,6 +22,7 @@ export class WholeHash {
   #target = 0;
   #running: Promise<void> | undefined;
   #failure: unknown;
+  #closed = false;
 
   /** @param fd stays open until {@link close} has resolved */
   constructor(thread: HashThread, algorithm: Algorithm, fd: number) {
@@ -54,7 +55,9 @@ export class WholeHash {
     }
   }
 
+  /** Resolves when nothing reads the descriptor any more; nothing will. */
   async close(): Promise<void> {
+    this.#closed = true;
     this.#target = 0;
     await this.#running;
     this.#thread.drop(this.#state);
@@ -75,12 +78,13 @@ export class WholeHash {
   }
 
   #run(): void {
-    if (this.#running === undefined && this.#fed < this.#target) this.#running = this.#feed();
+    if (this.#closed || this.#running !== undefined || this.#fed >= this.#target) return;
+    this.#running = this.#feed();
   }
 
   /** Never rejects. */
   async #feed(): Promise<void> {
-    while (this.#fed < this.#target) {
+    while (!this.#closed && this.#fed < this.#target) {
       const state = this.#state;
       const end = Math.min(this.#fed + SLICE, this.#target);
       try {
