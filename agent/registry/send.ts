@@ -1,4 +1,3 @@
-import { setMaxListeners } from 'node:events';
 import type { ServerResponse } from 'node:http';
 
 /** How long a client may take to close its side after a response that ended short. Milliseconds. */
@@ -15,8 +14,6 @@ export type Outcome =
 export function clientSignal(response: ServerResponse, parent: AbortSignal): AbortSignal {
   const controller = new AbortController();
   const signal = controller.signal;
-  // An acquisition hangs as many listeners on it as it has waits: none of them is a leak.
-  setMaxListeners(0, signal);
   const onParent = () => controller.abort(parent.reason);
   const onClose = () => {
     parent.removeEventListener('abort', onParent);

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import { repositoryText } from '../oci/reference.ts';
+import { begun } from './begun.ts';
 import { etagOf, isKnownToClient, isRangeCurrent } from './conditional.ts';
 import type { Content } from './ports.ts';
 import { selectRange } from './range.ts';
@@ -21,6 +22,12 @@ export interface ServeInit {
   /** Fires when the mirror closes for good: bodies on their way end short. */
   readonly closing: AbortSignal;
 }
+
+/**
+ * How long headers wait for the first byte of a body, so that what fails at once has a status of its own. Clients give
+ * up on headers after 30 s. Milliseconds.
+ */
+const HEADERS_WITHIN = 5_000;
 
 type ManifestRoute = Extract<Route, { kind: 'manifest' }>;
 type BlobRoute = Extract<Route, { kind: 'blob' }>;
@@ -95,10 +102,10 @@ export function createServe(components: ServeComponents, init: ServeInit) {
       if (selection.kind === 'part') {
         reply.code(206).header('Content-Range', `bytes ${start}-${end - 1}/${blob.size}`);
       }
+      const body = await begun(blob.read(start, end, signal), HEADERS_WITHIN);
       // Fastify would pipe a stream, and destroy the socket where it fails: a reset, which no client resumes.
       reply.hijack();
       reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
-      const body = blob.read(start, end, signal);
       const outcome = await sendBody(reply.raw, body, end - start, init.clientStallTimeout);
       const about = { digest, repository: repositoryText(repository) };
       if (outcome.kind === 'failed') logger.warn({ ...about, ...briefly(outcome.error) }, 'body ended short');

@@ -63,7 +63,16 @@ export async function pullImage(options: PullOptions): Promise<PulledImage> {
   }
 }
 
-async function pullManifest({ mirror, repository, reference, signal }: PullOptions, dispatcher: Agent) {
+interface PulledManifest {
+  readonly bytes: Buffer;
+  readonly blob: PulledBlob;
+}
+
+/** The manifest; behind an index, that of its first platform. */
+async function pullManifest(
+  { mirror, repository, reference, signal }: PullOptions,
+  dispatcher: Agent,
+): Promise<PulledManifest> {
   const url = (what: string) => `${mirror}/v2/${repository}/manifests/${what}`;
   const common = { dispatcher, headers: { accept: ACCEPT }, ...(signal && { signal }) };
   let digest = reference;
@@ -78,6 +87,9 @@ async function pullManifest({ mirror, repository, reference, signal }: PullOptio
   if (response.statusCode !== 200)
     throw new Error(`GET ${digest}: ${response.statusCode} ${bytes.toString('utf8', 0, 300)}`);
   const recomputed = toDigest('sha256', createHash('sha256').update(bytes).digest());
+  const [platform] = JSON.parse(bytes.toString()).manifests ?? [];
+  if (platform !== undefined)
+    return pullManifest({ mirror, repository, reference: platform.digest, ...(signal && { signal }) }, dispatcher);
   return { bytes, blob: { digest: digest as Digest, size: bytes.length, recomputed, resumed: 0 } };
 }
 
