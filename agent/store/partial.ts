@@ -188,13 +188,13 @@ class DiskPartial implements Partial {
   async #place(mediaType: string | null): Promise<HeldBlob> {
     const { layout, hold } = this.#components;
     await rename(layout.partial(this.digest), layout.blob(this.digest));
-    await syncDirectory(layout.blobs(algorithmOf(this.digest)));
-    // After the rename: it changes the file's change time.
-    const stamp = stampOf(await this.#handle.stat({ bigint: true }));
     try {
+      await syncDirectory(layout.blobs(algorithmOf(this.digest)));
+      // After the rename: it changes the file's change time.
+      const stamp = stampOf(await this.#handle.stat({ bigint: true }));
       return await hold(chunkMap(this.digest, this.layout.size, this.#marks.hashes), mediaType, stamp);
     } catch (error) {
-      // The index cannot be written (a full disk): a partial again, with its journal, so that nothing is lost.
+      // Directory or index cannot be written (a full disk): a partial again, with its journal, so that nothing is lost.
       await rename(layout.blob(this.digest), layout.partial(this.digest));
       throw error;
     }

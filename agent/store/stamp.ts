@@ -2,7 +2,8 @@ import type { BigIntStats } from 'node:fs';
 
 /**
  * What a file looked like when its content was last checked. The change time cannot be set by hand, so whoever
- * writes to a blob and puts its modification time back is still seen. Times in nanoseconds.
+ * writes to a blob and puts its modification time back is still seen. (The kernel's clock for files ticks every few
+ * milliseconds: a change within the tick of the check itself waits for `recheck`.) Times in nanoseconds.
  */
 export interface Stamp {
   readonly inode: bigint;
