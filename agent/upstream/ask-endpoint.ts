@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { Answer, Question } from './ask.ts';
-import { bearerChallenge } from './challenge.ts';
+import { type BearerChallenge, bearerChallenge } from './challenge.ts';
 import { discard } from './discard.ts';
 import { type Endpoint, resourceText, resourceUrl } from './endpoint.ts';
 import type { Exchange } from './exchange.ts';
@@ -75,6 +75,7 @@ export function createAskEndpoint(
     const what = resourceText(repository, resource);
     const origins = fallbacks.map(({ origin }) => origin);
     let token = tokens.current(endpoint, repository);
+    let challenge: BearerChallenge | undefined;
     let failures = 0;
     let challenges = 0;
     let signatures = 1;
@@ -82,6 +83,8 @@ export function createAskEndpoint(
     for (;;) {
       let answer: Awaited<ReturnType<typeof follow>>;
       try {
+        if (challenge !== undefined) token = await tokens.renew(endpoint, repository, challenge, token, signal);
+        challenge = undefined;
         answer = await follow(endpoint, question, token, origins, signal);
       } catch (error) {
         if (!isAgentError(error) || !isBroken(error) || failures >= MAX_FAILURES) throw error;
@@ -93,9 +96,8 @@ export function createAskEndpoint(
       await discard(answer);
       const isHome = answer.origin === endpoint.origin;
       if (status === 401 && isHome) {
-        const challenge = bearerChallenge(headers['www-authenticate']);
+        challenge = bearerChallenge(headers['www-authenticate']);
         if (challenge === undefined || challenges++ >= MAX_CHALLENGES) throw denied(host, what);
-        token = await tokens.renew(endpoint, repository, challenge, token, signal);
       } else if (!isHome && (status === 400 || status === 401 || status === 403) && signatures < MAX_SIGNATURES) {
         // A signed URL that has expired on the way.
         signatures++;

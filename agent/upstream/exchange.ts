@@ -36,10 +36,10 @@ export function createExchange(lost: LostOrigins, options: UpstreamOptions): Exc
       if (!isThere) lost.note(one, performance.now());
       return isThere;
     };
+    let checks: Promise<void> | undefined;
     const probing = setTimeout(() => {
-      const checks = [origin, ...fallbacks].map(check);
       // No probe throws.
-      void Promise.all(checks).then(([isThere]) => {
+      checks = Promise.all([origin, ...fallbacks].map(check)).then(([isThere]) => {
         if (!isThere) stop.abort(unreachable(host, 'it stopped answering'));
       });
     }, options.probeAfter);
@@ -59,7 +59,11 @@ export function createExchange(lost: LostOrigins, options: UpstreamOptions): Exc
       return answer;
     } catch (error) {
       signal.throwIfAborted();
-      if (isSilent(error)) lost.note(origin, performance.now());
+      if (isSilent(error)) {
+        lost.note(origin, performance.now());
+        // What the checks are about to say of the fallbacks spares the next endpoint a wait of its own.
+        if (checks !== undefined && fallbacks.length > 0) await orAborted(checks, signal);
+      }
       throw upstreamError(error, host);
     } finally {
       clearTimeout(probing);

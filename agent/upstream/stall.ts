@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import { AgentError } from '../errors.ts';
 import { upstreamError } from './failure.ts';
+import { afterQuiet } from './quiet.ts';
 
 /**
  * The pieces of a body. A wait for the next that is longer than `stallTimeout` ends it; the time in which its reader
@@ -10,13 +11,13 @@ import { upstreamError } from './failure.ts';
  */
 export async function* unlessStalled(body: Readable, stallTimeout: number, host: string): AsyncGenerator<Buffer> {
   let isWaiting = false;
-  const timer = setTimeout(() => {
+  const timer = afterQuiet(stallTimeout, () => {
     if (isWaiting) body.destroy(new AgentError('UPSTREAM_STALLED', `${host} sent nothing for ${stallTimeout} ms`));
-  }, stallTimeout);
+  });
   const pieces: AsyncIterator<Buffer> = body[Symbol.asyncIterator]();
   try {
     for (;;) {
-      timer.refresh();
+      timer.restart();
       isWaiting = true;
       const next = await pieces.next();
       isWaiting = false;
@@ -26,7 +27,7 @@ export async function* unlessStalled(body: Readable, stallTimeout: number, host:
   } catch (error) {
     throw upstreamError(error, host);
   } finally {
-    clearTimeout(timer);
+    timer.stop();
     body.destroy();
   }
 }

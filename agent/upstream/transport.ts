@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache';
-import { Agent, buildConnector, type Dispatcher, errors } from 'undici';
-import { isPrivateAddress, publicLookup, refusedHost } from './address.ts';
+import { Agent, type Dispatcher } from 'undici';
+import { createConnector } from './connector.ts';
 import type { UpstreamOptions } from './options.ts';
 
 /** `short`: manifests, tokens, HEADs; `long`: blobs. Apart, so that a manifest never waits behind slow layers. */
@@ -39,12 +39,12 @@ const MAX_HOSTS = 256;
  */
 export function createTransport(isPublicOnly: boolean, options: UpstreamOptions): Transport {
   const privateHosts = new LRUCache<string, boolean>({ max: MAX_HOSTS });
-  const connect = createConnector(isPublicOnly, options.connectTimeout, (hostname, isPrivate) =>
-    privateHosts.set(hostname, isPrivate),
-  );
+  const { connectTimeout, probeTimeout } = options;
+  const connected = (hostname: string, isPrivate: boolean): void => void privateHosts.set(hostname, isPrivate);
+  const connector = createConnector({ isPublicOnly, connectTimeout, probeTimeout, connected });
   const agent = (): Agent =>
     new Agent({
-      connect,
+      connect: connector.connect,
       connections: options.connections,
       pipelining: 1,
       // One stream's flow control in JavaScript would be the bottleneck of every blob, and HTTP/2 puts all blobs of a
@@ -73,58 +73,14 @@ export function createTransport(isPublicOnly: boolean, options: UpstreamOptions)
     probe(origin) {
       const running = probes.get(origin);
       if (running !== undefined) return running;
-      const probe = tryConnect(connect, new URL(origin), options.probeTimeout).finally(() => probes.delete(origin));
+      const probe = connector.probe(new URL(origin)).finally(() => probes.delete(origin));
       probes.set(origin, probe);
       return probe;
     },
     isPrivate: (hostname) => privateHosts.get(hostname) ?? false,
     async close() {
+      connector.close();
       await Promise.all([lanes.short.destroy(), lanes.long.destroy()]);
     },
   };
-}
-
-function createConnector(
-  isPublicOnly: boolean,
-  timeout: number,
-  connected: (hostname: string, isPrivate: boolean) => void,
-): buildConnector.connector {
-  const connect = buildConnector({
-    timeout,
-    allowH2: false,
-    ...(isPublicOnly ? { lookup: publicLookup } : {}),
-  } as buildConnector.BuildOptions);
-  return (target, callback) => {
-    const refusal = isPublicOnly ? refusedHost(target.hostname) : undefined;
-    if (refusal !== undefined) return callback(refusal, null);
-    let isOver = false;
-    // undici's own time-out has a resolution of half a second, and more on a busy loop: too coarse to promise by. It
-    // still is what frees the socket that comes too late.
-    const timer = setTimeout(() => {
-      isOver = true;
-      callback(new errors.ConnectTimeoutError(`no connection within ${timeout} ms`), null);
-    }, timeout);
-    connect(target, (error, socket) => {
-      clearTimeout(timer);
-      if (isOver) return void socket?.destroy();
-      isOver = true;
-      if (error !== null) return callback(error, null);
-      connected(target.hostname, isPrivateAddress(socket.remoteAddress ?? ''));
-      callback(null, socket);
-    });
-  };
-}
-
-/** Plain TCP also where the origin speaks TLS: what is asked is whether packets come back. */
-function tryConnect(connect: buildConnector.connector, origin: URL, timeout: number): Promise<boolean> {
-  const hostname = origin.hostname.replace(/^\[|\]$/g, '');
-  const port = origin.port || (origin.protocol === 'https:' ? '443' : '80');
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, timeout, false);
-    connect({ hostname, host: origin.host, protocol: 'http:', port }, (error, socket) => {
-      clearTimeout(timer);
-      socket?.destroy();
-      resolve(error === null);
-    });
-  });
 }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import test from 'node:test';
-import { failsWith, fixture, REPOSITORY, readAll } from './fixture.ts';
+import test, { type TestContext } from 'node:test';
+import { client, failsWith, fixture, REPOSITORY, readAll } from './fixture.ts';
 
 test('an anonymous token is fetched once and used for all', async (context) => {
   const { registry, upstream, signal } = await fixture(context, { auth: 'bearer' });
@@ -126,3 +126,35 @@ test('Authorization does not follow a redirect to another origin', async (contex
     [{ authorization: undefined, status: 200 }],
   );
 });
+
+test('a token server whose connection breaks is asked again', async (context) => {
+  const { registry, upstream, signal } = await fixture(context, { auth: 'bearer' });
+  registry.addImage(REPOSITORY.name, { layers: [10] });
+  const port = await brokenOnce(context, registry.url);
+  const registries = { 'docker.io': { endpoints: [`http://127.0.0.1:${port}`] } };
+  await client(context, { registries }).upstream.headManifest(REPOSITORY, 'latest', [], signal);
+  await upstream.headManifest(REPOSITORY, 'latest', [], signal);
+});
+
+/** A proxy in front of a registry that drops the first request for a token. Returns its port. */
+async function brokenOnce(context: TestContext, url: string): Promise<number> {
+  let isBroken = false;
+  const proxy = createServer(async (request, response) => {
+    if (request.url?.startsWith('/token') && !isBroken) {
+      isBroken = true;
+      return request.socket.destroy();
+    }
+    const headers = request.headers.authorization ? { authorization: request.headers.authorization } : {};
+    const answer = await fetch(`${url}${request.url}`, { method: request.method ?? 'GET', headers });
+    const { port } = proxy.address() as AddressInfo;
+    const challenge = answer.headers.get('www-authenticate')?.replace(url, `http://127.0.0.1:${port}`);
+    response.writeHead(answer.status, challenge ? { 'www-authenticate': challenge } : {});
+    response.end(Buffer.from(await answer.arrayBuffer()));
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  context.after(() => {
+    proxy.closeAllConnections();
+    proxy.close();
+  });
+  return (proxy.address() as AddressInfo).port;
+}

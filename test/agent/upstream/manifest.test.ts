@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import test from 'node:test';
 import type { Upstream } from '../../../agent/fetch/ports.ts';
 import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_SIZE } from '../../../agent/oci/manifest.ts';
 import type { UpstreamClient } from '../../../agent/upstream/client.ts';
-import { failsWith, fixture, REPOSITORY } from './fixture.ts';
+import { client, failsWith, fixture, PATIENCE, REPOSITORY } from './fixture.ts';
 
 test('the client is what fetch asks for', () => {
   const asPort = (client: UpstreamClient): Upstream => client;
@@ -61,4 +62,26 @@ test('one whose body breaks or stalls is asked for again', async (context) => {
   registry.misbehave({ kind: 'stall', after: 50, on: 'manifest', times: 2, every: 2 });
   const { bytes } = await upstream.getManifest(REPOSITORY, 'latest', [], signal);
   assert.deepEqual(Buffer.from(bytes), manifest.bytes);
+});
+
+test('a registry that wrongly sends a body with a HEAD does not spoil the next answer', async (context) => {
+  const server = createTcpServer((socket) => {
+    socket.on('error', () => {});
+    socket.on('data', (request) => {
+      const isHead = request.toString().startsWith('HEAD');
+      socket.write(
+        `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n${isHead ? '[]' : '{}'}`,
+      );
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const { upstream } = client(context, { registries: { 'docker.io': { endpoints: [`http://127.0.0.1:${port}`] } } });
+  const signal = AbortSignal.timeout(PATIENCE);
+  for (let round = 0; round < 5; round++) {
+    await upstream.headManifest(REPOSITORY, 'latest', [], signal);
+    const { bytes } = await upstream.getManifest(REPOSITORY, 'latest', [], signal);
+    assert.equal(Buffer.from(bytes).toString(), '{}');
+  }
 });
