@@ -76,14 +76,14 @@ function toPlain(document: Document, path: string): unknown {
 function lineOf(document: Document, lines: LineCounter, path: readonly PropertyKey[]): number {
   let node: unknown = document.contents;
   let offset = 0;
-  for (const key of path) {
+  for (const [depth, key] of path.entries()) {
     if (isMap(node)) {
       const pair = node.items.find((item) => isScalar(item.key) && item.key.value === key);
       if (pair === undefined) break;
       if (isNode(pair.key)) offset = pair.key.range?.[0] ?? offset;
       node = pair.value;
     } else {
-      const item = document.getIn([...path.slice(0, path.indexOf(key) + 1)], true);
+      const item = document.getIn(path.slice(0, depth + 1), true);
       if (!isNode(item)) break;
       offset = item.range?.[0] ?? offset;
       node = item;

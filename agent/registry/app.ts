@@ -76,6 +76,7 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
     }
     // These were set for a body that is not coming.
     for (const name of ['Content-Length', 'Docker-Content-Digest', 'ETag', 'Accept-Ranges']) reply.removeHeader(name);
+    if (problem.status !== 416) reply.removeHeader('Content-Range');
     return reply.code(problem.status).header('Content-Type', 'application/json').send(problem.body);
   }
 }
