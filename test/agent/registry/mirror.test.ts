@@ -158,6 +158,25 @@ test('every error of the table reaches a client as the table says: never 401, ne
   }
 });
 
+test('an error has no headers of the body that did not come', async (t) => {
+  const { url, content } = await startMirror(t);
+  const { digest } = content.addBlob(10);
+  content.openBlob = async () => ({
+    digest,
+    size: 10,
+    close: () => {},
+    read: () => {
+      throw new AgentError('UPSTREAM_UNREACHABLE', 'It is away.');
+    },
+  });
+  const response = await fetch(`${url}/v2/alpine/blobs/${digest}`, { headers: { Range: 'bytes=2-5' } });
+  assert.equal(response.status, 502);
+  for (const name of ['content-range', 'docker-content-digest', 'etag', 'accept-ranges']) {
+    assert.equal(response.headers.get(name), null, name);
+  }
+  assert.equal((await errorOf(response)).message, 'It is away.');
+});
+
 test('an error nobody expected is told to the log, not to the client', async (t) => {
   const { url, content, log } = await startMirror(t);
   content.failure = new TypeError('secret of /etc/passwd');
