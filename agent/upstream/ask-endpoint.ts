@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { Answer, Question } from './ask.ts';
 import { type BearerChallenge, bearerChallenge } from './challenge.ts';
@@ -6,6 +5,7 @@ import { discard } from './discard.ts';
 import { type Endpoint, resourceText, resourceUrl } from './endpoint.ts';
 import type { Exchange } from './exchange.ts';
 import { isBroken } from './failure.ts';
+import { pause } from './pause.ts';
 import { isRedirect, MAX_REDIRECTS, redirectUrl } from './redirect.ts';
 import { retryAfter } from './retry-after.ts';
 import type { Tokens } from './token.ts';
@@ -122,9 +122,4 @@ export function createAskEndpoint(
 
 function denied(host: string, what: string): AgentError {
   return new AgentError('UPSTREAM_DENIED', `${host} refuses ${what} to anonymous clients`);
-}
-
-async function pause(milliseconds: number, signal: AbortSignal): Promise<void> {
-  await sleep(milliseconds, undefined, { signal }).catch(() => {});
-  signal.throwIfAborted();
 }

@@ -1,8 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { BlobAnswer } from './blob-answer.ts';
 import { isHopeless, NO_BREAKS, pauseAfter, withBreak } from './breaks.ts';
+import { pause } from './pause.ts';
 import { unlessStalled } from './stall.ts';
 
 /** What a body is read with. */
@@ -72,7 +72,7 @@ async function* resumed(components: BodyComponents, init: BodyInit): AsyncGenera
         breaks = withBreak(breaks, offset);
         if (isHopeless(breaks)) throw reason;
         components.logger.info({ what, offset, row: breaks.row, code: reason.code }, 'taking up a broken download');
-        await sleep(pauseAfter(breaks), undefined, { signal });
+        await pause(pauseAfter(breaks), signal);
         try {
           next = await components.reopen(offset, breaks.row, signal);
         } catch (failure) {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import test from 'node:test';
 import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
 import { parseDigest } from '../../../protocol/digest.ts';
-import { failsWith, fixture, REPOSITORY, readAll } from './fixture.ts';
+import { client, failsWith, fixture, REPOSITORY, readAll } from './fixture.ts';
 
 const UNKNOWN = parseDigest(`sha256:${'0'.repeat(64)}`)!;
 
@@ -189,4 +189,29 @@ test('close ends what is under way', async (context) => {
   await assert.rejects(async () => {
     while (!(await iterator.next()).done) {}
   }, failsWith('DRAINING'));
+});
+
+test('a reader that leaves between two tries is told its own reason', async (context) => {
+  const { registry, upstream } = await fixture(context);
+  const { digest } = registry.addBlob(REPOSITORY.name, Buffer.alloc(MIB, 7));
+  registry.misbehave({ kind: 'break', after: 1000 });
+  const abort = new AbortController();
+  const { body } = await upstream.getBlob(REPOSITORY, digest, 0, abort.signal);
+  const reading = assert.rejects(readAll(body), /enough/);
+  while (registry.blobGets(digest) < 3) await new Promise((resolve) => setTimeout(resolve, 10));
+  abort.abort(new Error('enough'));
+  await reading;
+});
+
+test('an endpoint whose bodies keep breaking makes way for the next', async (context) => {
+  const { registry: mirror, signal } = await fixture(context);
+  const { registry: origin } = await fixture(context);
+  const bytes = Buffer.alloc(MIB, 7);
+  const { digest } = mirror.addBlob(REPOSITORY.name, bytes);
+  origin.addBlob(REPOSITORY.name, bytes);
+  mirror.misbehave({ kind: 'break', after: 1000 });
+  const registries = { 'docker.io': { endpoints: [mirror.url, origin.url] } };
+  const { body } = await client(context, { registries }).upstream.getBlob(REPOSITORY, digest, 0, signal);
+  assert.ok(bytes.equals(await readAll(body)));
+  assert.deepEqual([mirror.blobGets(), origin.blobGets()], [2, 1]);
 });

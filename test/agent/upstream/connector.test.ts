@@ -59,7 +59,7 @@ test('closing ends what is still connecting', async (context) => {
   const probe = created.probe(new URL(deaf.url));
   const { hostname, host, protocol, port } = new URL(deaf.url);
   const connect = new Promise((resolve) =>
-    created.connect({ hostname, host, protocol, port }, (error) => resolve(error)),
+    created.connect({ hostname, host, protocol, port }, (...answer) => resolve(answer[0])),
   );
   created.close();
   assert.equal(await probe, false);
