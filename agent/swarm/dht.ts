@@ -29,9 +29,14 @@ export async function* findProviders(node: Node, digest: Digest, signal: AbortSi
   }
 }
 
-/** Advertises that this agent holds the blob. @throws what libp2p throws */
-export function provide(node: Node, digest: Digest, signal: AbortSignal): Promise<void> {
-  return node.contentRouting.provide(cidOf(digest), { signal });
+/** Advertises that this agent holds the blob. Returns how many peers took the record. @throws what libp2p throws */
+export async function provide(node: Node, digest: Digest, signal: AbortSignal): Promise<number> {
+  let told = 0;
+  // Not through contentRouting, which does not say whether anybody was there to be told.
+  for await (const event of node.services.dht?.provide(cidOf(digest), { signal }) ?? []) {
+    if (event.name === 'PEER_RESPONSE' && event.messageName === 'ADD_PROVIDER') told += 1;
+  }
+  return told;
 }
 
 /** Forgets our own record of a blob. Others forget theirs when its validity has passed. @throws what libp2p throws */

@@ -13,8 +13,11 @@ export const INBOUND_CHUNK_STREAMS = 8;
 /** Control streams a peer may have open to us at once: its one, and one that takes over from it. */
 export const INBOUND_CONTROL_STREAMS = 4;
 
-/** Chunk requests taken from one address at a time; beyond it the answer is "busy" and the asker goes elsewhere. */
-export const QUEUED_CHUNKS_PER_ADDRESS = 8;
+/**
+ * Chunk requests taken from one address at a time; beyond it the answer is "busy" and the asker goes elsewhere. Eight
+ * wait; four more may be on their way out, for an asker has a chunk before its sender knows.
+ */
+export const QUEUED_CHUNKS_PER_ADDRESS = 12;
 
 /** Chunk requests taken from all peers at a time: each may hold a chunk in memory while it is sent. */
 export const QUEUED_CHUNKS = 64;

@@ -40,6 +40,7 @@ export interface NeighboursComponents {
   readonly logger: Logger;
   readonly gauge: Gauge;
   onGarbage(peer: string): void;
+  onConnect(): void;
 }
 
 export interface NeighboursInit {
@@ -64,6 +65,7 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     table.set(id, createNeighbour(connection.remotePeer));
     gauge.set(table.size);
     logger.info({ peer: id, address: connection.remoteAddr.toString() }, 'peer connected');
+    components.onConnect();
   };
   const disconnected = ({ detail: peer }: CustomEvent<PeerId>): void => {
     const id = peer.toString();

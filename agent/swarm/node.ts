@@ -34,7 +34,7 @@ const MAX_CONNECTIONS = 1_000;
 
 export type Services = { identify: Identify; ping: Ping; dht?: KadDHT };
 export type Node = Libp2p<Services>;
-type Discovery = NonNullable<Libp2pOptions['peerDiscovery']>[number];
+export type Discovery = NonNullable<Libp2pOptions['peerDiscovery']>[number];
 
 export interface NodeInit {
   readonly privateKey: PrivateKey;

@@ -1,22 +1,26 @@
 import type { Connection, Stream, StreamHandlerOptions } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
 import { isAgentError } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { hostOf } from './address.ts';
+import { type Advertiser, startAdvertiser } from './advertiser.ts';
 import { createAdmission } from './chunks/admission.ts';
 import { serveChunks } from './chunks/server.ts';
 import { serveControl } from './control/server.ts';
 import { openDatastore, type SwarmDatastore } from './datastore.ts';
+import { forgetOwnRecords } from './dht.ts';
 import { type Dialler, startDialler } from './dialler.ts';
 import { createGater } from './gater.ts';
 import type { Holder } from './holder.ts';
 import { loadIdentity } from './identity.ts';
 import { type SwarmInit, type SwarmSettings, settingsOf } from './init.ts';
-import { noisePrologue } from './key.ts';
+import { mdnsService, noisePrologue } from './key.ts';
 import { INBOUND_CHUNK_STREAMS, INBOUND_CONTROL_STREAMS, QUEUED_CHUNKS, QUEUED_CHUNKS_PER_ADDRESS } from './limits.ts';
 import { lookup } from './lookup.ts';
+import { createMdns, type Mdns, type MdnsStatus } from './mdns.ts';
 import { createMissingRecord } from './missing.ts';
 import { type Neighbours, trackNeighbours } from './neighbours.ts';
 import { createNode, type Node, startNode } from './node.ts';
@@ -41,10 +45,22 @@ export interface LanSwarm {
   /** Multiaddrs peers can dial, with the peer id. */
   readonly addresses: string[];
   peers(): PeerStatus[];
+  status(): SwarmStatus;
+  status(): SwarmStatus;
   /** Bans and strikes, to be kept where bans should outlive the process. */
   readonly reputation: Pick<Reputation, 'snapshot' | 'restore'>;
   /** Ends every stream and connection. */
   stop(): Promise<void>;
+}
+
+/** How the swarm fares, for `layerlan status`. */
+export interface SwarmStatus {
+  readonly peerId: string;
+  readonly addresses: string[];
+  readonly neighbours: number;
+  readonly mdns: MdnsStatus;
+  /** Whether a network key keeps strangers out. */
+  readonly networkKey: boolean;
 }
 
 export interface SwarmComponents {
@@ -64,6 +80,18 @@ export async function createSwarm(components: SwarmComponents, init: SwarmInit):
   const privateKey = await loadIdentity(settings.identityPath);
   const reputation = createReputation(components.now ?? Date.now);
   const datastore = openDatastore(settings.datastorePath);
+  // Discovery is part of the node, and what it finds goes to the swarm around the node.
+  let swarm: Libp2pSwarm | undefined;
+  const mdns = settings.mdns
+    ? createMdns(
+        {
+          logger: components.logger,
+          neighbours: () => swarm?.neighbourCount ?? 0,
+          onPeer: ({ id, multiaddrs }) => swarm?.discovered(id.toString(), multiaddrs),
+        },
+        { service: mdnsService(settings.networkKey) },
+      )
+    : undefined;
   const node = await createNode({
     privateKey,
     listen: settings.listen,
@@ -71,14 +99,21 @@ export async function createSwarm(components: SwarmComponents, init: SwarmInit):
     gater: createGater(reputation),
     datastore,
     dht: settings.dht,
-    discovery: [],
+    discovery: mdns === undefined ? [] : [mdns.discovery],
   }).catch((error: unknown) => {
     datastore.close();
     throw error;
   });
-  const swarm = new Libp2pSwarm(components, settings, node, datastore, reputation);
+  swarm = new Libp2pSwarm(components, settings, { node, datastore, reputation, mdns });
   await swarm.start();
   return swarm;
+}
+
+interface Parts {
+  readonly node: Node;
+  readonly datastore: SwarmDatastore;
+  readonly reputation: Reputation;
+  readonly mdns: Mdns | undefined;
 }
 
 class Libp2pSwarm implements LanSwarm {
@@ -91,38 +126,38 @@ class Libp2pSwarm implements LanSwarm {
   readonly #missing = createMissingRecord(() => performance.now());
   readonly #admission = createAdmission({ perAddress: QUEUED_CHUNKS_PER_ADDRESS, overall: QUEUED_CHUNKS });
   readonly #stop = new AbortController();
+  readonly #mdns: Mdns | undefined;
   #dialler: Dialler | undefined;
+  #advertiser: Advertiser | undefined;
 
-  constructor(
-    components: SwarmComponents,
-    settings: SwarmSettings,
-    node: Node,
-    datastore: SwarmDatastore,
-    reputation: Reputation,
-  ) {
+  constructor(components: SwarmComponents, settings: SwarmSettings, parts: Parts) {
+    const { node } = parts;
     this.#components = components;
     this.#settings = settings;
     this.#node = node;
-    this.#datastore = datastore;
-    this.reputation = reputation;
+    this.#datastore = parts.datastore;
+    this.#mdns = parts.mdns;
+    this.reputation = parts.reputation;
     this.#neighbours = trackNeighbours(
       {
         node,
         logger: components.logger,
         gauge: components.metrics.neighbours,
         onGarbage: (peer) => this.strike(peer, 'garbage'),
+        onConnect: () => this.#advertiser?.wake(),
       },
       { stallTimeout: settings.stallTimeout },
     );
   }
 
   async start(): Promise<void> {
-    const { staticPeers, redialMin, redialMax, stallTimeout, listen } = this.#settings;
+    const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht } = this.#settings;
     try {
       await this.#serve(CONTROL_PROTOCOL, INBOUND_CONTROL_STREAMS, (stream) => this.#serveControl(stream));
       await this.#serve(CHUNKS_PROTOCOL, INBOUND_CHUNK_STREAMS, (stream, connection) =>
         this.#serveChunks(stream, connection),
       );
+      await forgetOwnRecords(this.#datastore, this.peerId);
       await startNode(this.#node, listen);
       this.#dialler = startDialler(
         {
@@ -134,6 +169,8 @@ class Libp2pSwarm implements LanSwarm {
         },
         { staticPeers, redialMin, redialMax, dialTimeout: 2 * stallTimeout },
       );
+      this.#mdns?.start();
+      if (dht) this.#startAdvertiser();
     } catch (error) {
       await this.stop();
       throw error;
@@ -198,8 +235,28 @@ class Libp2pSwarm implements LanSwarm {
     });
   }
 
+  status(): SwarmStatus {
+    return {
+      peerId: this.peerId,
+      addresses: this.addresses,
+      neighbours: this.neighbourCount,
+      mdns: this.#mdns?.status ?? { enabled: false },
+      networkKey: this.isTrusted,
+    };
+  }
+
+  get neighbourCount(): number {
+    return this.#neighbours.all.length;
+  }
+
+  discovered(id: string, addresses: Multiaddr[]): void {
+    this.#dialler?.discovered(id, addresses);
+  }
+
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the agent stops'));
+    this.#mdns?.stop();
+    this.#advertiser?.stop();
     this.#dialler?.stop();
     this.#neighbours.stop();
     // A peer that does not answer the goodbye is not waited for.
@@ -210,6 +267,15 @@ class Libp2pSwarm implements LanSwarm {
     }
     await Promise.race([Promise.resolve(this.#node.stop()).catch(() => {}), deadline(STOP_TIMEOUT)]);
     this.#datastore.close();
+  }
+
+  #startAdvertiser(): void {
+    this.#advertiser = startAdvertiser({
+      node: this.#node,
+      holdings: this.#components.holdings,
+      logger: this.#components.logger,
+      hasNeighbours: () => this.hasNeighbours,
+    });
   }
 
   async #serve(

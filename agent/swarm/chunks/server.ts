@@ -125,10 +125,17 @@ async function answer(
   if (!admitted) return say({ type: 'busy' });
   const chunk = await holdings.chunk(request.digest, request.index, signal);
   if (chunk === undefined) return say({ type: 'missing' });
-  await say({ type: 'chunk', length: chunk.length });
-  await pipe(pieces(chunk), streamSink(stream, stallTimeout, signal, onServed));
+  const head = encodeFrame(chunkAnswers.encode({ type: 'chunk', length: chunk.length }));
+  let unpaid = head.length;
+  const onSent = (bytes: number): void => {
+    onServed(bytes - unpaid);
+    unpaid = 0;
+  };
+  await pipe(pieces(head, chunk), streamSink(stream, stallTimeout, signal, onSent));
 }
 
-function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
+/** The first piece bears the answer's frame: a write of its own costs as much as 16 KiB of the body. */
+function* pieces(head: Uint8Array, bytes: Uint8Array): Generator<Uint8Array> {
+  yield Buffer.concat([head, bytes.subarray(0, PIECE)]);
+  for (let at = PIECE; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
 }

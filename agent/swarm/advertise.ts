@@ -1,0 +1,95 @@
+import type { Digest } from '../../protocol/digest.ts';
+
+/** Blobs advertised in the DHT: the most recently held ones. */
+export const MAX_ADVERTISED = 2_000;
+
+/** The least time between two provides; one costs about 10 ms of CPU in a small net. ms. */
+export const MIN_GAP = 500;
+
+/** The most: a measurement that was off does not silence the agent. ms. */
+export const MAX_GAP = 30_000;
+
+/** What advertising may cost of one core. */
+export const CPU_SHARE = 0.02;
+
+/** A record is renewed after this part of its validity: the rest is for the queue in front of it. */
+export const RENEW_AFTER = 0.6;
+
+/** After a provide that failed, or found nobody to tell, the blob waits this long. ms. */
+export const RETRY_AFTER = 2_000;
+
+export interface AdvertiseInit {
+  /** How long a record is good for. ms */
+  readonly validity: number;
+  /** @default MAX_ADVERTISED */
+  readonly limit?: number;
+}
+
+/** Decides which blob is provided when. Pure: times are ms of one clock, given by the caller. */
+export interface AdvertiseSchedule {
+  /** A blob is held: it goes to the front. Beyond the limit the longest held is forgotten; returns it. */
+  hold(digest: Digest): Digest | undefined;
+  /** A blob is gone. Returns whether it was provided, so that its record must be cancelled. */
+  drop(digest: Digest): boolean;
+  /** The blob to provide now, and when to look again. The caller provides it and tells how that went. */
+  next(now: number): { readonly digest: Digest | undefined; readonly lookAgainAt: number };
+  /** @param cpu ms of CPU that the attempt cost */
+  done(digest: Digest, now: number, succeeded: boolean, cpu: number): void;
+}
+
+interface Entry {
+  dueAt: number;
+  provided: boolean;
+}
+
+export function createAdvertiseSchedule(init: AdvertiseInit): AdvertiseSchedule {
+  const limit = init.limit ?? MAX_ADVERTISED;
+  /** In order of age: the last was held last. */
+  const entries = new Map<Digest, Entry>();
+  let freeAt = Number.NEGATIVE_INFINITY;
+
+  return {
+    hold(digest) {
+      const entry = entries.get(digest) ?? { dueAt: Number.NEGATIVE_INFINITY, provided: false };
+      entries.delete(digest);
+      entries.set(digest, entry);
+      if (entries.size <= limit) return undefined;
+      const [oldest] = entries.keys();
+      if (oldest !== undefined) entries.delete(oldest);
+      return oldest;
+    },
+    drop(digest) {
+      const provided = entries.get(digest)?.provided ?? false;
+      entries.delete(digest);
+      return provided;
+    },
+    next(now) {
+      if (now < freeAt) return { digest: undefined, lookAgainAt: freeAt };
+      const due = firstDue(entries, now);
+      if (due !== undefined) return { digest: due, lookAgainAt: now };
+      let earliest = Number.POSITIVE_INFINITY;
+      for (const { dueAt } of entries.values()) earliest = Math.min(earliest, dueAt);
+      return { digest: undefined, lookAgainAt: earliest };
+    },
+    done(digest, now, succeeded, cpu) {
+      freeAt = now + Math.min(MAX_GAP, Math.max(MIN_GAP, cpu / CPU_SHARE));
+      const entry = entries.get(digest);
+      // Dropped meanwhile.
+      if (entry === undefined) return;
+      entry.provided ||= succeeded;
+      entry.dueAt = now + (succeeded ? init.validity * RENEW_AFTER : RETRY_AFTER);
+    },
+  };
+}
+
+/** Of those due: the never provided before renewals, the latest held first. */
+function firstDue(entries: ReadonlyMap<Digest, Entry>, now: number): Digest | undefined {
+  let fresh: Digest | undefined;
+  let renewal: Digest | undefined;
+  for (const [digest, { dueAt, provided }] of entries) {
+    if (dueAt > now) continue;
+    if (provided) renewal = digest;
+    else fresh = digest;
+  }
+  return fresh ?? renewal;
+}
