@@ -117,3 +117,8 @@ export class AgentError extends Error {
 export function isAgentError(error: unknown, ...codes: ErrorCode[]): error is AgentError {
   return error instanceof AgentError && (codes.length === 0 || codes.includes(error.code));
 }
+
+/** An error in one line of a log: a stack only where the error was not thrown on purpose. */
+export function briefly(error: unknown): { code?: string; reason?: string; err?: unknown } {
+  return error instanceof AgentError ? { code: error.code, reason: error.message } : { err: error };
+}

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { CHUNK_HASH_LENGTH, chunkMap, chunkMapRoot } from '../../protocol/chunk-map.ts';
 import { type ChunkLayout, chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
-import { AgentError, isAgentError } from '../errors.ts';
+import { AgentError, briefly, isAgentError } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import { judge, liars } from './blame.ts';
@@ -199,7 +199,7 @@ export class Acquisition {
       );
     } catch (error) {
       this.failure = error;
-      if (!signal.aborted) this.#logger.warn({ err: error }, 'blob not fetched');
+      if (!signal.aborted) this.#logger.warn(briefly(error), 'blob not fetched');
     } finally {
       this.#stop.abort();
       clearTimeout(this.#linger);
@@ -246,7 +246,7 @@ export class Acquisition {
       signal.throwIfAborted();
       this.#holders.failed(peer, error);
       if (isAgentError(error, 'DIGEST_MISMATCH')) this.#components.metrics.refusedChunks.inc({ source: 'peer' });
-      this.#logger.warn({ peer, address: holder.address, err: error }, 'peer given up for this blob');
+      this.#logger.warn({ peer, address: holder.address, ...briefly(error) }, 'peer given up for this blob');
       if (!isAgentError(error)) throw error;
     }
   }
@@ -278,7 +278,7 @@ export class Acquisition {
       if (elsewhere) this.#repositories.shift();
       // What brought something may bring the rest; what brought nothing would fail the same way again.
       else if (partial.marked === before) this.#upstreamError = error;
-      this.#logger.warn({ repository: repositoryText(repository), err: error }, 'upstream broke off');
+      this.#logger.warn({ repository: repositoryText(repository), ...briefly(error) }, 'upstream broke off');
     } finally {
       this.#streamedTo = 0;
     }

@@ -166,7 +166,6 @@ class Content implements LanContent {
           return;
         } catch (error) {
           if (!isAgentError(error, 'BLOB_ROTTEN')) throw error;
-          metrics.refusedChunks.inc({ source: 'store' });
           continue;
         }
       }

@@ -1,11 +1,11 @@
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import { AgentError } from '../errors.ts';
+import { AgentError, briefly } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { refusal } from './guard.ts';
 import type { Content } from './ports.ts';
 import { problemOf } from './problem.ts';
-import { briefly, createServe } from './serve.ts';
+import { createServe } from './serve.ts';
 
 /** Every method that is routed: writes must be refused as OCI says, not as an unknown path. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];

@@ -2,7 +2,7 @@ import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, briefly } from '../errors.ts';
 import { repositoryText } from '../oci/reference.ts';
 import { begun } from './begun.ts';
 import { etagOf, isKnownToClient, isRangeCurrent } from './conditional.ts';
@@ -137,9 +137,4 @@ function headerOf(request: FastifyRequest, name: string): string | undefined {
 
 function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-}
-
-/** An error in one line of a log: a stack only where the error was not thrown on purpose. */
-export function briefly(error: unknown): { code?: string; reason?: string; err?: unknown } {
-  return error instanceof AgentError ? { code: error.code, reason: error.message } : { err: error };
 }

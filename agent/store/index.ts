@@ -21,7 +21,7 @@ import { reconcile } from './reconcile.ts';
 import type { HeldBlob, Partial } from './types.ts';
 
 export type { BlobListener } from './holdings.ts';
-export type { HeldBlob, Partial, Source } from './types.ts';
+export type { HeldBlob, Partial } from './types.ts';
 
 /** What is due for a recheck after this long. Milliseconds (24 h). */
 export const DEFAULT_RECHECK = 24 * 60 * 60 * 1000;
