@@ -15,10 +15,12 @@ export const MIRROR = 'http://127.0.0.1:5055';
 
 /** One of `layerlan peers --json`. */
 export interface PeerReport {
-  readonly id: string;
+  /** null for a static peer that was never reached. */
+  readonly id: string | null;
   readonly addresses: readonly string[];
   readonly state: string;
-  readonly blobs: number;
+  /** null where it is not known. */
+  readonly blobs: number | null;
   readonly strikes: number;
 }
 
@@ -146,7 +148,7 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
 /** The agent's peer id. */
 export async function peerId(agent: Agent): Promise<string> {
   const status = await agent.status();
-  const id = status.id ?? status.peerId;
+  const id = status.peerId;
   if (typeof id !== 'string') throw new Error(`no peer id in ${JSON.stringify(status)}`);
   return id;
 }

@@ -22,7 +22,7 @@ for (const way of ['unplugged', 'silent'] as const) {
     else await lab.network.blackholeUplink();
 
     const uplink = since(lab.network.upstream.counters.sent);
-    const took = await pullRight(second, full, `lan@${full.digest}`);
+    const took = await pullRight(second, full, { reference: `lan@${full.digest}` });
     lab.note(`pulled by digest in ${took.toFixed(1)} s`);
     assert.ok(uplink() < 64 * 1024, 'the uplink was cut');
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { digestOfFile } from './agent.ts';
 import { addHostilePeer } from './hostile.ts';
 import { labTest } from './lab.ts';
-import { complaints, pullRight } from './pull.ts';
+import { pullRight } from './pull.ts';
 
 labTest(
   '3b. a peer sends flipped chunks: refused, counted, its sender named, and the pull still right',
@@ -20,7 +20,6 @@ labTest(
     assert.ok(told.length > 0, 'its sender named in the log');
     const entry = (await third.agent.peers()).find((peer) => peer.id === liar);
     assert.ok(entry !== undefined && entry.strikes > 0, `its sender named by layerlan peers: ${JSON.stringify(entry)}`);
-    assert.deepEqual(await complaints(third), []);
 
     const held = await third.agent.heldBlobs();
     for (const { digest } of base.blobs) assert.ok(held.includes(digest), `${digest} is not held`);
@@ -40,5 +39,4 @@ labTest('5. a peer sends half a chunk and then nothing: the pull goes on elsewhe
   assert.ok((await host.agent.metric('layerlan_strikes_total', { offence: 'stalled' })) > 0, 'the stall was noted');
   const told = (await host.agent.log()).some((line) => JSON.stringify(line).includes(staller));
   assert.ok(told, 'its sender named in the log');
-  assert.deepEqual(await complaints(host), []);
 });

@@ -15,14 +15,14 @@ const WATCHED = 25_000;
 const MOST_DIALS = 10;
 
 labTest('8. with a network key and without: the handshake fails, and nothing is exchanged', async (lab) => {
-  const { full } = lab.images;
+  const { base } = lab.images;
   const key = await makeKey();
   const open = await lab.addHost();
   // The key changes what is announced by mDNS too, so strangers would not even dial: each is told of the other.
   const keyed = await lab.addHost({ networkKeyFile: key, static: [address(open)] });
   const other = await lab.addHost({ static: [address(keyed)] });
   await open.agent.start();
-  await pullRight(open, full);
+  await pullRight(open, base);
 
   await keyed.agent.start();
   const dials = since(keyed.space.counters.connects);
@@ -34,9 +34,9 @@ labTest('8. with a network key and without: the handshake fails, and nothing is 
   assert.equal(told.length, 1, 'the dialler logs once');
 
   const uplink = since(lab.network.upstream.counters.sent);
-  await pullRight(keyed, full);
-  lab.note(`${percent(uplink(), full.size)} of the image crossed the uplink again`);
-  assert.ok(uplink() >= full.size, 'content came from a stranger');
+  await pullRight(keyed, base);
+  lab.note(`${percent(uplink(), base.size)} of the image crossed the uplink again`);
+  assert.ok(uplink() >= base.size, 'content came from a stranger');
 
   // And the other way round: one without a key dials one that has it and holds everything.
   await other.agent.start();
@@ -48,16 +48,16 @@ labTest('8. with a network key and without: the handshake fails, and nothing is 
 });
 
 labTest('8. agents with the same key find each other and exchange', async (lab) => {
-  const { full } = lab.images;
+  const { base } = lab.images;
   const key = await makeKey();
   const [first, second] = [await lab.addHost({ networkKeyFile: key }), await lab.addHost({ networkKeyFile: key })];
   await Promise.all([first.agent.start(), second.agent.start()]);
   await untilConnected(first.agent, second.agent);
-  await pullRight(first, full);
+  await pullRight(first, base);
   const uplink = since(lab.network.upstream.counters.sent);
-  const took = await pullRight(second, full);
-  lab.note(`pulled in ${took.toFixed(1)} s; ${percent(uplink(), full.size)} of the image crossed the uplink`);
-  assert.ok(uplink() < full.size / 100, `${uplink()} bytes crossed the uplink`);
+  const took = await pullRight(second, base);
+  lab.note(`pulled in ${took.toFixed(1)} s; ${percent(uplink(), base.size)} of the image crossed the uplink`);
+  assert.ok(uplink() < base.size / 100, `${uplink()} bytes crossed the uplink`);
 });
 
 labTest('8. a key that is too short is refused', async (lab) => {
@@ -68,7 +68,7 @@ labTest('8. a key that is too short is refused', async (lab) => {
   assert.equal(code, 2, stderr + stdout);
   const told = (stderr + stdout).trim();
   assert.equal(told.split('\n').length, 1, told);
-  assert.match(told, /short\.key|networkKeyFile/);
+  assert.match(told, /key/);
 });
 
 /** `layerlan key FILE`, on no host in particular. */
@@ -102,6 +102,6 @@ async function areStrangers(one: Host, two: Host): Promise<void> {
     const known = (await host.agent.peers()).filter(
       (peer) => peer.id === id || peer.addresses.some((text) => text.includes(`/${stranger.space.address}/`)),
     );
-    for (const peer of known) assert.ok(peer.state !== 'connected' && peer.blobs === 0, JSON.stringify(peer));
+    for (const peer of known) assert.ok(peer.state !== 'connected' && (peer.blobs ?? 0) === 0, JSON.stringify(peer));
   }
 }
