@@ -135,7 +135,8 @@ class Sweep implements Dialler {
           // It may have dialled us, or have been reached by its other entry.
           entry.failures = 0;
           entry.warned = false;
-          entry.dueAt = now;
+          // A connection that is lost at once, again and again, is no reason to dial in a tight loop.
+          entry.dueAt = now + this.#init.redialMin;
           continue;
         }
         if (this.#components.isBanned(entry.id)) continue;
@@ -153,6 +154,7 @@ class Sweep implements Dialler {
       const connection = await node.dial(this.#withId(entry), { signal });
       entry.failures = 0;
       entry.warned = false;
+      entry.dueAt = now() + this.#init.redialMin;
       // Also where another was known: a host that was set up anew has a new identity at its old address.
       if (entry.isStatic) entry.id = connection.remotePeer.toString();
     } catch (error) {

@@ -44,10 +44,22 @@ class Client implements ChunkClient {
   }
 
   async request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer> {
-    const stream = await this.#place(signal);
+    let opened = 0;
     try {
-      return await stream.request(request, length, signal);
+      for (;;) {
+        signal.throwIfAborted();
+        // A peer that resets each stream as it is opened is as good as gone.
+        if (this.#closed || opened > CHUNK_STREAMS_PER_PEER) throw gone();
+        // Chosen and taken in one go: with an await between, all who ask at once would choose the same stream.
+        const stream = this.#free();
+        if (stream !== undefined) return await stream.request(request, length, signal);
+        if (this.#mayOpen()) {
+          opened += 1;
+          await this.#open(signal);
+        } else await this.#wait(signal);
+      }
     } finally {
+      // Also where nothing was asked: who was woken and leaves passes the place on.
       this.#next();
     }
   }
@@ -58,28 +70,21 @@ class Client implements ChunkClient {
     for (const wake of this.#waiting) wake();
   }
 
-  /** A stream with a place free: an idle one, else a new one, else the least busy, else the first that gets free. */
-  async #place(signal: AbortSignal): Promise<ChunkStream> {
-    for (;;) {
-      signal.throwIfAborted();
-      if (this.#closed) throw gone();
-      const best = this.#leastBusy();
-      if (best?.outstanding === 0) return best;
-      if (this.#streams.size + this.#opening < CHUNK_STREAMS_PER_PEER) return this.#open(signal);
-      if (best !== undefined && best.outstanding < REQUESTS_PER_CHUNK_STREAM) return best;
-      await this.#wait(signal);
-    }
-  }
-
-  #leastBusy(): ChunkStream | undefined {
+  /** An idle stream; else, where no more may be opened, the least busy with a place free. */
+  #free(): ChunkStream | undefined {
     let best: ChunkStream | undefined;
     for (const stream of this.#streams) {
       if (best === undefined || stream.outstanding < best.outstanding) best = stream;
     }
-    return best;
+    if (best === undefined || best.outstanding === 0) return best;
+    return this.#mayOpen() || best.outstanding >= REQUESTS_PER_CHUNK_STREAM ? undefined : best;
   }
 
-  async #open(signal: AbortSignal): Promise<ChunkStream> {
+  #mayOpen(): boolean {
+    return this.#streams.size + this.#opening < CHUNK_STREAMS_PER_PEER;
+  }
+
+  async #open(signal: AbortSignal): Promise<void> {
     const connection = this.#components.connection();
     if (connection === undefined) throw gone();
     this.#opening += 1;
@@ -99,7 +104,6 @@ class Client implements ChunkClient {
         },
       });
       this.#streams.add(stream);
-      return stream;
     } catch (error) {
       signal.throwIfAborted();
       if (error instanceof Error && error.name === 'TimeoutError') {

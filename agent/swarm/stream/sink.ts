@@ -24,20 +24,23 @@ export async function sendDrained(
     throw new AgentError('PEER_UNREACHABLE', 'the stream broke', { cause: error });
   }
   if (ready) return;
-  const stalled = new AbortController();
+  // By hand: AbortSignal.any() of a signal that outlives many pieces costs more than the piece, and piles up on it.
+  const ends = new AbortController();
+  const onAbort = (): void => ends.abort(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
   const watch = watchStall(timeout, () =>
-    stalled.abort(new AgentError('PEER_STALLED', `the peer took no bytes for ${timeout} ms`)),
+    ends.abort(new AgentError('PEER_STALLED', `the peer took no bytes for ${timeout} ms`)),
   );
-  const ends = signal === undefined ? stalled.signal : AbortSignal.any([signal, stalled.signal]);
   try {
     // A drain may be the muxer's while this stream's own window is still shut.
     while (stream.writableNeedsDrain || stream.writeBufferLength > 0) {
       const before = stream.writeBufferLength;
-      await drained(stream, ends);
+      await drained(stream, ends.signal);
       watch.progress(Math.max(before - stream.writeBufferLength, 0));
     }
   } finally {
     watch.stop();
+    signal?.removeEventListener('abort', onAbort);
   }
 }
 

@@ -6,7 +6,7 @@ import type { LanSwarm } from '../../../agent/swarm/swarm.ts';
 import { chunkMatches } from '../../../protocol/chunk-map.ts';
 import { chunkLength } from '../../../protocol/chunks.ts';
 import type { Digest } from '../../../protocol/digest.ts';
-import { blob, soon, startConnected, startPeer, type TestPeer } from './fixture.ts';
+import { blob, soon, startConnected, startPeer, type TestPeer, until } from './fixture.ts';
 
 // The swarm does not import the ports it implements; here the compiler says that it does implement them.
 const asPort = (swarm: LanSwarm): Swarm => swarm;
@@ -119,6 +119,28 @@ test('requests beyond what a sender queues for one address are answered busy, th
   const served = outcomes.filter((outcome) => outcome === 'served').length;
   const busy = outcomes.filter((outcome) => outcome === 'PEER_BUSY').length;
   assert.ok(served >= 12 && busy >= 1 && served + busy === 32, `${served} served, ${busy} busy`);
+});
+
+test('eight requests at once go over four streams, and the streams are used again', async (t) => {
+  const seeder = await startPeer(t);
+  const digest = seeder.holdings.hold(blob(100));
+  const gate = Promise.withResolvers<void>();
+  const { chunk } = seeder.holdings;
+  let heads = 0;
+  seeder.holdings.chunk = async (...args) => {
+    heads += 1;
+    await gate.promise;
+    return chunk(...args);
+  };
+  const leecher = await startConnected(t, [seeder]);
+  const [holder] = await holdersOf(leecher, digest);
+  assert.ok(holder);
+  const first = Array.from({ length: 20 }, () => holder.chunk(0, 100, soon()));
+  // Each stream answers in order, so a gated sender is asked once a stream.
+  await until(() => heads === 4);
+  gate.resolve();
+  assert.equal((await Promise.all(first)).length, 20);
+  assert.equal((await holder.chunk(0, 100, soon())).length, 100);
 });
 
 test('a caller that leaves costs others nothing', async (t) => {
