@@ -94,12 +94,7 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
     mirror: { addresses: [...mirror.addresses] },
     store: { path: config.store.path, ...store.totals() },
     traffic: await trafficOf(metrics),
-    swarm: {
-      addresses: swarm.addresses,
-      mdns: { enabled: config.peers.mdns, healthy: true },
-      neighbours: swarm.peers().filter((peer) => peer.state === 'connected').length,
-      networkKey: networkKey !== undefined,
-    },
+    swarm: swarm.status(),
     peers: swarm.peers(),
   });
   const mirror = createMirror(

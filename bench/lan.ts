@@ -6,7 +6,7 @@ import type { Digest } from '../protocol/digest.ts';
 import { generatedContent } from '../test/support/content.ts';
 import { until, writeConfig } from '../test/support/host.ts';
 import { startUpstreamRegistry, type UpstreamRegistry } from '../test/support/upstream-registry.ts';
-import { type Process, run } from './processes.ts';
+import { type Process, run, runLogged } from './processes.ts';
 
 const REPOSITORY = 'library/bench';
 
@@ -54,7 +54,7 @@ export async function startLan({ withKey }: { withKey: boolean }): Promise<Bench
           peers: { listen: [`/ip4/${address}/tcp/4055`], static: n === 1 ? [] : ['/ip4/127.77.0.1/tcp/4055'] },
         },
       });
-      const agent = run('agent/cli/bin.ts', 'start', '--config', file);
+      const agent = runLogged(join(home, 'log'), 'agent/cli/bin.ts', 'start', '--config', file);
       const status = async () => {
         const response = await fetch(`http://${address}:5055/status`).catch(() => undefined);
         return response?.ok ? ((await response.json()) as { peers: { state: string }[] }) : undefined;

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
 /** The kernel counts a process's CPU time in these. Seconds (USER_HZ is 100 on Linux, whatever the machine). */
@@ -29,10 +29,23 @@ process.on('exit', () => {
 
 /** Runs a TypeScript program of this repository under the very Node that runs the bench. */
 export function run(program: string, ...args: string[]): Process {
-  const child = spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
+  return watch(program, spawn(process.execPath, [program, ...args], { stdio: ['ignore', 'pipe', 'inherit'] }));
+}
+
+/** The same for a program that goes on talking: what it says goes to a file, since nobody reads it along. */
+export function runLogged(log: string, program: string, ...args: string[]): Process {
+  const file = openSync(log, 'w');
+  try {
+    return watch(program, spawn(process.execPath, [program, ...args], { stdio: ['ignore', file, file] }));
+  } finally {
+    closeSync(file);
+  }
+}
+
+function watch(program: string, child: ChildProcess): Process {
   running.add(child);
   const ended = once(child, 'exit').then(() => void running.delete(child));
-  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const lines = child.stdout && createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   const pid = child.pid as number;
   const proc = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8');
   const status = (key: string) => Number(new RegExp(`${key}:\\s+(\\d+) kB`).exec(proc('status'))?.[1]) * 1024;
@@ -40,7 +53,7 @@ export function run(program: string, ...args: string[]): Process {
     pid,
     async line() {
       for (;;) {
-        const { value, done } = await lines.next();
+        const { value, done } = (await lines?.next()) ?? { done: true };
         if (done) throw new Error(`${program} ended before it said anything`);
         if (value.startsWith('{')) return JSON.parse(value);
       }

@@ -86,6 +86,7 @@ export class Acquisition {
   #partial: Partial | undefined;
   #streamedTo = 0;
   #reading = 0;
+  #committing = false;
   #mismatches = 0;
   #upstreamError: unknown;
   #linger: NodeJS.Timeout | undefined;
@@ -146,7 +147,7 @@ export class Acquisition {
           await this.#change.next(signal, heldFor < this.#init.holdFor ? this.#init.holdFor - heldFor : undefined);
           continue;
         }
-        const piece = await this.#readPartial(reader.position, limit);
+        const piece = await this.#readPartial(reader.position, limit, signal);
         if (piece === undefined) continue;
         reader.position += piece.bytes.length;
         yield piece;
@@ -286,12 +287,14 @@ export class Acquisition {
 
   /** Whether the blob is whole and in the store; where it does not match, what is to blame is dropped. */
   async #commit(partial: Partial): Promise<boolean> {
+    this.#committing = true;
     try {
       await partial.commit(null);
       return true;
     } catch (error) {
       if (!isAgentError(error, 'DIGEST_MISMATCH') || ++this.#mismatches > MAX_MISMATCHES) throw error;
     }
+    this.#committing = false;
     const suspects = this.#sources.flatMap((source, index) => (source === undefined ? [] : [{ index, source }]));
     const verdict = judge(suspects);
     this.#logger.warn({ mapIsFalse: verdict.mapIsFalse, again: verdict.drop.length }, 'whole blob does not match');
@@ -359,7 +362,7 @@ export class Acquisition {
   }
 
   /** A piece of what is written, or undefined where the acquisition ended meanwhile. */
-  async #readPartial(position: number, limit: number): Promise<Piece | undefined> {
+  async #readPartial(position: number, limit: number, signal: AbortSignal): Promise<Piece | undefined> {
     const partial = this.#partial;
     if (partial === undefined || this.#stop.signal.aborted) return undefined;
     const index = Math.floor(position / this.layout.chunkSize);
@@ -368,6 +371,11 @@ export class Acquisition {
     try {
       const length = Math.min(limit, chunkEnd, position + READ_SIZE) - position;
       return { bytes: await partial.read(position, length), source: this.#sources[index] ?? 'upstream' };
+    } catch (error) {
+      if (!this.#committing) throw error;
+      // A commit lets go of the partial before it has told of its end; what is left is then read from the store.
+      if (!this.isEnding) await this.#change.next(signal);
+      return undefined;
     } finally {
       this.#reading--;
       if (this.#stop.signal.aborted) this.#change.notify();

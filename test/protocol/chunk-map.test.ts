@@ -17,16 +17,14 @@ import { toDigest } from '../../protocol/digest.ts';
 
 const digest = toDigest('sha256', Buffer.alloc(32, 1));
 
-const anyMap = fc
-  .integer({ min: 0, max: 40 * MIN_CHUNK_SIZE })
-  .chain((size) =>
-    fc
-      .uint8Array({
-        minLength: layoutOf(size).count * CHUNK_HASH_LENGTH,
-        maxLength: layoutOf(size).count * CHUNK_HASH_LENGTH,
-      })
-      .map((hashes) => chunkMap(digest, size, hashes)),
-  );
+const anyMap = fc.integer({ min: 0, max: 40 * MIN_CHUNK_SIZE }).chain((size) =>
+  fc
+    .uint8Array({
+      minLength: layoutOf(size).count * CHUNK_HASH_LENGTH,
+      maxLength: layoutOf(size).count * CHUNK_HASH_LENGTH,
+    })
+    .map((hashes) => chunkMap(digest, size, hashes)),
+);
 
 test('a map comes back from its encoding, with the same root', () => {
   fc.assert(

@@ -285,6 +285,29 @@ test('a blob that rots is mended in mid-response', async () => {
   assert.equal(upstream.gets.length, 2);
 });
 
+test('a slow reader outlives the commit, which lets go of the partial before it is over', async () => {
+  const bytes = blob(4);
+  const digest = upstream.add(bytes);
+  const { openPartial } = store;
+  store.openPartial = async (...given) => {
+    const partial = await openPartial.apply(store, given);
+    const { commit } = partial;
+    partial.commit = async (mediaType) => {
+      const held = await commit.call(partial, mediaType);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      return held;
+    };
+    return partial;
+  };
+  const opened = await content.openBlob({ repository, digest }, never);
+  const pieces: Uint8Array[] = [];
+  for await (const piece of opened.read(0, bytes.length, never)) {
+    pieces.push(Buffer.from(piece));
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  assert.ok(bytes.equals(Buffer.concat(pieces)));
+});
+
 test('an empty blob', async () => {
   const digest = upstream.add(Buffer.alloc(0));
   assert.equal((await read(digest)).length, 0);
