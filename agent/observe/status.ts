@@ -37,7 +37,7 @@ export const agentStatusSchema = z.object({
   swarm: z.object({
     /** Multiaddrs where peers reach the agent. */
     addresses: z.array(z.string()),
-    mdns: z.object({ enabled: z.boolean(), healthy: z.boolean(), reason: z.string().optional() }),
+    mdns: z.object({ enabled: z.boolean(), healthy: z.boolean().optional(), reason: z.string().optional() }),
     /** Peers connected. */
     neighbours: z.number(),
     /** Whether a network key keeps strangers out. */
