@@ -63,8 +63,11 @@ async function openLab(t: TestContext): Promise<Lab> {
   const logs: string[] = [];
   t.after(async () => {
     if (!t.passed) for (const log of logs) await printTail(log);
-    for (const close of closers.reverse()) await close();
+    const failures: unknown[] = [];
+    // One that fails must not keep the rest from being removed.
+    for (const close of closers.reverse()) await close().catch((error) => failures.push(error));
     t.diagnostic(`took ${((performance.now() - started) / 1000).toFixed(1)} s`);
+    if (failures.length > 0) throw new AggregateError(failures, 'the lab was not removed cleanly');
   });
   // Left alone by a killed run, this process would go on to remove the next run's namespaces.
   recordProcess(process.pid);

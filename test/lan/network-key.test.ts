@@ -8,8 +8,8 @@ import { type Host, labTest, untilConnected } from './lab.ts';
 import { LAB_DIR } from './place.ts';
 import { percent, pullRight } from './pull.ts';
 
-/** How long strangers get to find and dial each other: mDNS asks every ten seconds. Milliseconds. */
-const WATCHED = 25_000;
+/** How long strangers get to dial each other, again and again. Milliseconds. */
+const WATCHED = 15_000;
 
 /** More attempts than this in {@link WATCHED} are no backing off. */
 const MOST_DIALS = 10;
