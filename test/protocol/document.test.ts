@@ -1,0 +1,214 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { MAX_ADVERTISED } from '../../agent/swarm/advertise.ts';
+import { cidOf } from '../../agent/swarm/dht.ts';
+import { settingsOf } from '../../agent/swarm/init.ts';
+import { mdnsService, NETWORK_KEY_LENGTH, noisePrologue, parseNetworkKey } from '../../agent/swarm/key.ts';
+import * as limits from '../../agent/swarm/limits.ts';
+import { MISSING_TTL } from '../../agent/swarm/missing.ts';
+import { PROVIDER_VALIDITY } from '../../agent/swarm/node.ts';
+import { LIE_BAN, SLIP_BAN } from '../../agent/swarm/reputation.ts';
+import { MIN_PROGRESS } from '../../agent/swarm/stream/stall.ts';
+import {
+  CHUNK_HASH_LENGTH,
+  chunkMapRoot,
+  decodeChunkMap,
+  encodeChunkMap,
+  MAX_CHUNK_MAP_LENGTH,
+} from '../../protocol/chunk-map.ts';
+import { layoutOf, MAX_BLOB_SIZE, MAX_CHUNKS, MIN_CHUNK_SIZE } from '../../protocol/chunks.ts';
+import { toDigest } from '../../protocol/digest.ts';
+import { encodeFrame, frameHead } from '../../protocol/frame.ts';
+import {
+  type Codec,
+  chunkAnswers,
+  chunkRequests,
+  controlAnswers,
+  controlRequests,
+  MAX_FRAME_LENGTH,
+} from '../../protocol/messages.ts';
+import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL, KAD_PROTOCOL, MDNS_SERVICE } from '../../protocol/names.ts';
+import { mapOf } from '../support/holdings.ts';
+
+/* The document is what other implementations are written from: every number and every byte in it is checked here. */
+
+const ROOT = new URL('../../', import.meta.url);
+const DOCUMENT = readFileSync(new URL('docs/protocol.md', ROOT), 'utf8');
+
+/** The hex of every example, by name. */
+const EXAMPLES = new Map(
+  [...DOCUMENT.matchAll(/^```hex (\S+)\n([0-9a-f\n]+)\n```$/gm)].map(([, name = '', hex = '']) => [
+    name,
+    hex.replaceAll('\n', ''),
+  ]),
+);
+
+/** The blob that the document describes. */
+const BLOB = Buffer.concat([Buffer.alloc(MIN_CHUNK_SIZE), Buffer.from('abc')]);
+const DIGEST = toDigest('sha256', createHash('sha256').update(BLOB).digest());
+const MAP = mapOf(DIGEST, BLOB);
+const MAP_BYTES = encodeChunkMap(MAP);
+const MAP_ROOT = chunkMapRoot(MAP);
+
+function example(name: string): Buffer {
+  const found = EXAMPLES.get(name);
+  assert.ok(found !== undefined, `the document has an example named ${name}`);
+  return Buffer.from(found, 'hex');
+}
+
+/** The example is exactly `message` in a frame and what follows it, and reads back as that message. */
+function framed<Message>(name: string, codec: Codec<Message>, message: Message, behind = ''): void {
+  const bytes = example(name);
+  assert.equal(bytes.toString('hex'), hex(encodeFrame(codec.encode(message))) + hex(Buffer.from(behind)));
+  const head = frameHead(bytes);
+  assert.ok(head.kind === 'frame');
+  const end = head.start + head.length;
+  const read = codec.decode(bytes.subarray(head.start, end));
+  assert.ok(read !== undefined);
+  assert.equal(hex(codec.encode(read)), hex(codec.encode(message)));
+  assert.equal(bytes.subarray(end).toString(), behind);
+}
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+const CHECKS: Record<string, () => void> = {
+  'network-key': () => assert.equal(example('network-key').length, NETWORK_KEY_LENGTH),
+  'noise-prologue': () => {
+    const key = parseNetworkKey(hex(example('network-key')));
+    assert.equal(hex(example('noise-prologue')), hex(noisePrologue(key)));
+    assert.ok(DOCUMENT.includes(`the mDNS service is \`${mdnsService(key)}\``));
+  },
+  'blob-cid': () => {
+    assert.equal(hex(example('blob-cid')), hex(cidOf(DIGEST).bytes));
+    assert.ok(DOCUMENT.includes(`in text \`${cidOf(DIGEST)}\``));
+  },
+  'chunk-map': () => {
+    assert.equal(hex(example('chunk-map')), hex(MAP_BYTES));
+    assert.equal(decodeChunkMap(example('chunk-map'))?.digest, DIGEST);
+    assert.ok(DOCUMENT.includes(`\`${DIGEST}\``));
+  },
+  'chunk-map-root': () => assert.equal(hex(example('chunk-map-root')), MAP_ROOT),
+  'have-request': () => framed('have-request', controlRequests, { type: 'have', id: 7, digest: DIGEST }),
+  'holding-answer': () => {
+    const root = Buffer.from(MAP_ROOT, 'hex');
+    framed('holding-answer', controlAnswers, { type: 'holding', id: 7, size: BLOB.length, root });
+  },
+  'map-request': () => framed('map-request', controlRequests, { type: 'map', id: 8, digest: DIGEST }),
+  'map-answer': () => framed('map-answer', controlAnswers, { type: 'map', id: 8, map: MAP_BYTES }),
+  'missing-answer': () => framed('missing-answer', controlAnswers, { type: 'missing', id: 9 }),
+  'chunk-request': () => framed('chunk-request', chunkRequests, { digest: DIGEST, index: 1 }),
+  'chunk-answer': () => framed('chunk-answer', chunkAnswers, { type: 'chunk', length: 3 }, 'abc'),
+  'chunk-missing-answer': () => framed('chunk-missing-answer', chunkAnswers, { type: 'missing' }),
+  'chunk-busy-answer': () => framed('chunk-busy-answer', chunkAnswers, { type: 'busy' }),
+};
+
+for (const [name, check] of Object.entries(CHECKS)) test(`the example ${name} is true`, check);
+
+test('no example in the document goes unchecked', () => {
+  assert.deepEqual([...EXAMPLES.keys()].sort(), Object.keys(CHECKS).sort());
+  assert.equal(DOCUMENT.match(/^```\S/gm)?.length, EXAMPLES.size);
+});
+
+test('the names in the document are those in the code', () => {
+  const names = Object.fromEntries(rows('Names').map(([name, value]) => [name, value?.replaceAll('`', '')]));
+  assert.deepEqual(names, {
+    'control protocol': CONTROL_PROTOCOL,
+    'chunks protocol': CHUNKS_PROTOCOL,
+    'DHT protocol': KAD_PROTOCOL,
+    'mDNS service': MDNS_SERVICE,
+    'chunk map format': text('protocol/chunk-map.ts', 'FORMAT'),
+    'label of the prologue': text('agent/swarm/key.ts', 'PROLOGUE_LABEL'),
+    'label of the service': text('agent/swarm/key.ts', 'MDNS_LABEL'),
+  });
+});
+
+test('the numbers in the document are those in the code', () => {
+  const numbers = Object.fromEntries(rows('Numbers').map(([name, value]) => [name, Number(value)]));
+  const defaults = settingsOf({ identityPath: '', listen: [] });
+  const window = product('agent/swarm/node.ts', 'STREAM_WINDOW');
+  assert.deepEqual(numbers, {
+    'smallest chunk': MIN_CHUNK_SIZE,
+    'chunks of a blob': MAX_CHUNKS,
+    'largest blob': MAX_BLOB_SIZE,
+    'chunk hash': CHUNK_HASH_LENGTH,
+    'encoded chunk map': MAX_CHUNK_MAP_LENGTH,
+    'frame body': MAX_FRAME_LENGTH,
+    'network key, least bytes': NETWORK_KEY_LENGTH,
+    'outstanding questions': limits.OUTSTANDING_QUESTIONS,
+    'inbound control streams of a peer': limits.INBOUND_CONTROL_STREAMS,
+    'inbound chunk streams of a peer': limits.INBOUND_CHUNK_STREAMS,
+    'outbound chunk streams to a peer': limits.CHUNK_STREAMS_PER_PEER,
+    'requests outstanding on a chunk stream': limits.REQUESTS_PER_CHUNK_STREAM,
+    'chunk requests read ahead': limits.READ_AHEAD,
+    'chunk requests taken from one address': limits.QUEUED_CHUNKS_PER_ADDRESS,
+    'chunk requests taken in all': limits.QUEUED_CHUNKS,
+    'stream window, at its largest': window,
+    'unread bytes of a stream': window * product('agent/swarm/node.ts', 'MAX_UNREAD', 'STREAM_WINDOW'),
+    'stall time-out, ms': defaults.stallTimeout,
+    'answer to have, ms': defaults.answerTimeout,
+    'bytes within a stall time-out': MIN_PROGRESS,
+    'patience of answerers, stall time-outs': product('agent/swarm/swarm.ts', 'SENDER_PATIENCE'),
+    'chunk deadline, ms': product('agent/fetch/peer-lane.ts', 'CHUNK_DEADLINE'),
+    'pause after busy, ms': product('agent/fetch/holders.ts', 'BUSY_PAUSE'),
+    'validity of a DHT record, ms': PROVIDER_VALIDITY,
+    'blobs advertised': MAX_ADVERTISED,
+    'ban of a liar, ms': LIE_BAN,
+    'ban for slips, ms': SLIP_BAN,
+    'memory of what is missing, ms': MISSING_TTL,
+  });
+});
+
+test('what the document calls refused is refused, and what it calls read is read', () => {
+  const table = rows('Frames').map(([what = '', body = '', result]) => ({
+    what,
+    body: body.replaceAll('`', ''),
+    result,
+  }));
+  assert.ok(table.length >= 8);
+  for (const { what, body, result } of table) {
+    const message = controlAnswers.decode(Buffer.from(body.replaceAll(' ', ''), 'hex'));
+    assert.equal(message === undefined ? 'refused' : 'read', result, what);
+    if (message !== undefined) assert.deepEqual(message, { type: 'missing', id: 9 });
+  }
+});
+
+test('the table of layouts is what the code computes', () => {
+  const table = rows('Chunks').map((cells) => cells.map((cell) => Number(cell.split(' ')[0])));
+  assert.ok(table.length >= 6);
+  for (const [size = -1, chunkSize, count] of table) assert.deepEqual(layoutOf(size), { size, chunkSize, count });
+});
+
+/** The cells of the table under a heading, without its own. */
+function rows(heading: string): string[][] {
+  const section = DOCUMENT.split(`\n## ${heading}\n`)[1]?.split('\n## ')[0] ?? '';
+  const lines = section.split('\n').filter((line) => line.startsWith('|'));
+  return lines.slice(2).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+}
+
+/** A constant that its file keeps to itself: a product of numbers, and of `names`, which count as 1. */
+function product(file: string, constant: string, ...names: string[]): number {
+  const factors = source(file, constant)
+    .split('*')
+    .map((factor) => factor.trim());
+  const result = factors.reduce((all, one) => all * (names.includes(one) ? 1 : Number(one.replaceAll('_', ''))), 1);
+  assert.ok(Number.isFinite(result), `${constant} in ${file} is a product of numbers`);
+  return result;
+}
+
+function text(file: string, constant: string): string {
+  return source(file, constant).replaceAll("'", '');
+}
+
+function source(file: string, constant: string): string {
+  const [, value] =
+    new RegExp(`^(?:export )?const ${constant} = (.+);$`, 'm').exec(readFileSync(new URL(file, ROOT), 'utf8')) ?? [];
+  assert.ok(value !== undefined, `${file} has a constant ${constant}`);
+  return value;
+}

@@ -1,0 +1,286 @@
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { noise } from '@chainsafe/libp2p-noise';
+import { identify } from '@libp2p/identify';
+import type { Connection, Stream } from '@libp2p/interface';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import { multiaddr } from '@multiformats/multiaddr';
+import { decode, encode } from 'cborg';
+import { createLibp2p } from 'libp2p';
+
+/*
+ * A peer written from docs/protocol.md alone: it imports nothing of agent/ or protocol/, not even a constant, so that
+ * the document is proved to be enough. Where this file and the document disagree, one of them is wrong.
+ */
+
+const CONTROL = '/layerlan/control/1.0.0';
+const CHUNKS = '/layerlan/chunks/1.0.0';
+const MAP_FORMAT = 'layerlan/chunk-map/1';
+const PROLOGUE_LABEL = 'layerlan/network-key/noise-prologue/1';
+
+/** "Chunks", "Frames": bytes. */
+const CHUNK_SIZE = 1024 * 1024;
+const MAX_CHUNKS = 16_384;
+const MAX_FRAME = 525_312;
+
+/** Chunk requests on the one stream this peer uses: "an asker should have two outstanding". */
+const PIPELINED = 2;
+
+/** Ends whatever hangs, with a wide margin. Milliseconds. */
+const PATIENCE = 30_000;
+
+export interface IndependentPeerInit {
+  readonly listen: string;
+  /** Bytes of the fleet's key. @default none */
+  readonly networkKey?: Uint8Array;
+}
+
+export interface IndependentPeer {
+  readonly id: string;
+  readonly addresses: string[];
+  /** Chunks it sent. */
+  readonly chunksServed: number;
+  /** Holds a blob from now on. @returns its sha256 digest */
+  hold(bytes: Uint8Array): string;
+  /** Takes a blob of a size that is known for sure from the agent at a multiaddr, and checks all there is to check. */
+  fetch(address: string, digest: string, size: number): Promise<Buffer>;
+  /** What the agent at a multiaddr answers to `have`. */
+  have(address: string, digest: string): Promise<Message>;
+  stop(): Promise<void>;
+}
+
+type Message = Record<string, unknown>;
+
+export async function startIndependentPeer(init: IndependentPeerInit): Promise<IndependentPeer> {
+  const blobs = new Map<string, Uint8Array>();
+  let chunksServed = 0;
+  let nextId = 1_000;
+  const node = await createLibp2p({
+    addresses: { listen: [init.listen] },
+    transports: [tcp()],
+    connectionEncrypters: [noise({ prologueBytes: prologueOf(init.networkKey) })],
+    streamMuxers: [yamux()],
+    services: { identify: identify() },
+  });
+
+  const answerControl = async (stream: Stream): Promise<void> => {
+    const incoming = read(stream);
+    for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
+      const { type, id, digest } = parse(body);
+      const blob = blobs.get(text(digest));
+      if (blob === undefined) send(stream, { type: 'missing', id });
+      else if (type === 'map') send(stream, { type, id, map: mapOf(text(digest), blob) });
+      else send(stream, { type: 'holding', id, size: blob.length, root: sha256(mapOf(text(digest), blob)) });
+    }
+    await stream.close();
+  };
+
+  const answerChunks = async (stream: Stream): Promise<void> => {
+    const incoming = read(stream);
+    for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
+      const { digest, index } = parse(body);
+      const chunk = chunksOf(blobs.get(text(digest)) ?? new Uint8Array(0))[Number(index)];
+      if (chunk === undefined) {
+        send(stream, { type: 'missing' });
+        continue;
+      }
+      send(stream, { type: 'chunk', length: chunk.length });
+      stream.send(chunk);
+      chunksServed += 1;
+    }
+    await stream.close();
+  };
+
+  const serve = (protocol: string, answer: (stream: Stream) => Promise<void>) =>
+    node.handle(protocol, (stream) => {
+      answer(stream).catch((error) => stream.abort(error));
+    });
+  await serve(CONTROL, answerControl);
+  await serve(CHUNKS, answerChunks);
+
+  const connect = (address: string): Promise<Connection> =>
+    node.dial(multiaddr(address), { signal: AbortSignal.timeout(PATIENCE) });
+
+  /** Both questions at once, told apart by their ids alone. */
+  const ask = async (connection: Connection, digest: string): Promise<{ have: Message; map: Message }> => {
+    const stream = await connection.newStream(CONTROL, { signal: AbortSignal.timeout(PATIENCE) });
+    const incoming = read(stream);
+    const [haveId, mapId] = [nextId++, nextId++];
+    send(stream, { type: 'have', id: haveId, digest });
+    send(stream, { type: 'map', id: mapId, digest });
+    const answers = new Map<unknown, Message>();
+    while (answers.size < 2) {
+      const answer = parse(await incoming.frame());
+      answers.set(answer.id, answer);
+    }
+    await stream.close();
+    assert.equal(await incoming.frame(), undefined, 'the answerer closes after the asker');
+    const [have, map] = [answers.get(haveId), answers.get(mapId)];
+    assert.ok(have !== undefined && map !== undefined);
+    return { have, map };
+  };
+
+  const takeChunks = async (connection: Connection, digest: string, hashes: Uint8Array[], size: number) => {
+    const stream = await connection.newStream(CHUNKS, { signal: AbortSignal.timeout(PATIENCE) });
+    const incoming = read(stream);
+    const chunks: Buffer[] = [];
+    let asked = 0;
+    while (chunks.length < hashes.length) {
+      while (asked < hashes.length && asked - chunks.length < PIPELINED) send(stream, { digest, index: asked++ });
+      const index = chunks.length;
+      const length = Math.min(CHUNK_SIZE, size - index * CHUNK_SIZE);
+      assert.deepEqual(parse(await incoming.frame()), { type: 'chunk', length });
+      const chunk = await incoming.exactly(length);
+      assert.deepEqual(sha256(chunk), Buffer.from(hashes[index] ?? []), `chunk ${index} is what the map says`);
+      chunks.push(chunk);
+    }
+    send(stream, { digest, index: hashes.length });
+    assert.deepEqual(parse(await incoming.frame()), { type: 'missing' }, 'there is no chunk behind the last');
+    await stream.close();
+    return Buffer.concat(chunks);
+  };
+
+  return {
+    id: node.peerId.toString(),
+    get addresses() {
+      return node.getMultiaddrs().map(String);
+    },
+    get chunksServed() {
+      return chunksServed;
+    },
+    hold(bytes) {
+      const digest = `sha256:${sha256(bytes).toString('hex')}`;
+      blobs.set(digest, bytes);
+      return digest;
+    },
+    async have(address, digest) {
+      return (await ask(await connect(address), digest)).have;
+    },
+    async fetch(address, digest, size) {
+      const connection = await connect(address);
+      const { have, map } = await ask(connection, digest);
+      assert.equal(have.type, 'holding');
+      assert.equal(have.size, size);
+      assert.equal(map.type, 'map');
+      const encoded = bytes(map.map);
+      assert.deepEqual(sha256(encoded), Buffer.from(bytes(have.root)), 'the map is the one that was claimed');
+      const blob = await takeChunks(connection, digest, hashesIn(encoded, digest, size), size);
+      assert.equal(`sha256:${sha256(blob).toString('hex')}`, digest, 'the whole is what was asked for');
+      return blob;
+    },
+    async stop() {
+      for (const connection of node.getConnections()) connection.abort(new Error('stopped'));
+      await node.stop();
+    },
+  };
+}
+
+/** "The network key". */
+function prologueOf(key: Uint8Array | undefined): Uint8Array {
+  if (key === undefined) return new Uint8Array(0);
+  return sha256(Buffer.concat([Buffer.from(PROLOGUE_LABEL), Buffer.of(0), key]));
+}
+
+/** "Chunks", for blobs of up to 16 GiB. */
+function chunksOf(blob: Uint8Array): Uint8Array[] {
+  const count = Math.ceil(blob.length / CHUNK_SIZE);
+  assert.ok(count <= MAX_CHUNKS);
+  return Array.from({ length: count }, (_, i) => blob.subarray(i * CHUNK_SIZE, (i + 1) * CHUNK_SIZE));
+}
+
+/** "The chunk map". */
+function mapOf(digest: string, blob: Uint8Array): Uint8Array {
+  return encode([MAP_FORMAT, digest, blob.length, CHUNK_SIZE, Buffer.concat(chunksOf(blob).map(sha256))]);
+}
+
+function hashesIn(encoded: Uint8Array, digest: string, size: number): Uint8Array[] {
+  const [format, ofDigest, ofSize, chunkSize, hashes, ...more] = decode(encoded, { strict: true }) as unknown[];
+  assert.deepEqual([format, ofDigest, ofSize, chunkSize, more], [MAP_FORMAT, digest, size, CHUNK_SIZE, []]);
+  const all = bytes(hashes);
+  assert.equal(all.length, 32 * Math.ceil(size / CHUNK_SIZE));
+  assert.deepEqual(Buffer.from(encode([format, ofDigest, ofSize, chunkSize, all])), Buffer.from(encoded));
+  return Array.from({ length: all.length / 32 }, (_, i) => all.subarray(32 * i, 32 * i + 32));
+}
+
+/** "Frames". */
+function send(stream: Stream, message: Message): void {
+  const body = encode(message);
+  const head: number[] = [];
+  for (let rest = body.length; ; rest = Math.floor(rest / 128)) {
+    head.push(rest < 128 ? rest : (rest % 128) + 128);
+    if (rest < 128) break;
+  }
+  stream.send(Buffer.concat([Buffer.from(head), body]));
+}
+
+function parse(body: Uint8Array | undefined): Message {
+  assert.ok(body !== undefined, 'the stream goes on');
+  const options = { strict: true, allowIndefinite: false, allowUndefined: false, rejectDuplicateMapKeys: true };
+  return decode(body, options) as Message;
+}
+
+/** Bytes of a stream as they come, gathered: what this peer asks for is bounded by what it asks for. */
+function read(stream: Stream) {
+  let unread = Buffer.alloc(0);
+  let ended = false;
+  let wake: () => void = () => {};
+  stream.addEventListener('message', ({ data }) => {
+    unread = Buffer.concat([unread, data instanceof Uint8Array ? data : data.subarray()]);
+    wake();
+  });
+  for (const event of ['end', 'close'] as const) {
+    stream.addEventListener(event, () => {
+      ended = true;
+      wake();
+    });
+  }
+  const more = () =>
+    new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => reject(new Error(`nothing came for ${PATIENCE} ms`)), PATIENCE);
+      wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+  const exactly = async (length: number): Promise<Buffer> => {
+    while (unread.length < length) {
+      assert.ok(!ended, 'the stream ends where it may');
+      await more();
+    }
+    const taken = unread.subarray(0, length);
+    unread = unread.subarray(length);
+    return taken;
+  };
+  return {
+    exactly,
+    /** The next body; undefined where the other side ended the stream between two frames. */
+    async frame(): Promise<Uint8Array | undefined> {
+      while (unread.length === 0) {
+        if (ended) return undefined;
+        await more();
+      }
+      let length = 0;
+      for (let place = 1; ; place *= 128) {
+        const [byte = 0] = await exactly(1);
+        length += (byte % 128) * place;
+        assert.ok(length <= MAX_FRAME, 'no frame is longer');
+        if (byte < 128) return exactly(length);
+      }
+    },
+  };
+}
+
+function sha256(of: Uint8Array): Buffer {
+  return createHash('sha256').update(of).digest();
+}
+
+function text(value: unknown): string {
+  assert.equal(typeof value, 'string');
+  return value as string;
+}
+
+function bytes(value: unknown): Uint8Array {
+  assert.ok(value instanceof Uint8Array);
+  return value;
+}
