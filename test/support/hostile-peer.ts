@@ -84,6 +84,8 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
   });
   const stopped = new AbortController();
   let chunksAsked = 0;
+  /** Streams that stopped in mid-chunk: one more byte on them would be taken for the rest of that chunk. */
+  const stalled = new WeakSet<Stream>();
 
   const answerControl = (body: Uint8Array): ControlAnswer | undefined => {
     const request = controlRequests.decode(body);
@@ -104,7 +106,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     chunksAsked += 1;
     const request = chunkRequests.decode(body);
     const claim = request && claims.get(request.digest);
-    if (behaviour === 'silent') return;
+    if (behaviour === 'silent' || stalled.has(stream)) return;
     if (behaviour === 'garbage') return void stream.send(Buffer.alloc(64, 0xff));
     if (behaviour === 'busy') return void sayChunk(stream, { type: 'busy' });
     if (request === undefined || claim === undefined || behaviour === 'missing') {
@@ -116,6 +118,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     sayChunk(stream, { type: 'chunk', length: behaviour === 'wrong-length' ? chunk.length + 1 : chunk.length });
     if (behaviour === 'stall' || behaviour === 'cut') {
       stream.send(chunk.subarray(0, chunk.length / 2));
+      stalled.add(stream);
       if (behaviour === 'cut') stream.abort(new Error('cut'));
       return;
     }
