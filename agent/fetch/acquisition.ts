@@ -126,12 +126,14 @@ export class Acquisition {
   }
 
   /**
-   * The bytes from `start` to before `end` as they become free to be shown. Returns early, with the blob in the store,
+   * The bytes from `start` to before `end` as they become free to be shown. A piece is overwritten once the next one is
+   * asked for. Returns early, with the blob in the store,
    * when the acquisition completes: the caller reads the rest there. Throws where it failed.
    */
   async *read(start: number, end: number, signal: AbortSignal): AsyncGenerator<Piece, void> {
     const reader: Reader = { start, position: start, misled: false };
     const since = performance.now();
+    const buffer = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, end - start));
     this.#positions.add(reader);
     clearTimeout(this.#linger);
     try {
@@ -147,7 +149,7 @@ export class Acquisition {
           await this.#change.next(signal, heldFor < this.#init.holdFor ? this.#init.holdFor - heldFor : undefined);
           continue;
         }
-        const piece = await this.#readPartial(reader.position, limit, signal);
+        const piece = await this.#readPartial(reader.position, limit, buffer, signal);
         if (piece === undefined) continue;
         reader.position += piece.bytes.length;
         yield piece;
@@ -362,15 +364,15 @@ export class Acquisition {
   }
 
   /** A piece of what is written, or undefined where the acquisition ended meanwhile. */
-  async #readPartial(position: number, limit: number, signal: AbortSignal): Promise<Piece | undefined> {
+  async #readPartial(position: number, limit: number, buffer: Buffer, signal: AbortSignal): Promise<Piece | undefined> {
     const partial = this.#partial;
     if (partial === undefined || this.#stop.signal.aborted) return undefined;
     const index = Math.floor(position / this.layout.chunkSize);
     const chunkEnd = index * this.layout.chunkSize + chunkLength(this.layout, index);
     this.#reading++;
     try {
-      const length = Math.min(limit, chunkEnd, position + READ_SIZE) - position;
-      return { bytes: await partial.read(position, length), source: this.#sources[index] ?? 'upstream' };
+      const length = Math.min(limit, chunkEnd, position + buffer.length) - position;
+      return { bytes: await partial.read(position, length, buffer), source: this.#sources[index] ?? 'upstream' };
     } catch (error) {
       if (!this.#committing) throw error;
       // A commit lets go of the partial before it has told of its end; what is left is then read from the store.

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
 import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import { AgentError } from '../errors.ts';
@@ -30,12 +31,14 @@ export async function takeFromPeer(take: PeerTake, marked: (index: number, lengt
   const signal = AbortSignal.any([take.signal, failed.signal]);
   const taken = new Set<number>();
   const lane = async () => {
+    // One buffer a lane, not one a chunk: what V8 must find out to be garbage costs more than what it held.
+    const buffer = Buffer.allocUnsafeSlow(take.map.layout.chunkSize);
     for (;;) {
       signal.throwIfAborted();
       const index = take.next(taken);
       if (index === undefined) return;
       taken.add(index);
-      await takeChunk(take, index, signal);
+      await takeChunk(take, index, buffer, signal);
       marked(index, chunkLength(take.map.layout, index));
     }
   };
@@ -50,10 +53,13 @@ export async function takeFromPeer(take: PeerTake, marked: (index: number, lengt
   if (failed.signal.aborted) throw failed.signal.reason;
 }
 
-async function takeChunk(take: PeerTake, index: number, signal: AbortSignal): Promise<void> {
+async function takeChunk(take: PeerTake, index: number, buffer: Buffer, signal: AbortSignal): Promise<void> {
   const { partial, holder, map } = take;
-  const bytes = await withDeadline(signal, (inner) => holder.chunk(index, chunkLength(map.layout, index), inner));
-  const sha256 = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>));
+  const length = chunkLength(map.layout, index);
+  const into = buffer.subarray(0, length);
+  const bytes = await withDeadline(signal, (inner) => holder.chunk(index, length, inner, into));
+  // In this thread: 0.8 ms a chunk, where another thread would cost a copy of it.
+  const sha256 = hash('sha256', bytes, 'buffer');
   if (Buffer.compare(sha256, chunkHash(map, index)) !== 0) {
     throw new AgentError(
       'DIGEST_MISMATCH',

@@ -54,8 +54,8 @@ export interface Partial {
   mark(index: number, sha256: Uint8Array, source: Source): Promise<void>;
   /** Forgets chunks: they will be fetched again. */
   unmark(indexes: Iterable<number>): Promise<void>;
-  /** Bytes that were written. */
-  read(position: number, length: number): Promise<Uint8Array>;
+  /** Bytes that were written; in `into` where it is given. */
+  read(position: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /**
    * With every chunk marked: matches the whole against the digest, then fsync, rename, index.
    * @throws AgentError DIGEST_MISMATCH where the whole does not match; the partial stays as it was
@@ -145,9 +145,10 @@ export interface Holder {
   /** Its chunk map, matched to `root`, size and digest. @throws AgentError PEER_… */
   map(signal: AbortSignal): Promise<ChunkMap>;
   /**
-   * Chunk `index`, exactly `length` bytes, unverified.
+   * Chunk `index`, exactly `length` bytes, unverified; in `into` where it is given, which is lost to the caller when
+   * this throws: bytes may still come.
    * @throws AgentError PEER_STALLED when no byte came for the stall time-out, PEER_MISSING, PEER_BUSY,
    *   PEER_UNREACHABLE, PEER_PROTOCOL
    */
-  chunk(index: number, length: number, signal: AbortSignal): Promise<Uint8Array>;
+  chunk(index: number, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
 }

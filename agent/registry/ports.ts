@@ -33,7 +33,7 @@ export interface OpenBlob {
   readonly size: number;
   /**
    * The bytes from `start` to before `end`, as they become free to be shown. Ending the iteration early, or `signal`,
-   * costs nothing and breaks nothing. Throws where the blob cannot be completed: the response must then end short.
+   * costs nothing and breaks nothing. A piece is the caller's until it asks for the next one. Throws where the blob cannot be completed: the response must then end short.
    */
   read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /** Lets go of what was opened, for a caller that reads nothing. */

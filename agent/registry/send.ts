@@ -51,7 +51,8 @@ export async function sendBody(
       // More than was announced would be read as the beginning of the next response.
       if (piece.length > left) throw new Error('the source gave more than the size it announced');
       left -= piece.length;
-      if (piece.length > 0 && !response.write(piece)) await client.drained();
+      // Until it is flushed: the source may use the piece's memory again for the next.
+      if (piece.length > 0) await client.flushed(piece);
       if (client.outcome !== undefined) return client.outcome;
     }
     if (left > 0) throw new Error(`the source ended ${left} bytes early`);
@@ -69,8 +70,8 @@ export async function sendBody(
 interface Client {
   /** Set once there is nobody left to send to. */
   readonly outcome: Outcome | undefined;
-  /** Resolves when the client has read, is gone or has stalled. */
-  drained(): Promise<void>;
+  /** Resolves when the kernel has taken all of `piece`, or the client is gone or has stalled. */
+  flushed(piece: Uint8Array): Promise<void>;
   release(): void;
 }
 
@@ -89,24 +90,22 @@ function watch(response: ServerResponse, stallTimeout: number): Client {
     outcome ??= { kind: 'left' };
     wake();
   };
-  const onDrain = () => wake();
-  response.on('drain', onDrain);
   response.once('close', onClose);
   return {
     get outcome() {
       return outcome;
     },
-    async drained() {
+    async flushed(piece) {
       if (outcome !== undefined) return;
       timer.refresh();
       await new Promise<void>((resolve) => {
         wake = resolve;
+        response.write(piece, () => resolve());
       });
       wake = idle;
     },
     release() {
       clearTimeout(timer);
-      response.off('drain', onDrain);
       response.off('close', onClose);
     },
   };

@@ -133,10 +133,10 @@ class DiskPartial implements Partial {
     await this.#journal.append(records, () => this.#marks.all());
   }
 
-  async read(position: number, length: number): Promise<Uint8Array> {
+  async read(position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
     if (this.#closed !== undefined) throw new Error(`the partial of ${this.digest} is closed`);
     this.#assertInside({ start: position, end: position + length });
-    const bytes = Buffer.allocUnsafeSlow(length);
+    const bytes = into?.subarray(0, length) ?? Buffer.allocUnsafeSlow(length);
     if ((await fill(this.#handle, bytes, position)) < length) throw new Error(`the partial of ${this.digest} was cut`);
     return bytes;
   }

@@ -32,8 +32,8 @@ export interface Partial {
   mark(index: number, sha256: Uint8Array, source: Source): Promise<void>;
   /** Forgets chunks. */
   unmark(indexes: Iterable<number>): Promise<void>;
-  /** Bytes that were written. */
-  read(position: number, length: number): Promise<Uint8Array>;
+  /** Bytes that were written; in `into` where it is given. */
+  read(position: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   /** With every chunk marked: matches the whole, then fsync, rename, index. @throws AgentError DIGEST_MISMATCH */
   commit(mediaType: string | null): Promise<HeldBlob>;
   /** Lets go of it; what is marked stays on disk. After a commit or discard: nothing. */

@@ -11,7 +11,7 @@ export interface Holder {
   readonly size: number;
   readonly root: string;
   map(signal: AbortSignal): Promise<ChunkMap>;
-  chunk(index: number, length: number, signal: AbortSignal): Promise<Uint8Array>;
+  chunk(index: number, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
 }
 
 /** What a peer answered to `have`. */
@@ -50,8 +50,8 @@ export function createHolder(
     async map(signal) {
       return checkedMap(await askMap(neighbour, digest, mapTimeout, signal).catch(gone), digest, claim);
     },
-    async chunk(index, length, signal) {
-      return neighbour.chunks.request({ digest, index }, length, signal).catch(gone);
+    async chunk(index, length, signal, into) {
+      return neighbour.chunks.request({ digest, index }, length, signal, into).catch(gone);
     },
   };
 }

@@ -249,10 +249,11 @@ class MemoryPartial implements Partial {
     for (const index of indexes) this.#remains.marks.delete(index);
   }
 
-  async read(position: number, length: number): Promise<Uint8Array> {
+  async read(position: number, length: number, into: Uint8Array = Buffer.alloc(length)): Promise<Uint8Array> {
     this.#assertOpen();
     this.#assertInside(position, position + length);
-    return Buffer.from(this.#remains.bytes.subarray(position, position + length));
+    into.set(this.#remains.bytes.subarray(position, position + length));
+    return into.subarray(0, length);
   }
 
   async commit(mediaType: string | null): Promise<HeldBlob> {

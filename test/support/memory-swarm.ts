@@ -66,12 +66,13 @@ export function memorySwarm(): MemorySwarm {
       size: script.claimedSize ?? map.layout.size,
       root: chunkMapRoot(map),
       map: async () => map,
-      async chunk(index, length, signal) {
+      async chunk(index, length, signal, into = Buffer.alloc(length)) {
         await script.chunk?.(index, signal);
         signal.throwIfAborted();
         twin.given.set(peer, [...(twin.given.get(peer) ?? []), index]);
         const start = chunkStart(map.layout, index);
-        return script.bytes.slice(start, start + length);
+        into.set(script.bytes.subarray(start, start + length));
+        return into;
       },
     };
   }

@@ -8,10 +8,11 @@ import { type ChunkStream, createChunkStream } from './stream.ts';
 /** Chunk requests to one peer, over a few streams that are kept and used again. */
 export interface ChunkClient {
   /**
-   * The chunk's bytes, exactly `length`, unverified.
+   * The chunk's bytes, exactly `length`, unverified; in `into` where it is given, which is lost to the caller when
+   * this throws: bytes may still come.
    * @throws AgentError PEER_STALLED, PEER_MISSING, PEER_BUSY, PEER_PROTOCOL, PEER_UNREACHABLE; the signal's reason
    */
-  request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer>;
+  request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
   /** Ends the streams and what is outstanding on them. */
   close(): void;
 }
@@ -43,7 +44,7 @@ class Client implements ChunkClient {
     this.#init = init;
   }
 
-  async request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer> {
+  async request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     let opened = 0;
     try {
       for (;;) {
@@ -52,7 +53,7 @@ class Client implements ChunkClient {
         if (this.#closed || opened > CHUNK_STREAMS_PER_PEER) throw gone();
         // Chosen and taken in one go: with an await between, all who ask at once would choose the same stream.
         const stream = this.#free();
-        if (stream !== undefined) return await stream.request(request, length, signal);
+        if (stream !== undefined) return await stream.request(request, length, signal, into);
         if (this.#mayOpen()) {
           opened += 1;
           await this.#open(signal);

@@ -10,7 +10,7 @@ export interface ChunkStream {
   /** Requests that were sent and not yet answered. */
   readonly outstanding: number;
   /** @throws like ChunkClient.request */
-  request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer>;
+  request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
   close(error: AgentError): void;
 }
 
@@ -29,7 +29,9 @@ interface Outstanding {
   readonly length: number;
   /** Nobody wants it any more; its bytes come all the same. */
   abandoned: boolean;
-  resolve(bytes: Buffer): void;
+  /** Where the bytes go; a buffer of their own where there is none. */
+  readonly into: Uint8Array | undefined;
+  resolve(bytes: Uint8Array): void;
   reject(error: unknown): void;
 }
 
@@ -54,7 +56,7 @@ class Requests implements ChunkStream {
     return this.#outstanding.length;
   }
 
-  async request(request: ChunkRequest, length: number, signal: AbortSignal): Promise<Buffer> {
+  async request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
     if (this.#failure !== undefined) throw this.#failure;
     signal.throwIfAborted();
     try {
@@ -63,8 +65,8 @@ class Requests implements ChunkStream {
     } catch (error) {
       throw new AgentError('PEER_UNREACHABLE', 'the stream broke', { cause: error });
     }
-    const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-    const entry: Outstanding = { length, abandoned: false, resolve, reject };
+    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    const entry: Outstanding = { length, into, abandoned: false, resolve, reject };
     this.#outstanding.push(entry);
     const onAbort = (): void => {
       entry.abandoned = true;
@@ -131,7 +133,7 @@ class Requests implements ChunkStream {
       case 'chunk':
         if (answer.length !== entry.length) throw new AgentError('PEER_PROTOCOL', 'a chunk of another length');
         if (entry.abandoned) return this.#reader.skip(entry.length, undefined, onBytes);
-        return entry.resolve(await this.#reader.readExactly(entry.length, undefined, onBytes));
+        return entry.resolve(await this.#reader.readExactly(entry.length, undefined, onBytes, entry.into));
     }
   }
 }

@@ -14,10 +14,16 @@ export interface StreamReader {
    */
   readFrame(signal?: AbortSignal): Promise<Uint8Array | undefined>;
   /**
-   * Exactly `length` bytes, in one buffer of that length. `onBytes` is told of every piece.
+   * Exactly `length` bytes, in `target` where it is given, else in a buffer of that length. `onBytes` is told of every
+   * piece.
    * @throws AgentError PEER_UNREACHABLE where the stream ended or broke before; the signal's reason
    */
-  readExactly(length: number, signal?: AbortSignal, onBytes?: (bytes: number) => void): Promise<Buffer>;
+  readExactly(
+    length: number,
+    signal?: AbortSignal,
+    onBytes?: (bytes: number) => void,
+    target?: Uint8Array,
+  ): Promise<Uint8Array>;
   /** Like {@link readExactly}, keeping nothing. */
   skip(length: number, signal?: AbortSignal, onBytes?: (bytes: number) => void): Promise<void>;
   /** Every byte of the peer's that was received, read or not. */
@@ -101,9 +107,13 @@ class Reader implements StreamReader {
     }
   }
 
-  async readExactly(length: number, signal?: AbortSignal, onBytes?: (bytes: number) => void): Promise<Buffer> {
+  async readExactly(
+    length: number,
+    signal?: AbortSignal,
+    onBytes?: (bytes: number) => void,
     // Not from the shared pool: a small view would keep 64 KiB alive.
-    const target = Buffer.allocUnsafeSlow(length);
+    target: Uint8Array = Buffer.allocUnsafeSlow(length),
+  ): Promise<Uint8Array> {
     await this.#consume(
       length,
       (piece, at) => {
