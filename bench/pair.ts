@@ -1,3 +1,4 @@
+import { unlink } from 'node:fs/promises';
 import { type BenchAgent, drain, startLan } from './lan.ts';
 import { run } from './processes.ts';
 import { median, table } from './table.ts';
@@ -40,6 +41,8 @@ export async function pair() {
         const bareRun = await bareNoise();
         const ourRun = await throughAgents(holder, taker, taker.url(digest));
         if (lan.upstream.blobGets() > 0) throw new Error('the blob did not come from the peer');
+        // Pages that stay in the cache would make each round pay for fresh ones, which a bare stream never does.
+        await Promise.all([holder.file(digest), taker.file(digest)].map((file) => unlink(file)));
         // The first round warms both up.
         if (round > 0) {
           bare.push(bareRun);
