@@ -5,10 +5,10 @@ import { AgentError } from '../errors.ts';
 import type { Holder, Partial } from './ports.ts';
 
 /**
- * Chunks under way from one peer at a time: two on the wire and one being verified and written, so that neither the
+ * Chunks under way from one peer at a time: on the wire, being verified, being written, so that neither the
  * peer nor the disk waits for the other.
  */
-const IN_FLIGHT = 3;
+const IN_FLIGHT = 4;
 
 /** The longest a chunk may take in all, so that a byte a second is no way to hold a pull. Milliseconds. */
 const CHUNK_DEADLINE = 20_000;
