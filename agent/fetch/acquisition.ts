@@ -1,27 +1,22 @@
 import type { Logger } from 'pino';
-import { CHUNK_HASH_LENGTH, chunkMap, chunkMapRoot } from '../../protocol/chunk-map.ts';
-import { type ChunkLayout, chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
+import { CHUNK_HASH_LENGTH, type ChunkMap, chunkHash, chunkMap, chunkMapRoot } from '../../protocol/chunk-map.ts';
+import { type ChunkLayout, chunkLength, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, briefly, isAgentError } from '../errors.ts';
-import type { Metrics } from '../observe/metrics.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import { judge, liars } from './blame.ts';
 import { Change } from './change.ts';
 import { chooseSource } from './choice.ts';
 import { Holders } from './holders.ts';
+import { InFlight } from './in-flight.ts';
+import type { FetchComponents, FetchInit } from './init.ts';
 import { takeFromPeer } from './peer-lane.ts';
-import type { Partial, Source, Store, Swarm, Upstream } from './ports.ts';
-import { releasedTo } from './release.ts';
+import type { Partial, Source } from './ports.ts';
+import { type Piece, Readers } from './readers.ts';
 import { takeFromUpstream } from './upstream-lane.ts';
 
 /** How long a pull with no other source waits for late answers of a look-up before it fails. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
-
-/** How long an acquisition goes on with nobody reading: a client that breaks off often comes back. Milliseconds. */
-const LINGER = 5_000;
-
-/** How many bytes are read back for a client at a time: enough to be fast, little enough for hundreds of clients. */
-const READ_SIZE = 256 * 1024;
 
 /** How often content that does not match is taken again before the acquisition gives up. */
 const MAX_MISMATCHES = 3;
@@ -29,33 +24,13 @@ const MAX_MISMATCHES = 3;
 /** Repositories one digest is asked for from, at most: it may be denied in one and public in another. */
 const MAX_REPOSITORIES = 8;
 
-export interface FetchComponents {
-  readonly store: Store;
-  readonly upstream: Upstream;
-  readonly swarm: Swarm;
-  readonly metrics: Metrics;
-  readonly logger: Logger;
-}
-
-/** How the fetch role is set. Milliseconds. */
-export interface FetchInit {
-  /** The longest a look-up for holders holds a pull once upstream could have started. @default 100 */
-  readonly lookupTimeout: number;
-  /** How long a client waits before it is shown what untrusted peers sent, chunk by chunk. @default 60_000 */
-  readonly holdFor: number;
-}
-
-interface Reader {
-  readonly start: number;
-  position: number;
-  /** It was shown bytes that turned out false. */
-  misled: boolean;
-}
-
-/** What a reader of an acquisition was given: the bytes and where they came from. */
-export interface Piece {
-  readonly bytes: Uint8Array;
-  readonly source: Source;
+/** What is to be acquired. */
+export interface Wanted {
+  readonly digest: Digest;
+  readonly size: number;
+  readonly repository: Repository;
+  /** The byte its first reader will start at. */
+  readonly position: number;
 }
 
 /**
@@ -67,51 +42,43 @@ export class Acquisition {
   readonly layout: ChunkLayout;
   /** Settles when it has ended and let go of everything; never rejects. */
   readonly ended: Promise<void>;
-  /** Why it failed; undefined while it runs and when it is complete. */
-  failure: unknown;
-  complete = false;
 
   readonly #components: FetchComponents;
   readonly #init: FetchInit;
   readonly #logger: Logger;
   readonly #change = new Change();
   readonly #stop = new AbortController();
+  readonly #blob: InFlight;
+  readonly #readers: Readers;
   readonly #holders: Holders;
   readonly #repositories: Repository[] = [];
-  /** Where each reader is, in the order they came: the first one's next chunk is taken first. */
-  readonly #positions = new Set<Reader>();
-  readonly #sources: (Source | undefined)[] = [];
-  readonly #wanted: number;
-  readonly #bytesFrom = new Map<string, number>();
-  #partial: Partial | undefined;
-  #streamedTo = 0;
-  #reading = 0;
-  #committing = false;
+  readonly #firstPosition: number;
   #mismatches = 0;
   #upstreamError: unknown;
-  #linger: NodeJS.Timeout | undefined;
 
-  /** @param wanted the byte its first reader will start at */
-  constructor(
-    components: FetchComponents,
-    init: FetchInit,
-    { digest, size, repository, wanted }: { digest: Digest; size: number; repository: Repository; wanted: number },
-  ) {
-    this.#components = components;
-    this.#init = init;
+  constructor(components: FetchComponents, init: FetchInit, wanted: Wanted) {
+    const { digest, size, repository, position } = wanted;
     this.digest = digest;
     this.layout = layoutOf(size);
-    this.#wanted = wanted;
+    this.#components = components;
+    this.#init = init;
     this.#logger = components.logger.child({ digest });
+    this.#firstPosition = position;
+    this.#blob = new InFlight(this.layout, this.#change);
     this.#holders = new Holders(components.swarm, digest, size, () => this.#change.notify());
+    this.#readers = new Readers(this.#blob, {
+      digest,
+      holdFor: init.holdFor,
+      isReleased: () => components.swarm.isTrusted || this.#holders.isCorroborated(),
+      onAbandoned: () => this.stop(new AgentError('CONTENT_UNAVAILABLE', `nobody waits for ${digest} any more`)),
+    });
     this.join(repository);
-    this.#stopWhenAbandoned();
     this.ended = this.#run();
   }
 
   /** Whether it takes no more readers: it has ended, or is letting go. */
   get isEnding(): boolean {
-    return this.complete || this.failure !== undefined || this.#stop.signal.aborted;
+    return this.#blob.outcome !== undefined || this.#stop.signal.aborted;
   }
 
   /** Another repository asks for this digest: one more place upstream where it may be had. */
@@ -125,62 +92,19 @@ export class Acquisition {
     this.#stop.abort(reason);
   }
 
-  /**
-   * The bytes from `start` to before `end` as they become free to be shown. A piece is overwritten once the next one is
-   * asked for. Returns early, with the blob in the store,
-   * when the acquisition completes: the caller reads the rest there. Throws where it failed.
-   */
-  async *read(start: number, end: number, signal: AbortSignal): AsyncGenerator<Piece, void> {
-    const reader: Reader = { start, position: start, misled: false };
-    const since = performance.now();
-    const buffer = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, end - start));
-    this.#positions.add(reader);
-    clearTimeout(this.#linger);
-    try {
-      while (reader.position < end && !this.complete) {
-        signal.throwIfAborted();
-        if (this.failure !== undefined) throw this.failure;
-        if (reader.misled)
-          throw new AgentError('CONTENT_UNAVAILABLE', `bytes of ${this.digest} sent so far were false`);
-        const heldFor = performance.now() - since;
-        const limit = Math.min(end, this.#releasedTo(reader.position, heldFor));
-        if (limit <= reader.position) {
-          // At holdFor the same chunks are looked at again, more kindly.
-          await this.#change.next(signal, heldFor < this.#init.holdFor ? this.#init.holdFor - heldFor : undefined);
-          continue;
-        }
-        const piece = await this.#readPartial(reader.position, limit, buffer, signal);
-        if (piece === undefined) continue;
-        reader.position += piece.bytes.length;
-        yield piece;
-      }
-    } finally {
-      this.#positions.delete(reader);
-      this.#stopWhenAbandoned();
-    }
+  /** The bytes from `start` to before `end`; see {@link Readers.read}. */
+  read(start: number, end: number, signal: AbortSignal): AsyncGenerator<Piece, void> {
+    return this.#readers.read(start, end, signal);
   }
 
-  /** Waits for the end. @throws what it failed with, or the signal's reason */
-  async whole(signal: AbortSignal): Promise<void> {
-    const waiter: Reader = { start: 0, position: 0, misled: false };
-    this.#positions.add(waiter);
-    clearTimeout(this.#linger);
-    try {
-      while (!this.complete) {
-        signal.throwIfAborted();
-        if (this.failure !== undefined) throw this.failure;
-        await this.#change.next(signal);
-      }
-    } finally {
-      this.#positions.delete(waiter);
-      this.#stopWhenAbandoned();
-    }
+  /** Waits for the end; see {@link Readers.whole}. */
+  whole(signal: AbortSignal): Promise<void> {
+    return this.#readers.whole(signal);
   }
 
   /** Where the byte at `position` came from in this acquisition. */
   sourceAt(position: number): Source | undefined {
-    const index = Math.floor(position / this.layout.chunkSize);
-    return this.#sources[index];
+    return this.#blob.sourceOf(Math.floor(position / this.layout.chunkSize));
   }
 
   async #run(): Promise<void> {
@@ -188,26 +112,23 @@ export class Acquisition {
     const started = performance.now();
     try {
       this.#holders.look(signal);
-      this.#partial = await this.#components.store.openPartial(this.digest, this.layout.size, signal);
-      for (let index = 0; index < this.layout.count; index++) this.#sources[index] = this.#partial.sourceOf(index);
-      const resumed = this.#partial.marked;
+      const partial = await this.#components.store.openPartial(this.digest, this.layout.size, signal);
+      this.#blob.open(partial);
+      const resumed = partial.marked;
       do {
-        await this.#takeMissing(this.#partial, started, signal);
-      } while (!(await this.#commit(this.#partial)));
-      this.#blameLiars(this.#partial);
-      this.complete = true;
-      this.#logger.info(
-        { size: this.layout.size, from: Object.fromEntries(this.#bytesFrom), ...(resumed > 0 && { resumed }) },
-        'blob fetched',
-      );
+        await this.#takeMissing(partial, started, signal);
+      } while (!(await this.#commit(partial)));
+      this.#blameLiars(partial);
+      this.#blob.end({ kind: 'complete' });
+      const from = Object.fromEntries(this.#blob.bytesFrom);
+      this.#logger.info({ size: this.layout.size, from, ...(resumed > 0 && { resumed }) }, 'blob fetched');
     } catch (error) {
-      this.failure = error;
+      this.#blob.end({ kind: 'failed', error });
       if (!signal.aborted) this.#logger.warn(briefly(error), 'blob not fetched');
     } finally {
       this.#stop.abort();
-      clearTimeout(this.#linger);
-      this.#change.notify();
-      await this.#letGo();
+      this.#readers.close();
+      await this.#blob.close().catch((error) => this.#logger.warn({ err: error }, 'partial not closed'));
     }
   }
 
@@ -238,12 +159,13 @@ export class Acquisition {
     if (holder === undefined) return;
     try {
       const map = await this.#holders.adopt(holder, signal);
-      const stale = disagreeing(partial, map.hashes);
-      await partial.unmark(stale);
-      for (const index of stale) this.#forget(index);
+      await this.#drop(partial, disagreeing(partial, map));
       await takeFromPeer(
         { partial, holder, map, next: (taken) => this.#nextMissing(partial, taken), signal },
-        (index, length) => this.#marked(index, 'peer', peer, length),
+        (index) => {
+          this.#components.metrics.peerBytes.inc(chunkLength(this.layout, index));
+          this.#blob.marked(index, 'peer', peer);
+        },
       );
     } catch (error) {
       signal.throwIfAborted();
@@ -267,11 +189,8 @@ export class Acquisition {
           signal,
         },
         {
-          streamed: (to) => {
-            this.#streamedTo = to;
-            this.#change.notify();
-          },
-          marked: (index, length) => this.#marked(index, 'upstream', repositoryText(repository), length),
+          streamed: (to) => this.#blob.streamed(to),
+          marked: (index) => this.#blob.marked(index, 'upstream', repositoryText(repository)),
         },
       );
     } catch (error) {
@@ -283,25 +202,27 @@ export class Acquisition {
       else if (partial.marked === before) this.#upstreamError = error;
       this.#logger.warn({ repository: repositoryText(repository), ...briefly(error) }, 'upstream broke off');
     } finally {
-      this.#streamedTo = 0;
+      this.#blob.streamed(0);
     }
   }
 
   /** Whether the blob is whole and in the store; where it does not match, what is to blame is dropped. */
   async #commit(partial: Partial): Promise<boolean> {
-    this.#committing = true;
+    this.#blob.isCommitting = true;
     try {
       await partial.commit(null);
       return true;
     } catch (error) {
       if (!isAgentError(error, 'DIGEST_MISMATCH') || ++this.#mismatches > MAX_MISMATCHES) throw error;
     }
-    this.#committing = false;
-    const suspects = this.#sources.flatMap((source, index) => (source === undefined ? [] : [{ index, source }]));
+    this.#blob.isCommitting = false;
+    const suspects = Array.from({ length: this.layout.count }, (_, index) => ({
+      index,
+      source: this.#blob.sourceOf(index) as Source,
+    }));
     const verdict = judge(suspects);
     this.#logger.warn({ mapIsFalse: verdict.mapIsFalse, again: verdict.drop.length }, 'whole blob does not match');
-    await partial.unmark(verdict.drop);
-    for (const index of verdict.drop) this.#forget(index);
+    await this.#drop(partial, verdict.drop);
     const blamed = this.#holders.dropMap(verdict.mapIsFalse);
     for (const peer of blamed) this.#components.swarm.strike(peer, 'lied');
     if (verdict.upstreamIsWrong) {
@@ -310,12 +231,12 @@ export class Acquisition {
     return false;
   }
 
-  /** A reader that was shown what is dropped must end short: a resume then gets good bytes. */
-  #forget(index: number): void {
-    this.#sources[index] = undefined;
-    const chunk = chunkStart(this.layout, index);
-    for (const reader of this.#positions) {
-      if (reader.position > chunk && reader.start < chunk + this.layout.chunkSize) reader.misled = true;
+  /** Forgets chunks that are false, or may be: they are taken again. */
+  async #drop(partial: Partial, indexes: readonly number[]): Promise<void> {
+    await partial.unmark(indexes);
+    for (const index of indexes) {
+      this.#blob.forget(index);
+      this.#readers.mislead(index);
     }
   }
 
@@ -332,18 +253,10 @@ export class Acquisition {
     }
   }
 
-  #marked(index: number, source: Source, from: string, length: number): void {
-    this.#sources[index] = source;
-    this.#bytesFrom.set(from, (this.#bytesFrom.get(from) ?? 0) + length);
-    if (source === 'peer') this.#components.metrics.peerBytes.inc(length);
-    this.#change.notify();
-  }
-
   /** The missing chunk a reader needs first; behind the readers, the first missing one. */
   #nextMissing(partial: Partial, taken: ReadonlySet<number>): number | undefined {
     const isMissing = (index: number) => partial.sourceOf(index) === undefined && !taken.has(index);
-    const positions = [...this.#positions].map((reader) => reader.position);
-    for (const position of [...positions, this.#wanted]) {
+    for (const position of [...this.#readers.positions, this.#firstPosition]) {
       for (let index = Math.floor(position / this.layout.chunkSize); index < this.layout.count; index++) {
         if (isMissing(index)) return index;
       }
@@ -352,65 +265,17 @@ export class Acquisition {
     return undefined;
   }
 
-  #releasedTo(position: number, heldFor: number): number {
-    const facts = {
-      layout: this.layout,
-      sourceOf: (index: number) => this.#sources[index],
-      streamedTo: this.#streamedTo,
-      peersReleased:
-        this.#components.swarm.isTrusted || heldFor >= this.#init.holdFor || this.#holders.isCorroborated(),
-    };
-    return releasedTo(facts, position);
-  }
-
-  /** A piece of what is written, or undefined where the acquisition ended meanwhile. */
-  async #readPartial(position: number, limit: number, buffer: Buffer, signal: AbortSignal): Promise<Piece | undefined> {
-    const partial = this.#partial;
-    if (partial === undefined || this.#stop.signal.aborted) return undefined;
-    const index = Math.floor(position / this.layout.chunkSize);
-    const chunkEnd = index * this.layout.chunkSize + chunkLength(this.layout, index);
-    this.#reading++;
-    try {
-      const length = Math.min(limit, chunkEnd, position + buffer.length) - position;
-      return { bytes: await partial.read(position, length, buffer), source: this.#sources[index] ?? 'upstream' };
-    } catch (error) {
-      if (!this.#committing) throw error;
-      // A commit lets go of the partial before it has told of its end; what is left is then read from the store.
-      if (!this.isEnding) await this.#change.next(signal);
-      return undefined;
-    } finally {
-      this.#reading--;
-      if (this.#stop.signal.aborted) this.#change.notify();
-    }
-  }
-
-  #stopWhenAbandoned(): void {
-    if (this.#positions.size > 0 || this.#stop.signal.aborted) return;
-    clearTimeout(this.#linger);
-    this.#linger = setTimeout(() => {
-      this.stop(new AgentError('CONTENT_UNAVAILABLE', `nobody waits for ${this.digest} any more`));
-    }, LINGER);
-  }
-
-  /** Closes the partial once the last read of it is over. */
-  async #letGo(): Promise<void> {
-    const forever = new AbortController().signal;
-    while (this.#reading > 0) await this.#change.next(forever);
-    await this.#partial?.close().catch((error) => this.#logger.warn({ err: error }, 'partial not closed'));
-  }
-
   #nobody(): AgentError {
     return new AgentError('CONTENT_UNAVAILABLE', `nobody has ${this.digest} and no upstream is known for it`);
   }
 }
 
 /** The marked chunks that came from peers, perhaps in an earlier run, and are not what this map says. */
-function disagreeing(partial: Partial, hashes: Uint8Array): number[] {
+function disagreeing(partial: Partial, map: ChunkMap): number[] {
   const indexes: number[] = [];
   for (let index = 0; index < partial.layout.count; index++) {
     if (partial.sourceOf(index) !== 'peer') continue;
-    const expected = hashes.subarray(index * CHUNK_HASH_LENGTH, (index + 1) * CHUNK_HASH_LENGTH);
-    if (Buffer.compare(partial.hashOf(index) as Uint8Array, expected) !== 0) indexes.push(index);
+    if (Buffer.compare(partial.hashOf(index) as Uint8Array, chunkHash(map, index)) !== 0) indexes.push(index);
   }
   return indexes;
 }

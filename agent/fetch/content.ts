@@ -2,7 +2,8 @@ import { isBlobSize } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
-import { Acquisition, type FetchComponents, type FetchInit } from './acquisition.ts';
+import { Acquisition } from './acquisition.ts';
+import type { FetchComponents, FetchInit } from './init.ts';
 import { isAway, Manifests, type VerifiedManifest } from './manifests.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
@@ -179,7 +180,7 @@ class Content implements LanContent {
   }
 
   /** The digest's one acquisition, started where there is none. */
-  async #acquire(repository: Repository, digest: Digest, size: number, wanted: number): Promise<Acquisition> {
+  async #acquire(repository: Repository, digest: Digest, size: number, position: number): Promise<Acquisition> {
     for (;;) {
       if (this.#stopped.signal.aborted) throw this.#stopped.signal.reason;
       const running = this.#acquisitions.get(digest);
@@ -191,7 +192,7 @@ class Content implements LanContent {
       // It still holds the partial that the next one needs.
       await running.ended;
     }
-    const acquisition = new Acquisition(this.#components, this.#init, { digest, size, repository, wanted });
+    const acquisition = new Acquisition(this.#components, this.#init, { digest, size, repository, position });
     this.#acquisitions.set(digest, acquisition);
     acquisition.ended.then(() => this.#acquisitions.delete(digest));
     return acquisition;

@@ -4,7 +4,7 @@ import { algorithmOf, type Digest, isDigest, toDigest } from '../../protocol/dig
 import { AgentError, isAgentError } from '../errors.ts';
 import { descriptorsOf, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
-import type { FetchComponents, FetchInit } from './acquisition.ts';
+import type { FetchComponents, FetchInit } from './init.ts';
 import { mediaTypeOf } from './media-type.ts';
 import type { Holder, ManifestHead } from './ports.ts';
 import { SingleFlight } from './single-flight.ts';

@@ -26,7 +26,7 @@ interface PeerTake {
  * Takes every missing chunk from one peer, matching each to the map before it is written and marked.
  * @throws AgentError DIGEST_MISMATCH for a chunk that is not what the map says, PEER_… where the peer fails
  */
-export async function takeFromPeer(take: PeerTake, marked: (index: number, length: number) => void): Promise<void> {
+export async function takeFromPeer(take: PeerTake, marked: (index: number) => void): Promise<void> {
   const failed = new AbortController();
   const signal = AbortSignal.any([take.signal, failed.signal]);
   const taken = new Set<number>();
@@ -39,7 +39,7 @@ export async function takeFromPeer(take: PeerTake, marked: (index: number, lengt
       if (index === undefined) return;
       taken.add(index);
       await takeChunk(take, index, buffer, signal);
-      marked(index, chunkLength(take.map.layout, index));
+      marked(index);
     }
   };
   const lanes = Array.from({ length: IN_FLIGHT }, () =>

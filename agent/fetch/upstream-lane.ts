@@ -16,7 +16,7 @@ interface UpstreamTake {
 interface UpstreamProgress {
   /** Bytes of a chunk that is not whole yet are written up to here. */
   streamed(to: number): void;
-  marked(index: number, length: number): void;
+  marked(index: number): void;
 }
 
 /**
@@ -61,7 +61,7 @@ async function follow(take: UpstreamTake, progress: UpstreamProgress, signal: Ab
         continue;
       }
       await partial.mark(index, hash.digest(), 'upstream');
-      progress.marked(index, chunkLength(layout, index));
+      progress.marked(index);
       hash = createHash('sha256');
       index++;
       if (index === layout.count || partial.sourceOf(index) !== undefined || take.enough()) return;

@@ -1,0 +1,99 @@
+import { type ChunkLayout, chunkLength, chunkStart } from '../../protocol/chunks.ts';
+import type { Change } from './change.ts';
+import type { Partial, Source } from './ports.ts';
+
+/** The end of a blob on its way. */
+export type Outcome = { readonly kind: 'complete' } | { readonly kind: 'failed'; readonly error: unknown };
+
+/** A blob on its way, as those who follow it see it: what is there, where it came from, how it ended. */
+export class InFlight {
+  readonly layout: ChunkLayout;
+  readonly change: Change;
+  /** Bytes by the peer or repository that sent them. */
+  readonly bytesFrom = new Map<string, number>();
+  /** Set once, at the end. */
+  outcome: Outcome | undefined;
+  /** The whole is being matched and put in its place: the partial may be let go of at any moment. */
+  isCommitting = false;
+  /** Where bytes from upstream end that are written but whose chunk is not whole yet. 0 for none. */
+  #streamedTo = 0;
+  #partial: Partial | undefined;
+  #reading = 0;
+  /** Outlives the partial: who reads on from the store still asks where the bytes came from. */
+  readonly #sources: (Source | undefined)[] = [];
+
+  constructor(layout: ChunkLayout, change: Change) {
+    this.layout = layout;
+    this.change = change;
+  }
+
+  get streamedTo(): number {
+    return this.#streamedTo;
+  }
+
+  /** From here on bytes can be read; chunks of an earlier run are there at once. */
+  open(partial: Partial): void {
+    this.#partial = partial;
+    for (let index = 0; index < this.layout.count; index++) this.#sources[index] = partial.sourceOf(index);
+  }
+
+  sourceOf(index: number): Source | undefined {
+    return this.#sources[index];
+  }
+
+  marked(index: number, source: Source, from: string): void {
+    this.#sources[index] = source;
+    this.bytesFrom.set(from, (this.bytesFrom.get(from) ?? 0) + chunkLength(this.layout, index));
+    this.change.notify();
+  }
+
+  forget(index: number): void {
+    this.#sources[index] = undefined;
+  }
+
+  streamed(to: number): void {
+    this.#streamedTo = to;
+    this.change.notify();
+  }
+
+  end(outcome: Outcome): void {
+    this.outcome = outcome;
+    this.change.notify();
+  }
+
+  /**
+   * Bytes from `position` to at most `limit`, in `buffer`, of one chunk; undefined where the blob came to its end
+   * meanwhile.
+   */
+  async read(
+    position: number,
+    limit: number,
+    buffer: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<{ bytes: Uint8Array; source: Source } | undefined> {
+    if (this.#partial === undefined || this.outcome !== undefined) return undefined;
+    const index = Math.floor(position / this.layout.chunkSize);
+    const chunkEnd = chunkStart(this.layout, index) + chunkLength(this.layout, index);
+    const length = Math.min(limit, chunkEnd, position + buffer.length) - position;
+    this.#reading++;
+    try {
+      const bytes = await this.#partial.read(position, length, buffer);
+      return { bytes, source: this.#sources[index] ?? 'upstream' };
+    } catch (error) {
+      if (!this.isCommitting) throw error;
+      // A commit lets go of the partial before it has told of its end; what is left is then read from the store.
+      if (this.outcome === undefined) await this.change.next(signal);
+      return undefined;
+    } finally {
+      this.#reading--;
+      if (this.outcome !== undefined) this.change.notify();
+    }
+  }
+
+  /** Lets go of the partial once the last read of it is over. To be called after {@link end}. */
+  async close(): Promise<void> {
+    const never = new AbortController().signal;
+    while (this.#reading > 0) await this.change.next(never);
+    await this.#partial?.close();
+  }
+}

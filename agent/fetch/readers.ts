@@ -1,0 +1,141 @@
+import { chunkStart } from '../../protocol/chunks.ts';
+import type { Digest } from '../../protocol/digest.ts';
+import { AgentError } from '../errors.ts';
+import type { InFlight } from './in-flight.ts';
+import type { Source } from './ports.ts';
+import { releasedTo } from './release.ts';
+
+/** How many bytes are read back for a client at a time: enough to be fast, little enough for hundreds of clients. */
+const READ_SIZE = 256 * 1024;
+
+/** How long an acquisition goes on with nobody reading: a client that breaks off often comes back. Milliseconds. */
+const LINGER = 5_000;
+
+interface Reader {
+  readonly start: number;
+  position: number;
+  /** It was shown bytes that turned out false. */
+  misled: boolean;
+}
+
+/** What a reader was given: the bytes and where they came from. */
+export interface Piece {
+  readonly bytes: Uint8Array;
+  readonly source: Source;
+}
+
+export interface ReadersInit {
+  readonly digest: Digest;
+  /** Milliseconds. */
+  readonly holdFor: number;
+  /** Whether what peers sent may be shown to everybody before the whole has matched. */
+  isReleased(): boolean;
+  /** Called when nobody has read for a while. */
+  onAbandoned(): void;
+}
+
+/** Those who follow one blob on its way. */
+export class Readers {
+  readonly #blob: InFlight;
+  readonly #init: ReadersInit;
+  /** In the order they came. */
+  readonly #readers = new Set<Reader>();
+  #linger: NodeJS.Timeout | undefined;
+
+  constructor(blob: InFlight, init: ReadersInit) {
+    this.#blob = blob;
+    this.#init = init;
+    this.#startLinger();
+  }
+
+  /** Where each reader is, the one that came first first. */
+  get positions(): number[] {
+    return [...this.#readers].map((reader) => reader.position);
+  }
+
+  /**
+   * The bytes from `start` to before `end` as they become free to be shown. A piece is overwritten once the next one is
+   * asked for. Returns early, with the blob in the store, when it is complete: the caller reads the rest there.
+   * @throws what the acquisition failed with; CONTENT_UNAVAILABLE where bytes shown so far were false
+   */
+  async *read(start: number, end: number, signal: AbortSignal): AsyncGenerator<Piece, void> {
+    const reader = this.#enter(start);
+    const since = performance.now();
+    const buffer = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, end - start));
+    try {
+      while (reader.position < end && !this.#isComplete(signal)) {
+        if (reader.misled) {
+          throw new AgentError('CONTENT_UNAVAILABLE', `bytes of ${this.#init.digest} sent so far were false`);
+        }
+        const heldFor = performance.now() - since;
+        const limit = Math.min(end, this.#releasedTo(reader.position, heldFor));
+        if (limit <= reader.position) {
+          // At holdFor the same chunks are looked at again, more kindly.
+          const held = this.#init.holdFor - heldFor;
+          await this.#blob.change.next(signal, held > 0 ? held : undefined);
+          continue;
+        }
+        const piece = await this.#blob.read(reader.position, limit, buffer, signal);
+        if (piece === undefined) continue;
+        reader.position += piece.bytes.length;
+        yield piece;
+      }
+    } finally {
+      this.#leave(reader);
+    }
+  }
+
+  /** Waits until the blob is complete. @throws what the acquisition failed with, or the signal's reason */
+  async whole(signal: AbortSignal): Promise<void> {
+    const reader = this.#enter(0);
+    try {
+      while (!this.#isComplete(signal)) await this.#blob.change.next(signal);
+    } finally {
+      this.#leave(reader);
+    }
+  }
+
+  /** Chunk `index` turned out false: who was shown it must end short, so that a resume gets good bytes. */
+  mislead(index: number): void {
+    const { layout } = this.#blob;
+    const chunk = chunkStart(layout, index);
+    for (const reader of this.#readers) {
+      if (reader.position > chunk && reader.start < chunk + layout.chunkSize) reader.misled = true;
+    }
+  }
+
+  /** Ends the wait for new readers. */
+  close(): void {
+    clearTimeout(this.#linger);
+  }
+
+  #isComplete(signal: AbortSignal): boolean {
+    signal.throwIfAborted();
+    const { outcome } = this.#blob;
+    if (outcome?.kind === 'failed') throw outcome.error;
+    return outcome !== undefined;
+  }
+
+  #releasedTo(position: number, heldFor: number): number {
+    const { layout, streamedTo } = this.#blob;
+    const peersReleased = heldFor >= this.#init.holdFor || this.#init.isReleased();
+    return releasedTo({ layout, streamedTo, peersReleased, sourceOf: (index) => this.#blob.sourceOf(index) }, position);
+  }
+
+  #enter(start: number): Reader {
+    const reader = { start, position: start, misled: false };
+    this.#readers.add(reader);
+    clearTimeout(this.#linger);
+    return reader;
+  }
+
+  #leave(reader: Reader): void {
+    this.#readers.delete(reader);
+    if (this.#readers.size === 0 && this.#blob.outcome === undefined) this.#startLinger();
+  }
+
+  #startLinger(): void {
+    clearTimeout(this.#linger);
+    this.#linger = setTimeout(() => this.#init.onAbandoned(), LINGER);
+  }
+}
