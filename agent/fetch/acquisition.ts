@@ -31,6 +31,8 @@ export interface Wanted {
   readonly repository: Repository;
   /** The byte its first reader will start at. */
   readonly position: number;
+  /** How many chunks it may have under way from a peer. */
+  lanes(): number;
 }
 
 /**
@@ -53,17 +55,19 @@ export class Acquisition {
   readonly #holders: Holders;
   readonly #repositories: Repository[] = [];
   readonly #firstPosition: number;
+  readonly #lanes: () => number;
   #mismatches = 0;
   #upstreamError: unknown;
 
   constructor(components: FetchComponents, init: FetchInit, wanted: Wanted) {
-    const { digest, size, repository, position } = wanted;
+    const { digest, size, repository, position, lanes } = wanted;
     this.digest = digest;
     this.layout = layoutOf(size);
     this.#components = components;
     this.#init = init;
     this.#logger = components.logger.child({ digest });
     this.#firstPosition = position;
+    this.#lanes = lanes;
     this.#blob = new InFlight(this.layout, this.#change);
     this.#holders = new Holders(components.swarm, digest, size, () => this.#change.notify());
     this.#readers = new Readers(this.#blob, {
@@ -161,7 +165,7 @@ export class Acquisition {
       const map = await this.#holders.adopt(holder, signal);
       await this.#drop(partial, disagreeing(partial, map));
       await takeFromPeer(
-        { partial, holder, map, next: (taken) => this.#nextMissing(partial, taken), signal },
+        { partial, holder, map, lanes: this.#lanes, next: (taken) => this.#nextMissing(partial, taken), signal },
         (index) => {
           this.#components.metrics.peerBytes.inc(chunkLength(this.layout, index));
           this.#blob.marked(index, 'peer', peer);

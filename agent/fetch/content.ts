@@ -5,6 +5,7 @@ import type { Repository } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
 import { isAway, Manifests, type VerifiedManifest } from './manifests.ts';
+import { lanesFor } from './peer-lane.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
@@ -192,7 +193,13 @@ class Content implements LanContent {
       // It still holds the partial that the next one needs.
       await running.ended;
     }
-    const acquisition = new Acquisition(this.#components, this.#init, { digest, size, repository, position });
+    const acquisition = new Acquisition(this.#components, this.#init, {
+      digest,
+      size,
+      repository,
+      position,
+      lanes: () => lanesFor(this.#acquisitions.size),
+    });
     this.#acquisitions.set(digest, acquisition);
     acquisition.ended.then(() => this.#acquisitions.delete(digest));
     return acquisition;

@@ -4,11 +4,19 @@ import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import { AgentError } from '../errors.ts';
 import type { Holder, Partial } from './ports.ts';
 
-/**
- * Chunks under way from one peer at a time: on the wire, being verified, being written, so that neither the
- * peer nor the disk waits for the other.
- */
-const IN_FLIGHT = 4;
+/** Chunks one blob has under way at most: on the wire, being verified, being written, so that nobody waits for another. */
+const MOST_LANES = 4;
+
+/** And at least, however many blobs there are: one on the wire while the other is verified and written. */
+const LEAST_LANES = 2;
+
+/** Chunks under way in all, as far as the least allows: each is a buffer of a chunk. */
+const LANES_IN_ALL = 16;
+
+/** How many chunks one of `blobs` blobs on their way may have under way. */
+export function lanesFor(blobs: number): number {
+  return Math.max(LEAST_LANES, Math.min(MOST_LANES, Math.floor(LANES_IN_ALL / blobs)));
+}
 
 /** The longest a chunk may take in all, so that a byte a second is no way to hold a pull. Milliseconds. */
 const CHUNK_DEADLINE = 20_000;
@@ -19,6 +27,8 @@ interface PeerTake {
   readonly map: ChunkMap;
   /** The next missing chunk that is not among those taken. */
   next(taken: ReadonlySet<number>): number | undefined;
+  /** How many chunks may be under way now; what is under way ends in its own time. */
+  lanes(): number;
   readonly signal: AbortSignal;
 }
 
@@ -30,10 +40,10 @@ export async function takeFromPeer(take: PeerTake, marked: (index: number) => vo
   const failed = new AbortController();
   const signal = AbortSignal.any([take.signal, failed.signal]);
   const taken = new Set<number>();
-  const lane = async () => {
+  const lane = async (number: number) => {
     // One buffer a lane, not one a chunk: what V8 must find out to be garbage costs more than what it held.
     const buffer = Buffer.allocUnsafeSlow(take.map.layout.chunkSize);
-    for (;;) {
+    while (number < take.lanes()) {
       signal.throwIfAborted();
       const index = take.next(taken);
       if (index === undefined) return;
@@ -42,8 +52,8 @@ export async function takeFromPeer(take: PeerTake, marked: (index: number) => vo
       marked(index);
     }
   };
-  const lanes = Array.from({ length: IN_FLIGHT }, () =>
-    lane().catch((error) => {
+  const lanes = Array.from({ length: take.lanes() }, (_, number) =>
+    lane(number).catch((error) => {
       failed.abort(error);
       throw error;
     }),
@@ -72,16 +82,17 @@ async function takeChunk(take: PeerTake, index: number, buffer: Buffer, signal: 
 }
 
 async function withDeadline<T>(signal: AbortSignal, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const late = new AbortController();
-  const timer = setTimeout(
-    () => late.abort(new AgentError('PEER_STALLED', `a chunk took longer than ${CHUNK_DEADLINE} ms`)),
-    CHUNK_DEADLINE,
-  );
+  // By hand: AbortSignal.any() leaves something behind on a long-lived signal for each of a blob's chunks.
+  const either = new AbortController();
+  const onAbort = () => either.abort(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  const timer = setTimeout(() => {
+    either.abort(new AgentError('PEER_STALLED', `a chunk took longer than ${CHUNK_DEADLINE} ms`));
+  }, CHUNK_DEADLINE);
   try {
-    return await act(AbortSignal.any([signal, late.signal]));
-  } catch (error) {
-    throw late.signal.aborted ? late.signal.reason : error;
+    return await act(either.signal);
   } finally {
     clearTimeout(timer);
+    signal.removeEventListener('abort', onAbort);
   }
 }
