@@ -48,7 +48,7 @@ export type ChunkAnswer = z.infer<typeof chunkAnswer>;
 /** How one kind of message goes into a frame's body and comes out of it. */
 export interface Codec<Message> {
   encode(message: Message): Uint8Array;
-  /** undefined for whatever is not exactly one well-formed message. */
+  /** undefined for whatever is not, byte for byte, what {@link encode} would write for one well-formed message. */
   decode(body: Uint8Array): Message | undefined;
 }
 
@@ -63,7 +63,9 @@ function codec<Message>(schema: z.ZodType<Message>): Codec<Message> {
           allowUndefined: false,
           rejectDuplicateMapKeys: true,
         });
-        return schema.safeParse(value).data;
+        const message = schema.safeParse(value).data;
+        // One message, one encoding: cborg lets keys in another order pass, and a whole number written as a float.
+        return message !== undefined && Buffer.compare(encode(message), body) === 0 ? message : undefined;
       } catch {
         return undefined;
       }

@@ -94,6 +94,34 @@ roundTrips('control answers', controlAnswers, controlAnswer);
 roundTrips('chunk requests', chunkRequests, chunkRequest);
 roundTrips('chunk answers', chunkAnswers, chunkAnswer);
 
+test('a message has one encoding: another order of keys, and a whole number as a float, are refused', () => {
+  const digest = toDigest('sha256', Buffer.alloc(32));
+  const shuffled = { mapSorter: (one: unknown[], two: unknown[]) => Buffer.compare(encode(two[0]), encode(one[0])) };
+  for (const [codec, message] of [
+    [controlRequests, { type: 'have', id: 9, digest }],
+    [controlAnswers, { type: 'holding', id: 9, size: 9, root: new Uint8Array(32) }],
+    [chunkRequests, { digest, index: 9 }],
+    [chunkAnswers, { type: 'chunk', length: 9 }],
+  ] as [Codec<unknown>, Record<string, unknown>][]) {
+    assert.deepEqual(codec.decode(encode(message)), message);
+    assert.equal(codec.decode(encode(message, shuffled)), undefined);
+    const body = Buffer.from(encode(message)).toString('hex');
+    for (const float of ['f94880', 'fa41100000', 'fb4022000000000000']) {
+      // 9 is one byte, behind the key of the number.
+      for (const key of ['6269 64', '6473697a65', '65696e646578', '666c656e677468'].map((hex) =>
+        hex.replace(' ', ''),
+      )) {
+        if (!body.includes(`${key}09`)) continue;
+        assert.equal(codec.decode(Buffer.from(body.replace(`${key}09`, key + float), 'hex')), undefined, key);
+      }
+    }
+  }
+  const minusZero = Buffer.from(encode({ type: 'missing', id: 0 }))
+    .toString('hex')
+    .replace('62696400', '626964f98000');
+  assert.equal(controlAnswers.decode(Buffer.from(minusZero, 'hex')), undefined);
+});
+
 test('the largest chunk map goes into a frame', () => {
   const map = new Uint8Array(MAX_CHUNK_MAP_LENGTH);
   const body = controlAnswers.encode({ type: 'map', id: 0xffff_ffff, map });

@@ -217,7 +217,9 @@ function send(stream: Stream, message: Message): void {
 function parse(body: Uint8Array | undefined): Message {
   assert.ok(body !== undefined, 'the stream goes on');
   const options = { strict: true, allowIndefinite: false, allowUndefined: false, rejectDuplicateMapKeys: true };
-  return decode(body, options) as Message;
+  const message = decode(body, options) as Message;
+  assert.deepEqual(Buffer.from(encode(message)), Buffer.from(body), 'a message has one encoding');
+  return message;
 }
 
 /** Bytes of a stream as they come, gathered: what this peer asks for is bounded by what it asks for. */
