@@ -27,8 +27,8 @@ const MIGRATIONS = [
    CREATE TABLE descriptor (age INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, size INTEGER NOT NULL) STRICT;`,
 ];
 
-/** SQLITE_CORRUPT and SQLITE_NOTADB. */
-const BROKEN = [11, 26];
+/** SQLITE_ERROR (a table that is not there, or is though none should be), SQLITE_CORRUPT and SQLITE_NOTADB. */
+const BROKEN = [1, 11, 26];
 
 /** A held blob, as the index has it. */
 export interface BlobRecord {
@@ -45,26 +45,48 @@ export interface BlobRecord {
 
 export type BlobIndex = ReturnType<typeof prepare>;
 
+/** SQLite's way to say that a file is damaged. */
+class BrokenIndexError extends Error {
+  override readonly name = 'BrokenIndexError';
+}
+
 /**
  * Opens index.sqlite. One that SQLite calls broken is put aside and begun anew.
  * @throws AgentError STORE_UNWRITABLE
  */
 export async function openIndex(layout: Layout, logger: Logger): Promise<BlobIndex> {
   const path = layout.index;
-  let database: DatabaseSync;
   try {
     try {
-      database = openDatabase(path);
+      return await openPrepared(path);
     } catch (error) {
-      if (!BROKEN.includes((error as { errcode?: number }).errcode ?? 0)) throw error;
+      if (!isBroken(error)) throw error;
       logger.warn({ err: error, path }, 'the index of the store is broken; it is put aside and begun anew');
       await rename(path, `${path}.broken`);
       for (const suffix of ['-wal', '-shm']) await rm(path + suffix, { force: true });
-      database = openDatabase(path);
+      return await openPrepared(path);
     }
-    return prepare(database, await open(`${path}-wal`, 'a+'));
   } catch (error) {
     throw error instanceof AgentError ? error : unwritable(layout.root, error);
+  }
+}
+
+function isBroken(error: unknown): boolean {
+  const code = (error as { errcode?: number }).errcode ?? 0;
+  // The low byte: the rest says more of the same.
+  return error instanceof BrokenIndexError || BROKEN.includes(code & 0xff);
+}
+
+async function openPrepared(path: string): Promise<BlobIndex> {
+  const database = openDatabase(path);
+  let log: FileHandle | undefined;
+  try {
+    log = await open(`${path}-wal`, 'a+');
+    return prepare(database, log);
+  } catch (error) {
+    await log?.close();
+    database.close();
+    throw error;
   }
 }
 
@@ -82,6 +104,10 @@ function openDatabase(path: string): DatabaseSync {
     for (const [at, migration] of [...MIGRATIONS.entries()].slice(version)) {
       database.exec(`BEGIN; ${migration} PRAGMA user_version = ${at + 1}; COMMIT;`);
     }
+    // Damage in a page that opening does not read would show in the middle of pulls, and in each anew. Some milliseconds
+    // for thousands of blobs.
+    const found = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
+    if (found !== 'ok') throw new BrokenIndexError(String(found));
     return database;
   } catch (error) {
     database.close();

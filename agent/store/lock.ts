@@ -1,9 +1,13 @@
+import { truncateSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { AgentError } from '../errors.ts';
 import { type Layout, unwritable } from './layout.ts';
 
 /** SQLITE_BUSY: somebody else holds the lock. */
 const BUSY = 5;
+
+/** SQLITE_CORRUPT and SQLITE_NOTADB: the file is damaged, and nobody holds a lock on it. */
+const BROKEN = [11, 26];
 
 /** A held lock. */
 export interface StoreLock {
@@ -18,17 +22,39 @@ export interface StoreLock {
  * @throws AgentError STORE_IN_USE, STORE_UNWRITABLE
  */
 export function lockStore(layout: Layout): StoreLock {
-  let database: DatabaseSync | undefined;
   try {
-    database = new DatabaseSync(layout.lock, { timeout: 0 });
-    database.exec('BEGIN EXCLUSIVE');
+    const held = beginExclusive(layout.lock);
+    return { release: () => held.close() };
   } catch (error) {
-    database?.close();
-    if ((error as { errcode?: number }).errcode === BUSY) {
+    if (codeOf(error) === BUSY) {
       throw new AgentError('STORE_IN_USE', `store.path ${layout.root} is used by another agent`);
     }
     throw unwritable(layout.root, error);
   }
-  const held = database;
-  return { release: () => held.close() };
+}
+
+/** There is nothing in the file to lose: a damaged one is emptied, in place, since a new file would be another lock. */
+function beginExclusive(path: string): DatabaseSync {
+  try {
+    return begin(path);
+  } catch (error) {
+    if (!BROKEN.includes(codeOf(error))) throw error;
+    truncateSync(path);
+    return begin(path);
+  }
+}
+
+function begin(path: string): DatabaseSync {
+  const database = new DatabaseSync(path, { timeout: 0 });
+  try {
+    database.exec('BEGIN EXCLUSIVE');
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function codeOf(error: unknown): number {
+  return ((error as { errcode?: number }).errcode ?? 0) & 0xff;
 }
