@@ -9,8 +9,8 @@ import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { AgentStatus } from './observe/status.ts';
 import { createMirror } from './registry/mirror.ts';
 import { openStore } from './store/index.ts';
+import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
-import { createSwarm } from './swarm/swarm.ts';
 import { createUpstream } from './upstream/client.ts';
 import { VERSION } from './version.ts';
 
@@ -71,6 +71,7 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
     {
       identityPath: join(config.store.path, 'identity.key'),
       datastorePath: join(config.store.path, 'swarm.sqlite'),
+      bansPath: join(config.store.path, 'bans.json'),
       listen: config.peers.listen,
       mdns: config.peers.mdns,
       staticPeers: config.peers.static,
@@ -114,6 +115,9 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
   };
 }
 
+const KEY_ADVICE = 'copy the fleet’s file, or make a key with `layerlan key FILE`';
+
+/** @throws AgentError NETWORK_KEY_INVALID, which names the file and never shows what is in it */
 async function readNetworkKey(file: string | null): Promise<Uint8Array | undefined> {
   if (file === null) return undefined;
   let text: string;
@@ -121,9 +125,16 @@ async function readNetworkKey(file: string | null): Promise<Uint8Array | undefin
     text = await readFile(file, 'utf8');
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
-    throw new AgentError('NETWORK_KEY_INVALID', `cannot read peers.networkKeyFile ${file}: ${why}`, { cause });
+    throw new AgentError('NETWORK_KEY_INVALID', `cannot read peers.networkKeyFile ${file}: ${why}; ${KEY_ADVICE}`, {
+      cause,
+    });
   }
-  return parseNetworkKey(text);
+  try {
+    return parseNetworkKey(text);
+  } catch (cause) {
+    const why = cause instanceof AgentError ? cause.message : 'not a key';
+    throw new AgentError('NETWORK_KEY_INVALID', `peers.networkKeyFile ${file}: ${why}; ${KEY_ADVICE}`, { cause });
+  }
 }
 
 async function trafficOf(metrics: Metrics): Promise<AgentStatus['traffic']> {

@@ -11,7 +11,7 @@ export const peerStatusSchema = z.object({
   state: z.string(),
   /** Blobs it was seen to hold; null while it is not connected. */
   blobs: z.number().nullable(),
-  /** Offences noted since the agent started. */
+  /** Offences noted, those of earlier runs too while they still weigh anything. */
   strikes: z.number(),
 });
 

@@ -1,7 +1,7 @@
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { createAdvertiseSchedule, MAX_ADVERTISED } from './advertise.ts';
-import { provide, unprovide } from './dht.ts';
+import { isDhtKey, provide, unprovide } from './dht.ts';
 import { type Node, PROVIDER_VALIDITY } from './node.ts';
 import type { Holdings } from './ports.ts';
 
@@ -36,6 +36,7 @@ export function startAdvertiser({ node, holdings, logger, hasNeighbours }: Adver
     unprovide(node, digest).catch((error) => logger.debug({ digest, err: error }, 'a DHT record was not cancelled'));
   };
   const hold = (digest: Digest): void => {
+    if (!isDhtKey(digest)) return;
     const displaced = schedule.hold(digest);
     if (displaced !== undefined) forget(displaced);
     wake();
@@ -90,7 +91,7 @@ export function startAdvertiser({ node, holdings, logger, hasNeighbours }: Adver
   };
 
   // Oldest first: what is held last goes to the front.
-  for (const digest of holdings.recent(MAX_ADVERTISED).reverse()) schedule.hold(digest);
+  for (const digest of holdings.recent(MAX_ADVERTISED).filter(isDhtKey).reverse()) schedule.hold(digest);
   const unsubscribe = [
     holdings.onHold(hold),
     holdings.onDrop((digest) => {

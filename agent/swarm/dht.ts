@@ -7,15 +7,24 @@ import { create } from 'multiformats/hashes/digest';
 import { algorithmOf, type Digest, hexOf } from '../../protocol/digest.ts';
 import type { Node } from './node.ts';
 
-/** Multicodec codes of the hashes a digest may have. */
-const MULTIHASH = { sha256: 0x12, sha512: 0x13 } as const;
+/** Multicodec code of SHA-256. */
+const SHA2_256 = 0x12;
 
 /** Where kad-dht keeps provider records: `/dht/provider/<multihash>/<peer id>`. */
 const PROVIDER_PREFIX = '/dht/provider';
 
-/** The DHT key of a blob: CIDv1, raw, with the blob's own hash. */
+/**
+ * Whether the DHT takes the blob's key. kad-dht reads a provider record's multihash as if it were a CID, which a sha256
+ * happens to pass for (as CIDv0) and a sha512 does not: it would fail at every peer, so it is not tried.
+ */
+export function isDhtKey(digest: Digest): boolean {
+  return algorithmOf(digest) === 'sha256';
+}
+
+/** The DHT key of a blob: CIDv1, raw, with the blob's own hash. @throws RangeError where it is no DHT key */
 export function cidOf(digest: Digest): CID {
-  return CID.createV1(raw.code, create(MULTIHASH[algorithmOf(digest)], Buffer.from(hexOf(digest), 'hex')));
+  if (!isDhtKey(digest)) throw new RangeError(`the DHT does not take ${digest}`);
+  return CID.createV1(raw.code, create(SHA2_256, Buffer.from(hexOf(digest), 'hex')));
 }
 
 /** Who advertises the blob, as answers come; ends without throwing when `signal` fires or the DHT has no more. */

@@ -14,6 +14,12 @@ const PARALLEL_DIALS = 16;
 /** A peer found by discovery that was not heard of for this long is no longer dialled. ms. */
 const FORGET_AFTER = 600_000;
 
+/**
+ * A connection lost sooner than this after it was dialled counts as a dial that failed: a peer that has banned this
+ * agent lets it finish the handshake and then ends the connection, as often as it is dialled. ms.
+ */
+const STEADY = 5_000;
+
 /** A peer this agent wants to be connected to. */
 export interface Target {
   /** Learnt at the first connection where a static address does not name it. */
@@ -55,9 +61,14 @@ interface Entry {
   dueAt: number;
   failures: number;
   dialing: boolean;
+  /** When the last dial succeeded; undefined once its connection has been {@link STEADY}, or is known to be lost. */
+  metAt: number | undefined;
   /** The warning was given; it comes again only after a success. */
   warned: boolean;
 }
+
+/** `lost`: the first connection that did not last, which may be anything. */
+type Failure = 'unreachable' | 'refused' | 'lost';
 
 /** @throws AgentError CONFIG_INVALID where a static peer is no multiaddr */
 export function startDialler(components: DiallerComponents, init: DiallerInit): Dialler {
@@ -115,7 +126,8 @@ class Sweep implements Dialler {
 
   #entry(id: string | undefined, addresses: Multiaddr[], isStatic: boolean, wait: number): Entry {
     const now = this.#components.now();
-    return { id, addresses, isStatic, heardAt: now, dueAt: now + wait, failures: 0, dialing: false, warned: false };
+    const state = { failures: 0, dialing: false, metAt: undefined, warned: false };
+    return { id, addresses, isStatic, heardAt: now, dueAt: now + wait, ...state };
   }
 
   #entries(): Entry[] {
@@ -132,14 +144,20 @@ class Sweep implements Dialler {
       if (entry.dialing) continue;
       if (entry.id !== undefined) {
         if (this.#components.isConnected(entry.id)) {
-          // It may have dialled us, or have been reached by its other entry.
-          entry.failures = 0;
-          entry.warned = false;
+          // Without a dial of ours it has dialled us, or was reached by its other entry.
+          if (entry.metAt === undefined || now - entry.metAt >= STEADY) this.#steady(entry);
           // A connection that is lost at once, again and again, is no reason to dial in a tight loop.
           entry.dueAt = now + this.#init.redialMin;
           continue;
         }
-        if (this.#components.isBanned(entry.id)) continue;
+        if (this.#components.isBanned(entry.id)) {
+          entry.metAt = undefined;
+          continue;
+        }
+        if (entry.metAt !== undefined) {
+          entry.metAt = undefined;
+          this.#failed(entry, new Error('the connection was ended at once'), entry.failures > 0 ? 'refused' : 'lost');
+        }
       }
       if (entry.dueAt <= now) this.#dial(entry).catch(() => {});
     }
@@ -152,17 +170,13 @@ class Sweep implements Dialler {
     try {
       const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(this.#init.dialTimeout)]);
       const connection = await node.dial(this.#withId(entry), { signal });
-      entry.failures = 0;
-      entry.warned = false;
+      entry.metAt = now();
       entry.dueAt = now() + this.#init.redialMin;
       // Also where another was known: a host that was set up anew has a new identity at its old address.
       if (entry.isStatic) entry.id = connection.remotePeer.toString();
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      entry.failures += 1;
-      this.#report(entry, error);
-      const wait = redialDelay(entry.failures, { min: this.#init.redialMin, max: this.#init.redialMax }, Math.random());
-      entry.dueAt = now() + wait;
+      this.#failed(entry, error, isHandshakeFailure(error) ? 'refused' : 'unreachable');
     } finally {
       entry.dialing = false;
       this.#dialing -= 1;
@@ -175,17 +189,29 @@ class Sweep implements Dialler {
     return addresses.map((address) => (peerIdOf(address) === undefined ? address.encapsulate(`/p2p/${id}`) : address));
   }
 
-  #report(entry: Entry, error: unknown): void {
+  #steady(entry: Entry): void {
+    entry.failures = 0;
+    entry.warned = false;
+    entry.metAt = undefined;
+  }
+
+  #failed(entry: Entry, error: unknown, failure: Failure): void {
+    entry.failures += 1;
+    this.#report(entry, reasonOf(error), failure);
+    const wait = redialDelay(entry.failures, { min: this.#init.redialMin, max: this.#init.redialMax }, Math.random());
+    entry.dueAt = this.#components.now() + wait;
+  }
+
+  #report(entry: Entry, reason: string, failure: Failure): void {
     const { logger } = this.#components;
-    const reason = reasonOf(error);
-    const refused = isHandshakeFailure(error);
     const fields = { peer: entry.id, addresses: entry.addresses.map(String), reason, failures: entry.failures };
-    if (!entry.warned && (refused || entry.isStatic)) {
+    const refused = failure === 'refused';
+    if (!entry.warned && (refused || (failure === 'unreachable' && entry.isStatic))) {
       entry.warned = true;
       logger.warn(
         fields,
         refused
-          ? 'peer refused the handshake: another network key, or none; backing off'
+          ? 'peer refuses this agent: it has another network key or none, or has banned it; backing off'
           : 'static peer cannot be reached; backing off',
       );
     } else {
@@ -194,7 +220,7 @@ class Sweep implements Dialler {
   }
 }
 
-/** Whether Noise itself failed, which is what a different network key looks like from here. */
+/** Whether Noise itself failed, which is what a different network key looks like from here, and a ban may. */
 function isHandshakeFailure(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isHandshakeFailure);
   return error instanceof Error && error.name === 'EncryptionFailedError';

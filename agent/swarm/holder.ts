@@ -23,6 +23,8 @@ export interface Claim {
 
 export interface HolderComponents {
   readonly missing: MissingRecord;
+  /** Told once for each answer that is well-formed but not one to the question. */
+  onGarbage(peer: string): void;
 }
 
 export interface HolderInit {
@@ -35,7 +37,7 @@ export function createHolder(
   neighbour: Neighbour,
   digest: Digest,
   claim: Claim,
-  { missing }: HolderComponents,
+  { missing, onGarbage }: HolderComponents,
   { mapTimeout }: HolderInit,
 ): Holder {
   const { id: peer } = neighbour;
@@ -43,12 +45,18 @@ export function createHolder(
     if (isAgentError(error, 'PEER_MISSING')) missing.note(peer, digest);
     throw error;
   };
+  const askedMap = async (signal: AbortSignal): Promise<ChunkMap> =>
+    checkedMap(await askMap(neighbour, digest, mapTimeout, signal), digest, claim);
   return {
     peer,
     address: neighbour.address,
     ...claim,
     async map(signal) {
-      return checkedMap(await askMap(neighbour, digest, mapTimeout, signal).catch(gone), digest, claim);
+      return askedMap(signal).catch((error: unknown) => {
+        // What is no control answer at all is told by the control client, and fails the question as PEER_UNREACHABLE.
+        if (isAgentError(error, 'PEER_PROTOCOL')) onGarbage(peer);
+        return gone(error);
+      });
     },
     async chunk(index, length, signal, into) {
       return neighbour.chunks.request({ digest, index }, length, signal, into).catch(gone);

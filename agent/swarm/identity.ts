@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { link, mkdir, open, readFile, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { link, readFile } from 'node:fs/promises';
 import { generateKeyPair, privateKeyFromProtobuf, privateKeyToProtobuf } from '@libp2p/crypto/keys';
 import type { PrivateKey } from '@libp2p/interface';
 import { AgentError } from '../errors.ts';
+import { writeDurably } from './durable.ts';
 
 /** An Ed25519 key in libp2p's protobuf has 68 bytes; what is much longer was not written here. */
 const MAX_IDENTITY_LENGTH = 1024;
@@ -43,17 +43,8 @@ async function createIdentity(path: string): Promise<PrivateKey> {
   const key = await generateKeyPair('Ed25519');
   const temporary = `${path}.${randomBytes(6).toString('hex')}.tmp`;
   try {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const file = await open(temporary, 'wx', 0o600);
-    try {
-      await file.writeFile(privateKeyToProtobuf(key));
-      await file.sync();
-    } finally {
-      await file.close();
-    }
     // link, unlike rename, never replaces a key that another start has just made.
-    await link(temporary, path);
-    await syncDirectory(dirname(path));
+    await writeDurably(privateKeyToProtobuf(key), { temporary, path, place: link });
     return key;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') {
@@ -61,16 +52,5 @@ async function createIdentity(path: string): Promise<PrivateKey> {
       if (theirs !== undefined) return theirs;
     }
     throw new AgentError('STORE_UNWRITABLE', `cannot write the identity ${path}`, { cause: error });
-  } finally {
-    await rm(temporary, { force: true }).catch(() => {});
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }

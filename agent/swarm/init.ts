@@ -7,6 +7,11 @@ export interface SwarmInit {
    * @default in memory
    */
   readonly datastorePath?: string;
+  /**
+   * File of the strikes and bans, so that they outlive the process; put aside where it is damaged.
+   * @default in memory
+   */
+  readonly bansPath?: string;
   /** Multiaddrs to listen on. */
   readonly listen: readonly string[];
   /**
@@ -49,7 +54,8 @@ export interface SwarmInit {
 }
 
 /** {@link SwarmInit} with every default filled in. */
-export type SwarmSettings = Required<Omit<SwarmInit, 'datastorePath'>> & Pick<SwarmInit, 'datastorePath'>;
+export type SwarmSettings = Required<Omit<SwarmInit, 'datastorePath' | 'bansPath'>> &
+  Pick<SwarmInit, 'datastorePath' | 'bansPath'>;
 
 export function settingsOf(init: SwarmInit): SwarmSettings {
   return {

@@ -1,7 +1,7 @@
 import type { PeerInfo } from '@libp2p/interface';
 import type { Digest } from '../../protocol/digest.ts';
 import { isAgentError } from '../errors.ts';
-import { findProviders } from './dht.ts';
+import { findProviders, isDhtKey } from './dht.ts';
 import { askHave, createHolder, type Holder } from './holder.ts';
 import type { MissingRecord } from './missing.ts';
 import type { Neighbour, Neighbours } from './neighbours.ts';
@@ -112,7 +112,7 @@ export async function* lookup(
     run(ask(neighbour, false));
   }
   const neighboursAsked = asked.size;
-  if (init.dht) run(askProviders());
+  if (init.dht && isDhtKey(digest)) run(askProviders());
 
   try {
     while (!signal.aborted) {

@@ -39,6 +39,7 @@ export interface NeighboursComponents {
   readonly node: Node;
   readonly logger: Logger;
   readonly gauge: Gauge;
+  /** A peer broke the protocol on a stream this agent opened to it. */
   onGarbage(peer: string): void;
   onConnect(): void;
 }
@@ -94,7 +95,7 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
         { connection, onGarbage: () => components.onGarbage(id) },
         { openTimeout: stallTimeout, frameTimeout: 4 * stallTimeout },
       ),
-      chunks: createChunkClient({ connection }, { stallTimeout }),
+      chunks: createChunkClient({ connection, onGarbage: () => components.onGarbage(id) }, { stallTimeout }),
       seen: new Set(),
     };
   };

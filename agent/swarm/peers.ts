@@ -9,7 +9,7 @@ export interface PeerStatus {
   readonly state: 'connected' | 'dialing' | 'backing-off' | 'banned';
   /** Blobs it was seen to hold since it connected (at most 2,000 are counted); null while it is not connected. */
   readonly blobs: number | null;
-  /** Offences noted since this agent started. */
+  /** Offences noted, those of earlier runs too while they still weigh anything. */
   readonly strikes: number;
 }
 

@@ -20,6 +20,9 @@ export const SLIP_BAN = 10 * MINUTE;
 /** One fault of a host or link breaks many requests at once: slips this close together count as one. ms. */
 const SLIP_SPAN = 10_000;
 
+/** Weight below which a conduct without a running ban is not worth keeping over a restart. */
+const FORGOTTEN_WEIGHT = 1;
+
 /** Peers and addresses remembered; the longest untouched go first, but a ban that runs is kept before a mere strike. */
 const MAX_SUBJECTS = 4_096;
 
@@ -49,7 +52,10 @@ export interface Reputation {
   /** Peers whose ban runs. */
   banned(): string[];
   snapshot(): ReputationSnapshot;
-  /** Takes over what an earlier {@link snapshot} gave, in place of what is there. */
+  /**
+   * Takes over what an earlier {@link snapshot} gave, in place of what is there, less what time has healed. Where the
+   * clock was set back meanwhile, no ban gets longer than it was when it was pronounced.
+   */
   restore(snapshot: ReputationSnapshot): void;
 }
 
@@ -64,11 +70,12 @@ export function createReputation(now: () => number): Reputation {
       weight: 0,
       at: now(),
       bannedUntil: 0,
-      slippedAt: Number.NEGATIVE_INFINITY,
+      // Not minus infinity, which JSON has no word for.
+      slippedAt: 0,
     };
     const isSlip = offence === 'missing' || offence === 'stalled';
     if (isSlip && now() - before.slippedAt < SLIP_SPAN) return;
-    const weight = before.weight * 0.5 ** ((now() - before.at) / HALF_LIFE) + WEIGHT[offence];
+    const weight = decayed(before.weight, now() - before.at) + WEIGHT[offence];
     const until = weight < BAN_WEIGHT ? 0 : now() + (offence === 'lied' ? LIE_BAN : SLIP_BAN);
     conducts.delete(key);
     conducts.set(key, {
@@ -95,8 +102,25 @@ export function createReputation(now: () => number): Reputation {
     banned: () => [...conducts.keys()].filter((key) => key.startsWith('peer:') && isBanned(key)).map((k) => k.slice(5)),
     snapshot: () => [...conducts],
     restore(snapshot) {
-      conducts = new Map(snapshot.slice(-MAX_SUBJECTS));
+      const remembered = snapshot
+        .map(([key, conduct]) => [key, noLaterThan(now(), conduct)] as const)
+        .filter(
+          ([, { weight, at, bannedUntil }]) => bannedUntil > now() || decayed(weight, now() - at) >= FORGOTTEN_WEIGHT,
+        );
+      conducts = new Map(remembered.slice(-MAX_SUBJECTS));
     },
+  };
+}
+
+const decayed = (weight: number, age: number): number => weight * 0.5 ** (age / HALF_LIFE);
+
+/** With times that lie in the future brought back to where they can be. */
+function noLaterThan(now: number, conduct: Conduct): Conduct {
+  return {
+    ...conduct,
+    at: Math.min(conduct.at, now),
+    slippedAt: Math.min(conduct.slippedAt, now),
+    bannedUntil: Math.min(conduct.bannedUntil, now + LIE_BAN),
   };
 }
 

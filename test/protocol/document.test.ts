@@ -149,7 +149,7 @@ test('the numbers in the document are those in the code', () => {
     'stall time-out, ms': defaults.stallTimeout,
     'answer to have, ms': defaults.answerTimeout,
     'bytes within a stall time-out': MIN_PROGRESS,
-    'patience of answerers, stall time-outs': product('agent/swarm/swarm.ts', 'SENDER_PATIENCE'),
+    'patience of answerers, stall time-outs': product('agent/swarm/server.ts', 'SENDER_PATIENCE'),
     'chunk deadline, ms': product('agent/fetch/peer-lane.ts', 'CHUNK_DEADLINE'),
     'pause after busy, ms': product('agent/fetch/holders.ts', 'BUSY_PAUSE'),
     'validity of a DHT record, ms': PROVIDER_VALIDITY,

@@ -30,6 +30,7 @@ export const BEHAVIOURS = {
   flip: 'gives the true map and chunks with one bit flipped',
   'false-map': 'gives a map of flipped chunks, and those chunks: each matches, the whole does not',
   'wrong-map': 'gives a map that has not the root it claimed',
+  'wrong-answer': 'answers a question for its map with what it answers to `have`',
   stall: 'sends half a chunk, then nothing, and keeps the stream open',
   silent: 'takes chunk requests and never answers',
   cut: 'sends half a chunk and resets the stream',
@@ -94,7 +95,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     const claim = claims.get(digest);
     if (claim === undefined) return { type: 'missing', id };
     const map = mapOf(digest, behaviour === 'false-map' ? claim.shown : claim.bytes);
-    if (request.type === 'have') {
+    if (request.type === 'have' || behaviour === 'wrong-answer') {
       const root = behaviour === 'wrong-map' ? '00'.repeat(32) : chunkMapRoot(map);
       return { type: 'holding', id, size: claim.bytes.length, root: Buffer.from(root, 'hex') };
     }

@@ -20,6 +20,8 @@ export interface ChunkClient {
 export interface ChunkClientComponents {
   /** The connection to open streams on; undefined where the peer is gone. */
   connection(): Connection | undefined;
+  /** Told once for each stream on which the peer broke the protocol, however many requests were outstanding on it. */
+  onGarbage(): void;
 }
 
 export interface ChunkClientInit {
@@ -99,8 +101,9 @@ class Client implements ChunkClient {
       }
       const stream = createChunkStream(opened, {
         stallTimeout: this.#init.stallTimeout,
-        onClose: () => {
+        onClose: (error) => {
           this.#streams.delete(stream);
+          if (error.code === 'PEER_PROTOCOL') this.#components.onGarbage();
           this.#next();
         },
       });

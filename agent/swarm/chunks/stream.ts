@@ -17,8 +17,8 @@ export interface ChunkStream {
 export interface ChunkStreamInit {
   /** ms without progress, while a request is outstanding, after which the peer has stalled. */
   readonly stallTimeout: number;
-  /** Called once, when the stream can no longer be used. */
-  onClose(): void;
+  /** Called once, when the stream can no longer be used, and why. */
+  onClose(error: AgentError): void;
 }
 
 export function createChunkStream(stream: Stream, init: ChunkStreamInit): ChunkStream {
@@ -89,7 +89,7 @@ class Requests implements ChunkStream {
     this.#stream.abort(error);
     this.#reader.detach();
     for (const entry of this.#outstanding.splice(0)) entry.reject(error);
-    this.#init.onClose();
+    this.#init.onClose(error);
   }
 
   async #readAnswers(): Promise<void> {
@@ -112,7 +112,10 @@ class Requests implements ChunkStream {
         watch.progress(Number.POSITIVE_INFINITY);
       }
     } catch (error) {
-      this.close(error instanceof AgentError ? error : new AgentError('PEER_PROTOCOL', 'an answer that cannot be'));
+      // What is no AgentError is no fault of the peer's: the stream closed while it was being paused or resumed.
+      this.close(
+        error instanceof AgentError ? error : new AgentError('PEER_UNREACHABLE', 'the stream broke', { cause: error }),
+      );
     } finally {
       watch.stop();
       this.#reading = false;

@@ -9,7 +9,7 @@ const HIGH_WATER = 256 * 1024;
 export interface StreamReader {
   /**
    * The body of the next frame; undefined where the peer ended its side between two frames.
-   * @throws AgentError PEER_PROTOCOL for a malformed or cut frame, PEER_STALLED for one that takes too long,
+   * @throws AgentError PEER_PROTOCOL for a malformed frame or one the peer cut off, PEER_STALLED for one that takes too long,
    *   PEER_UNREACHABLE where the stream broke; the signal's reason
    */
   readFrame(signal?: AbortSignal): Promise<Uint8Array | undefined>;
@@ -98,11 +98,15 @@ class Reader implements StreamReader {
       const head = frameHead(this.#peek());
       if (head.kind === 'malformed') throw new AgentError('PEER_PROTOCOL', 'a malformed frame');
       if (head.kind === 'frame') {
-        await this.skip(head.start, signal);
-        return this.readExactly(head.length, signal);
+        try {
+          await this.skip(head.start, signal);
+          return await this.readExactly(head.length, signal);
+        } catch (error) {
+          throw this.#ended && this.#failure === undefined && signal?.aborted !== true ? this.#cutOff() : error;
+        }
       }
       if (this.#failure !== undefined) throw this.#failure;
-      if (this.#ended) throw new AgentError('PEER_PROTOCOL', 'a frame that was cut off');
+      if (this.#ended) throw this.#cutOff();
       await this.#more(signal);
     }
   }
@@ -197,6 +201,11 @@ class Reader implements StreamReader {
       signal?.removeEventListener('abort', onAbort);
       this.#wake = undefined;
     }
+  }
+
+  /** A connection that is lost ends its streams in mid-frame too, and that is nobody's offence. */
+  #cutOff(): AgentError {
+    return this.#stream.status === 'open' ? new AgentError('PEER_PROTOCOL', 'a frame that was cut off') : broken();
   }
 
   /** Enough of the queue's start to read a frame's length from. */

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { pino } from 'pino';
 import { createMetrics, type Metrics } from '../../../agent/observe/metrics.ts';
+import { createSwarm } from '../../../agent/swarm/create.ts';
 import type { SwarmInit } from '../../../agent/swarm/init.ts';
-import { createSwarm, type LanSwarm } from '../../../agent/swarm/swarm.ts';
+import type { LanSwarm } from '../../../agent/swarm/swarm.ts';
 import { createMemoryHoldings, type MemoryHoldings } from '../../support/holdings.ts';
 
 /** Ends what should have ended long before. ms */

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import { describe, type TestContext, test } from 'node:test';
 import type { Holder } from '../../../agent/swarm/holder.ts';
 import { chunkMatches } from '../../../protocol/chunk-map.ts';
+import type { Digest } from '../../../protocol/digest.ts';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
 import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../../protocol/names.ts';
@@ -86,10 +89,109 @@ test('a false map is taken for what it is: a claim whose chunks match', async (t
   assert.equal(chunkMatches(map, 0, await holder.chunk(0, CHUNK, soon())), true);
 });
 
-test('a map that has not the root it was claimed to have is PEER_PROTOCOL', async (t) => {
-  const holder = await claimOf(await meet(t, 'wrong-map'));
-  await assert.rejects(holder.map(soon()), { code: 'PEER_PROTOCOL' });
+/** Offences noted against everybody, by what they were. */
+async function strikesOf({ metrics }: TestPeer): Promise<Record<string, number>> {
+  const { values } = await metrics.strikes.get();
+  return Object.fromEntries(values.map(({ labels, value }) => [String(labels.offence), value]));
+}
+
+for (const behaviour of ['wrong-map', 'wrong-answer'] as const) {
+  test(`another map than was claimed (${behaviour}) is PEER_PROTOCOL, and one strike each time`, async (t) => {
+    const met = await meet(t, behaviour);
+    const holder = await claimOf(met);
+    for (const garbage of [1, 2]) {
+      await assert.rejects(holder.map(soon()), { code: 'PEER_PROTOCOL' });
+      assert.deepEqual(await strikesOf(met.agent), { garbage });
+    }
+  });
+}
+
+for (const behaviour of ['garbage', 'wrong-length'] as const) {
+  test(`a chunk stream that breaks the protocol (${behaviour}) is one strike`, async (t) => {
+    const met = await meet(t, behaviour);
+    const holder = await claimOf(met);
+    for (const garbage of [1, 2]) {
+      await assert.rejects(holder.chunk(0, CHUNK, soon()), { code: 'PEER_PROTOCOL' });
+      assert.deepEqual(await strikesOf(met.agent), { garbage });
+    }
+  });
+}
+
+test('a chunk stream with two requests outstanding is still one strike', async (t) => {
+  const met = await meet(t, 'garbage');
+  const holder = await claimOf(met);
+  const requests = Array.from({ length: 8 }, () => holder.chunk(0, CHUNK, soon()));
+  const outcomes = await Promise.allSettled(requests);
+  assert.ok(outcomes.every(({ status }) => status === 'rejected'));
+  // Eight requests go over four streams.
+  const { garbage = 0 } = await strikesOf(met.agent);
+  assert.ok(garbage >= 1 && garbage <= 4, `${garbage} strikes`);
 });
+
+test('a map whose giver is gone in the middle, and a chunk that is not wanted any more, are no strike', async (t) => {
+  const met = await meet(t, 'stall');
+  const holder = await claimOf(met);
+  const leave = new AbortController();
+  const chunk = holder.chunk(0, CHUNK, leave.signal);
+  await until(() => met.hostile.chunksAsked > 0);
+  leave.abort(new Error('left'));
+  await assert.rejects(chunk, /left/);
+  await met.hostile.stop();
+  await assert.rejects(holder.map(soon()), { code: 'PEER_UNREACHABLE' });
+  assert.deepEqual(await strikesOf(met.agent), {});
+});
+
+test('half a frame is garbage from a peer that ends its stream, not from one whose connection is lost', async (t) => {
+  const { agent, hostile } = await meet(t, 'honest');
+  const [address = ''] = agent.swarm.addresses;
+  const request = encodeFrame(chunkRequests.encode({ digest: hostile.digests[0] as Digest, index: 0 }));
+  const half = request.subarray(0, 20);
+  const cut = await hostile.open(address, CHUNKS_PROTOCOL);
+  cut.send(half);
+  await cut.close();
+  await until(async () => (await strikesOf(agent)).garbage === 1);
+
+  // The kernel of a host that kills its agent closes connections in good order: FIN, in the middle of whatever it is.
+  const line = await startLine(t, address);
+  const other = await startHostilePeer({
+    listen: [`/ip4/${nextAddress()}/tcp/0`],
+    dial: [line.address],
+    blobs: [],
+    behaviour: 'honest',
+  });
+  t.after(() => other.stop());
+  await until(() => agent.swarm.peers().length === 2);
+  const lost = await other.open(line.address, CHUNKS_PROTOCOL);
+  const answered = new Promise((resolve) => lost.addEventListener('message', resolve, { once: true }));
+  // Behind a whole one, whose answer tells that both have come.
+  lost.send(Buffer.concat([request, half]));
+  await answered;
+  line.end();
+  await until(() => agent.log.some(({ peer, msg }) => peer === other.peerId && /ended badly/.test(msg)));
+  assert.deepEqual(await strikesOf(agent), { garbage: 1 });
+});
+
+/** A way to the agent at `address` that can be cut like a cable whose ends say goodbye. */
+async function startLine(t: TestContext, address: string) {
+  const target = /^\/ip4\/(?<host>[^/]+)\/tcp\/(?<port>\d+)/.exec(address)?.groups;
+  const sockets: Socket[] = [];
+  const server = createServer((inbound) => {
+    const outbound = connect({ host: target?.host, port: Number(target?.port) });
+    sockets.push(inbound, outbound);
+    for (const socket of [inbound, outbound]) socket.on('error', () => socket.destroy());
+    inbound.pipe(outbound).pipe(inbound);
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return {
+    address: `/ip4/127.0.0.1/tcp/${(server.address() as AddressInfo).port}`,
+    end: () => sockets.forEach((socket) => void socket.end()),
+  };
+}
 
 test('garbage on the control stream is a strike, and the look-up ends', async (t) => {
   const { agent, hostile } = await meet(t, 'garbage-control');

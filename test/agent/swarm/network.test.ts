@@ -65,6 +65,7 @@ test('a static peer that was away is dialled again when it is back, and known by
   await until(() => isConnected(seeker.swarm, first.swarm));
   await first.swarm.stop();
   await until(() => seeker.swarm.peers().some(({ state }) => state === 'backing-off'));
+  await until(() => seeker.log.some(({ level }) => level >= 40));
   assert.equal(seeker.swarm.hasNeighbours, false);
   // Set up anew: another identity at the same address.
   const second = await startPeer(t, { listen: [address] });
@@ -102,7 +103,7 @@ for (const [who, theirs] of [
     assert.deepEqual(await holdersOf(stranger, digest), []);
     const warnings = failures().filter(({ level }) => level >= 40);
     assert.equal(warnings.length, 1);
-    assert.match(warnings[0]?.msg ?? '', /refused the handshake/);
+    assert.match(warnings[0]?.msg ?? '', /refuses this agent: it has another network key or none/);
     assert.equal(member.log.filter(({ level }) => level >= 40).length, 0);
   });
 }
@@ -129,6 +130,40 @@ test('a holder that is no neighbour is found by the DHT of a third, until the bl
   const late = await startConnected(t, [meeting], { dht: true });
   assert.deepEqual(await holdersOf(late, digest), []);
 });
+
+test('a blob with a sha512 digest is left out of the DHT without a word, and found among neighbours', async (t) => {
+  const meeting = await startPeer(t, { dht: true });
+  const seeder = await startConnected(t, [meeting], { dht: true });
+  const plain = seeder.holdings.hold(blob(100));
+  // What is held last is advertised first.
+  const digest = seeder.holdings.hold(blob(100), 'sha512');
+  const seeker = await startConnected(t, [meeting], { dht: true });
+  await until(async () => (await holdersOf(seeker, plain)).includes(seeder.swarm.peerId));
+  const neighbour = await startConnected(t, [seeder], { dht: true });
+  assert.deepEqual(await holdersOf(neighbour, digest), [seeder.swarm.peerId]);
+  seeder.holdings.drop(digest);
+  assert.deepEqual(await holdersOf(neighbour, digest), []);
+  for (const { log } of [meeting, seeder, seeker, neighbour]) {
+    assert.deepEqual(
+      log.filter((line) => JSON.stringify(line).includes(digest)),
+      [],
+    );
+  }
+});
+
+for (const offence of ['garbage', 'lied'] as const) {
+  test(`who is banned (${offence}) is told that it may be, once, and backs off`, async (t) => {
+    const judge = await startPeer(t);
+    const banned = await startPeer(t, { staticPeers: judge.swarm.addresses, redialMin: 50, redialMax: 100 });
+    await until(() => isConnected(judge.swarm, banned.swarm));
+    while (!judge.swarm.isBanned(banned.swarm.peerId)) judge.swarm.strike(banned.swarm.peerId, offence);
+    const failures = () => banned.log.filter(({ failures }) => typeof failures === 'number');
+    await until(() => failures().length >= 4);
+    const warnings = failures().filter(({ level }) => level >= 40);
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0]?.msg ?? '', offence === 'lied' ? /cannot be reached/ : /or has banned it/);
+  });
+}
 
 test('a look-up of what nobody holds ends, with the DHT too', async (t) => {
   const one = await startPeer(t, { dht: true });

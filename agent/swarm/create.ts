@@ -1,0 +1,118 @@
+import type { Logger } from 'pino';
+import type { Metrics } from '../observe/metrics.ts';
+import { startAdvertiser } from './advertiser.ts';
+import { openBans } from './bans.ts';
+import { openDatastore } from './datastore.ts';
+import { forgetOwnRecords } from './dht.ts';
+import { startDialler } from './dialler.ts';
+import { createGater } from './gater.ts';
+import { loadIdentity } from './identity.ts';
+import { type SwarmInit, type SwarmSettings, settingsOf } from './init.ts';
+import { mdnsService, noisePrologue } from './key.ts';
+import { createMdns } from './mdns.ts';
+import { type Neighbours, trackNeighbours } from './neighbours.ts';
+import { createNode, startNode } from './node.ts';
+import type { Holdings } from './ports.ts';
+import { createReputation } from './reputation.ts';
+import { servePeers } from './server.ts';
+import { createStrikes } from './strikes.ts';
+import { type LanSwarm, type SwarmParts, swarmOf } from './swarm.ts';
+
+export interface SwarmComponents {
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'servedBytes' | 'strikes' | 'neighbours'>;
+  readonly holdings: Holdings;
+  /** Wall clock in ms, for bans. @default Date.now */
+  readonly now?: () => number;
+}
+
+/**
+ * Joins the LAN: loads or makes the identity, listens, serves what `holdings` has and dials peers.
+ * @throws AgentError STORE_UNWRITABLE, CONFIG_INVALID, ADDRESS_IN_USE, ADDRESS_UNUSABLE
+ */
+export async function createSwarm(components: SwarmComponents, init: SwarmInit): Promise<LanSwarm> {
+  const settings = settingsOf(init);
+  const parts = await compose(components, settings);
+  const swarm = swarmOf(parts, settings);
+  try {
+    await start(components, settings, parts);
+    return swarm;
+  } catch (error) {
+    await swarm.stop();
+    throw error;
+  }
+}
+
+/** Makes the parts and ties them together; nothing listens yet. */
+async function compose(components: SwarmComponents, settings: SwarmSettings): Promise<SwarmParts> {
+  const { logger, metrics } = components;
+  const privateKey = await loadIdentity(settings.identityPath);
+  const reputation = createReputation(components.now ?? Date.now);
+  const bans = await openBans({ logger, reputation }, { path: settings.bansPath });
+  const datastore = openDatastore(settings.datastorePath);
+  const started: SwarmParts['started'] = {};
+  // Discovery is part of the node, and the neighbours, whom it asks the fewer times the more there are, are the node's.
+  let neighbours: Neighbours | undefined;
+  const mdns = settings.mdns
+    ? createMdns(
+        {
+          logger,
+          neighbours: () => neighbours?.all.length ?? 0,
+          onPeer: ({ id, multiaddrs }) => started.dialler?.discovered(id.toString(), multiaddrs),
+        },
+        { service: mdnsService(settings.networkKey) },
+      )
+    : undefined;
+  const node = await createNode({
+    privateKey,
+    listen: settings.listen,
+    prologue: noisePrologue(settings.networkKey),
+    gater: createGater(reputation),
+    datastore,
+    dht: settings.dht,
+    discovery: mdns === undefined ? [] : [mdns.discovery],
+  }).catch((error: unknown) => {
+    datastore.close();
+    throw error;
+  });
+  neighbours = trackNeighbours(
+    {
+      node,
+      logger,
+      gauge: metrics.neighbours,
+      onGarbage: (peer) => strikes.strike(peer, 'garbage'),
+      onConnect: () => started.advertiser?.wake(),
+    },
+    { stallTimeout: settings.stallTimeout },
+  );
+  const strikes = createStrikes({ reputation, neighbours, logger, metrics, onStrike: () => bans.changed() });
+  return { node, datastore, reputation, bans, neighbours, strikes, mdns, ending: new AbortController(), started };
+}
+
+/** Listens, then looks for peers: who is met finds everything served. */
+async function start(components: SwarmComponents, settings: SwarmSettings, parts: SwarmParts): Promise<void> {
+  const { logger, metrics, holdings } = components;
+  const { node, datastore, neighbours, strikes, mdns, ending, started } = parts;
+  const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht } = settings;
+  await servePeers(
+    { node, holdings, logger, metrics, onGarbage: (peer) => strikes.strike(peer, 'garbage') },
+    { stallTimeout, signal: ending.signal },
+  );
+  await forgetOwnRecords(datastore, node.peerId.toString());
+  await startNode(node, listen);
+  started.dialler = startDialler(
+    {
+      node,
+      logger,
+      now: () => performance.now(),
+      isConnected: (peer) => neighbours.get(peer) !== undefined,
+      isBanned: strikes.isBanned,
+    },
+    { staticPeers, redialMin, redialMax, dialTimeout: 2 * stallTimeout },
+  );
+  mdns?.start();
+  if (dht) {
+    const hasNeighbours = (): boolean => neighbours.all.length > 0;
+    started.advertiser = startAdvertiser({ node, holdings, logger, hasNeighbours });
+  }
+}

@@ -1,0 +1,66 @@
+import type { Connection, Stream } from '@libp2p/interface';
+import type { Logger } from 'pino';
+import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
+import { briefly, isAgentError } from '../errors.ts';
+import type { Metrics } from '../observe/metrics.ts';
+import { hostOf } from './address.ts';
+import { createAdmission } from './chunks/admission.ts';
+import { serveChunks } from './chunks/server.ts';
+import { serveControl } from './control/server.ts';
+import { INBOUND_CHUNK_STREAMS, INBOUND_CONTROL_STREAMS, QUEUED_CHUNKS, QUEUED_CHUNKS_PER_ADDRESS } from './limits.ts';
+import type { Node } from './node.ts';
+import type { Holdings } from './ports.ts';
+
+/** How much more patience a sender has than an asker, who has gone elsewhere long before. */
+const SENDER_PATIENCE = 3;
+
+export interface PeerServerComponents {
+  readonly node: Node;
+  readonly holdings: Holdings;
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'servedBytes'>;
+  /** Told once for each stream on which a peer broke the protocol. */
+  onGarbage(peer: string): void;
+}
+
+export interface PeerServerInit {
+  /** See SwarmInit. ms */
+  readonly stallTimeout: number;
+  /** Ends every stream. */
+  readonly signal: AbortSignal;
+}
+
+/** Answers what peers ask on the streams they open. To be called before the node starts, so that nobody is refused. */
+export async function servePeers(components: PeerServerComponents, init: PeerServerInit): Promise<void> {
+  const { node, holdings, logger, metrics } = components;
+  const admission = createAdmission({ perAddress: QUEUED_CHUNKS_PER_ADDRESS, overall: QUEUED_CHUNKS });
+  const timing = { stallTimeout: SENDER_PATIENCE * init.stallTimeout, signal: init.signal };
+
+  const handle = (
+    protocol: string,
+    maxInboundStreams: number,
+    serve: (stream: Stream, connection: Connection) => Promise<void>,
+  ): Promise<void> =>
+    node.handle(
+      protocol,
+      (stream, connection) => {
+        const peer = connection.remotePeer.toString();
+        serve(stream, connection).catch((error: unknown) => {
+          // What was half sent cannot be taken back: a reset, so that nobody takes it for the whole.
+          stream.abort(error instanceof Error ? error : new Error(String(error)));
+          if (isAgentError(error, 'PEER_PROTOCOL')) components.onGarbage(peer);
+          logger.debug({ peer, protocol, ...briefly(error) }, 'a peer’s stream ended badly');
+        });
+      },
+      { maxInboundStreams },
+    );
+
+  await handle(CONTROL_PROTOCOL, INBOUND_CONTROL_STREAMS, (stream) => serveControl(stream, holdings, timing));
+  await handle(CHUNKS_PROTOCOL, INBOUND_CHUNK_STREAMS, (stream, connection) =>
+    serveChunks(
+      stream,
+      { holdings, admission, onServed: (bytes) => metrics.servedBytes.inc(bytes) },
+      { ...timing, address: hostOf(connection.remoteAddr) },
+    ),
+  );
+}
