@@ -1,11 +1,12 @@
 import { isBlobSize } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
-import type { Repository } from '../oci/reference.ts';
+import { type Repository, repositoryText } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
 import { isAway, Manifests, type VerifiedManifest } from './manifests.ts';
 import { lanesFor } from './peer-lane.ts';
+import { SingleFlight } from './single-flight.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
@@ -55,6 +56,8 @@ class Content implements LanContent {
   /** One a digest; each ends soon after its last reader has left, so clients bound their number. */
   readonly #acquisitions = new Map<Digest, Acquisition>();
   readonly #stopped = new AbortController();
+  /** Upstream's word for sizes: who asks at once asks once. */
+  readonly #sizes = new SingleFlight<{ size: number }>(this.#stopped.signal);
 
   constructor(components: FetchComponents, init: FetchInit) {
     this.#components = components;
@@ -73,11 +76,11 @@ class Content implements LanContent {
   }
 
   async headBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<{ size: number }> {
-    const { store, upstream } = this.#components;
+    const { store } = this.#components;
     const held = store.find(digest);
     if (held !== undefined) return { size: held.size };
     try {
-      return await upstream.headBlob(repository, digest, signal);
+      return await this.#sizeUpstream(repository, digest, signal);
     } catch (error) {
       const size = store.sizeOf(digest);
       if (size === undefined || !isAway(error)) throw error;
@@ -92,7 +95,7 @@ class Content implements LanContent {
       this.#components.store.sizeOf(digest);
     if (known !== undefined) return this.#opened(repository, digest, known);
     try {
-      const { size } = await this.#components.upstream.headBlob(repository, digest, signal);
+      const { size } = await this.#sizeUpstream(repository, digest, signal);
       return this.#opened(repository, digest, size);
     } catch (error) {
       if (!isAway(error)) throw error;
@@ -106,6 +109,12 @@ class Content implements LanContent {
     const running = [...this.#acquisitions.values()];
     for (const acquisition of running) acquisition.stop(reason);
     await Promise.all(running.map((acquisition) => acquisition.ended));
+  }
+
+  #sizeUpstream(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }> {
+    return this.#sizes.run(`${repositoryText(repository)}@${digest}`, signal, (inner) =>
+      this.#components.upstream.headBlob(repository, digest, inner),
+    );
   }
 
   /**
@@ -154,6 +163,10 @@ class Content implements LanContent {
     const { store, metrics } = this.#components;
     let position = start;
     let followed: Acquisition | undefined;
+    // It has no last chunk that could wait for the digest: a registry's "0 bytes" would be any blob's whole.
+    if (size === 0 && store.find(digest) === undefined) {
+      await (await this.#acquire(repository, digest, size, 0)).whole(signal);
+    }
     for (let turns = 0; position < end; turns++) {
       signal.throwIfAborted();
       if (turns > MAX_TURNS) throw new AgentError('CONTENT_UNAVAILABLE', `${digest} keeps going bad on disk`);

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { chunkLength, layoutOf } from '../../protocol/chunks.ts';
 import { algorithmOf, type Digest, isDigest, toDigest } from '../../protocol/digest.ts';
-import { AgentError, isAgentError } from '../errors.ts';
+import { AgentError, briefly, isAgentError } from '../errors.ts';
 import { descriptorsOf, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
@@ -26,11 +26,13 @@ export class Manifests {
   readonly #components: FetchComponents;
   readonly #init: FetchInit;
   readonly #flights: SingleFlight<VerifiedManifest>;
+  readonly #heads: SingleFlight<ManifestHead>;
 
   constructor(components: FetchComponents, init: FetchInit, stopped: AbortSignal) {
     this.#components = components;
     this.#init = init;
     this.#flights = new SingleFlight(stopped);
+    this.#heads = new SingleFlight(stopped);
   }
 
   /**
@@ -49,7 +51,7 @@ export class Manifests {
     }
     let head: ManifestHead;
     try {
-      head = await this.#components.upstream.headManifest(repository, reference, accept, signal);
+      head = await this.#headUpstream(repository, reference, accept, signal);
     } catch (error) {
       // A peer may have by digest what upstream cannot be asked for; a tag is never a peer's to tell.
       if (!isDigest(reference) || !isAway(error)) throw error;
@@ -68,9 +70,21 @@ export class Manifests {
     signal: AbortSignal,
   ): Promise<VerifiedManifest> {
     if (isDigest(reference)) return this.#byDigest(repository, reference, accept, signal);
-    const head = await this.#components.upstream.headManifest(repository, reference, accept, signal);
+    const head = await this.#headUpstream(repository, reference, accept, signal);
     if (head.digest !== undefined) return this.#byDigest(repository, head.digest, accept, signal);
     return this.#fromUpstream(repository, reference, accept, signal);
+  }
+
+  /** Who asks at once asks once: a fleet that starts together asks for one tag. What is accepted is part of the question. */
+  #headUpstream(
+    repository: Repository,
+    reference: string,
+    accept: readonly string[],
+    signal: AbortSignal,
+  ): Promise<ManifestHead> {
+    return this.#heads.run(JSON.stringify([repositoryText(repository), reference, accept]), signal, (inner) =>
+      this.#components.upstream.headManifest(repository, reference, accept, inner),
+    );
   }
 
   async #byDigest(
@@ -186,8 +200,16 @@ export class Manifests {
   }
 
   async #keep(manifest: VerifiedManifest): Promise<VerifiedManifest> {
-    await this.#components.store.put(manifest.digest, manifest.bytes, manifest.mediaType);
-    this.#components.store.rememberDescriptors(descriptorsOf(manifest.bytes));
+    const { store, logger } = this.#components;
+    const { digest, bytes, mediaType } = manifest;
+    try {
+      await store.put(digest, bytes, mediaType);
+    } catch (error) {
+      if (isAgentError(error)) throw error;
+      // It is here, whole and verified: that a disk is full is no reason to keep it from who asked.
+      logger.warn({ digest, ...briefly(error) }, 'manifest not stored');
+    }
+    store.rememberDescriptors(descriptorsOf(bytes));
     return manifest;
   }
 }

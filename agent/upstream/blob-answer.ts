@@ -92,13 +92,16 @@ async function sizeByHead(
 async function sizeByGet(ask: Ask, repository: Repository, digest: Digest, signal: AbortSignal): Promise<number> {
   const answer = await ask(blobQuestion('GET', repository, digest, 'bytes=0-0'), signal);
   const { statusCode, headers, host } = answer;
+  // Compressed on the way, it tells the size of something else.
+  const isPlain = (headers['content-encoding'] ?? 'identity') === 'identity';
   // Without Range this is the whole blob: its connection is closed instead.
   if (statusCode === 200) answer.body.destroy();
   else await discard(answer);
-  const { size } =
+  const size =
     statusCode === 200
-      ? { size: parseContentLength(headers['content-length']?.toString()) }
-      : (parseContentRange(headers['content-range']?.toString()) ?? { size: undefined });
-  if (size === undefined) throw new AgentError('UPSTREAM_FAILED', `${host} does not tell the size of a blob`);
+      ? parseContentLength(headers['content-length']?.toString())
+      : parseContentRange(headers['content-range']?.toString())?.size;
+  if (size === undefined || !isPlain)
+    throw new AgentError('UPSTREAM_FAILED', `${host} does not tell the size of a blob`);
   return size;
 }

@@ -365,3 +365,47 @@ test('stopping ends readers with an error and lets go of everything', async () =
   await content.stop();
   await reading;
 });
+
+test('a registry that says a blob is empty is believed only where the digest is that of nothing', async () => {
+  const none = Buffer.alloc(0);
+  assert.equal((await read(upstream.add(none))).length, 0);
+  const digest = upstream.add(blob(1));
+  upstream.headBlob = async () => ({ size: 0 });
+  await assert.rejects(read(digest), { code: 'UPSTREAM_MISMATCH' });
+  assert.equal(store.find(digest), undefined);
+});
+
+test('a manifest that cannot be stored is served all the same', async () => {
+  const bytes = Buffer.from('{"layers":[]}');
+  const digest = upstream.tag('latest', bytes, 'application/vnd.oci.image.manifest.v1+json');
+  store.put = () => Promise.reject(Object.assign(new Error('no space left on device'), { code: 'ENOSPC' }));
+  const got = await content.getManifest({ repository, reference: digest, accept: [] }, never);
+  assert.ok(bytes.equals(got.bytes));
+  assert.ok(logged.some((line) => line.msg === 'manifest not stored'));
+});
+
+test('upstream is asked once for the size of a blob, and for a tag, by all who want it at once', async () => {
+  const bytes = blob(1);
+  const digest = upstream.add(bytes);
+  upstream.tag('latest', Buffer.from('{"layers":[]}'), 'application/vnd.oci.image.manifest.v1+json');
+  const { headBlob, headManifest } = upstream;
+  let heads = 0;
+  const counted =
+    <Args extends unknown[], Result>(head: (...args: Args) => Promise<Result>) =>
+    async (...args: Args) => {
+      heads++;
+      await new Promise(setImmediate);
+      return head(...args);
+    };
+  upstream.headBlob = counted(headBlob);
+  upstream.headManifest = counted(headManifest);
+  await Promise.all([read(digest), read(digest), content.headBlob({ repository, digest }, never)]);
+  assert.equal(heads, 1);
+  const tag = { repository, reference: 'latest', accept: [] };
+  await Promise.all([
+    content.getManifest(tag, never),
+    content.getManifest(tag, never),
+    content.headManifest(tag, never),
+  ]);
+  assert.equal(heads, 2);
+});

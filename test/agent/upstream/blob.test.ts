@@ -215,3 +215,17 @@ test('an endpoint whose bodies keep breaking makes way for the next', async (con
   assert.ok(bytes.equals(await readAll(body)));
   assert.deepEqual([mirror.blobGets(), origin.blobGets()], [2, 1]);
 });
+
+test('the length of what is compressed on the way is nobody’s size', async (context) => {
+  const server = createServer((_request, response) => {
+    response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': 0 }).end();
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const { upstream } = client(context, { registries: { 'docker.io': { endpoints: [endpoint] } } });
+  await assert.rejects(
+    upstream.headBlob(REPOSITORY, UNKNOWN, AbortSignal.timeout(30_000)),
+    failsWith('UPSTREAM_FAILED', /size/),
+  );
+});
