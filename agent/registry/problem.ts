@@ -8,6 +8,16 @@ export interface Problem {
   readonly unexpected: boolean;
 }
 
+/** What the kernel refused the agent, where the client's user is better told than sent to a log. */
+const REFUSED_BY_KERNEL: Readonly<Record<string, string>> = {
+  ENOSPC: 'its disk is full',
+  EDQUOT: 'its disk quota is used up',
+  EROFS: 'its disk is read-only',
+  EIO: 'its disk has errors',
+  EMFILE: 'it has too many files open',
+  ENFILE: 'the machine has too many files open',
+};
+
 /** The answer to a request that failed with `error`. Only messages of errors thrown on purpose leave the process. */
 export function problemOf(error: unknown): Problem {
   const entry: { status?: number; oci?: string; means: string } | undefined =
@@ -16,7 +26,9 @@ export function problemOf(error: unknown): Problem {
     const body = bodyOf(entry.oci, error.message, { error: error.code, means: entry.means });
     return { status: entry.status, body, unexpected: false };
   }
-  return { status: 500, body: bodyOf('UNKNOWN', 'The agent failed; its log says more.', null), unexpected: true };
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const why = Object.hasOwn(REFUSED_BY_KERNEL, code) ? `: ${REFUSED_BY_KERNEL[code]}` : '; its log says more';
+  return { status: 500, body: bodyOf('UNKNOWN', `The agent failed${why}.`, null), unexpected: true };
 }
 
 function bodyOf(code: string, message: string, detail: { error: ErrorCode; means: string } | null): Buffer {
