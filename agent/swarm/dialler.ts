@@ -1,6 +1,7 @@
 import type { Multiaddr } from '@multiformats/multiaddr';
 import type { Logger } from 'pino';
 import { peerIdOf } from './address.ts';
+import { type DialFailure, kindOf, reasonOf, tellDialFailure } from './dial-failure.ts';
 import { KNOWN_PEERS } from './limits.ts';
 import { type Node, parseMultiaddr } from './node.ts';
 import { redialDelay } from './redial.ts';
@@ -63,12 +64,11 @@ interface Entry {
   dialing: boolean;
   /** When the last dial succeeded; undefined once its connection has been {@link STEADY}, or is known to be lost. */
   metAt: number | undefined;
+  /** The connection before was lost sooner than that. */
+  lost: boolean;
   /** The warning was given; it comes again only after a success. */
   warned: boolean;
 }
-
-/** `lost`: the first connection that did not last, which may be anything. */
-type Failure = 'unreachable' | 'refused' | 'lost';
 
 /** @throws AgentError CONFIG_INVALID where a static peer is no multiaddr */
 export function startDialler(components: DiallerComponents, init: DiallerInit): Dialler {
@@ -126,7 +126,7 @@ class Sweep implements Dialler {
 
   #entry(id: string | undefined, addresses: Multiaddr[], isStatic: boolean, wait: number): Entry {
     const now = this.#components.now();
-    const state = { failures: 0, dialing: false, metAt: undefined, warned: false };
+    const state = { failures: 0, dialing: false, metAt: undefined, lost: false, warned: false };
     return { id, addresses, isStatic, heardAt: now, dueAt: now + wait, ...state };
   }
 
@@ -156,7 +156,8 @@ class Sweep implements Dialler {
         }
         if (entry.metAt !== undefined) {
           entry.metAt = undefined;
-          this.#failed(entry, new Error('the connection was ended at once'), entry.failures > 0 ? 'refused' : 'lost');
+          this.#failed(entry, 'the connection was ended at once', entry.lost ? 'refused' : 'lost');
+          entry.lost = true;
         }
       }
       if (entry.dueAt <= now) this.#dial(entry).catch(() => {});
@@ -176,7 +177,7 @@ class Sweep implements Dialler {
       if (entry.isStatic) entry.id = connection.remotePeer.toString();
     } catch (error) {
       if (this.#stop.signal.aborted) return;
-      this.#failed(entry, error, isHandshakeFailure(error) ? 'refused' : 'unreachable');
+      this.#failed(entry, reasonOf(error), kindOf(error));
     } finally {
       entry.dialing = false;
       this.#dialing -= 1;
@@ -193,40 +194,13 @@ class Sweep implements Dialler {
     entry.failures = 0;
     entry.warned = false;
     entry.metAt = undefined;
+    entry.lost = false;
   }
 
-  #failed(entry: Entry, error: unknown, failure: Failure): void {
+  #failed(entry: Entry, reason: string, kind: DialFailure): void {
     entry.failures += 1;
-    this.#report(entry, reasonOf(error), failure);
+    if (tellDialFailure(this.#components.logger, { ...entry, peer: entry.id, reason, kind })) entry.warned = true;
     const wait = redialDelay(entry.failures, { min: this.#init.redialMin, max: this.#init.redialMax }, Math.random());
     entry.dueAt = this.#components.now() + wait;
   }
-
-  #report(entry: Entry, reason: string, failure: Failure): void {
-    const { logger } = this.#components;
-    const fields = { peer: entry.id, addresses: entry.addresses.map(String), reason, failures: entry.failures };
-    const refused = failure === 'refused';
-    if (!entry.warned && (refused || (failure === 'unreachable' && entry.isStatic))) {
-      entry.warned = true;
-      logger.warn(
-        fields,
-        refused
-          ? 'peer refuses this agent: it has another network key or none, or has banned it; backing off'
-          : 'static peer cannot be reached; backing off',
-      );
-    } else {
-      logger.debug(fields, 'dial failed');
-    }
-  }
-}
-
-/** Whether Noise itself failed, which is what a different network key looks like from here, and a ban may. */
-function isHandshakeFailure(error: unknown): boolean {
-  if (error instanceof AggregateError) return error.errors.some(isHandshakeFailure);
-  return error instanceof Error && error.name === 'EncryptionFailedError';
-}
-
-function reasonOf(error: unknown): string {
-  const first = error instanceof AggregateError ? error.errors[0] : error;
-  return (first instanceof Error ? first.message : String(first)).slice(0, 200);
 }
