@@ -185,12 +185,28 @@ class Content implements LanContent {
         }
       }
       followed = await this.#acquire(repository, digest, size, position);
-      for await (const { bytes, source } of followed.read(position, end, signal)) {
-        metrics.clientBytes.inc({ source }, bytes.length);
-        position += bytes.length;
-        yield bytes;
+      try {
+        for await (const { bytes, source } of followed.read(position, end, signal)) {
+          metrics.clientBytes.inc({ source }, bytes.length);
+          position += bytes.length;
+          yield bytes;
+        }
+      } catch (error) {
+        if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#reviseSize(repository, digest, size, signal);
+        throw error;
       }
     }
+  }
+
+  /**
+   * Any manifest may name any digest with a size of its own invention: else one image could keep all others that share
+   * a layer from being pulled, for as long as its word is remembered. The next request has upstream's.
+   */
+  async #reviseSize(repository: Repository, digest: Digest, size: number, signal: AbortSignal): Promise<void> {
+    const upstream = await this.#sizeUpstream(repository, digest, signal).catch(() => undefined);
+    if (upstream === undefined || upstream.size === size) return;
+    this.#components.logger.warn({ digest, manifest: size, upstream: upstream.size }, 'a manifest told a false size');
+    this.#components.store.rememberDescriptors([{ digest, size: upstream.size }]);
   }
 
   /** The digest's one acquisition, started where there is none. */

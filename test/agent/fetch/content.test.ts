@@ -409,3 +409,14 @@ test('upstream is asked once for the size of a blob, and for a tag, by all who w
   ]);
   assert.equal(heads, 2);
 });
+
+test('a false size that some manifest told fails one pull, not all', async () => {
+  const bytes = blob(2);
+  const digest = upstream.add(bytes);
+  for (const size of [bytes.length + 1, bytes.length - 1, 3 * MIB]) {
+    store.rememberDescriptors([{ digest, size }]);
+    await assert.rejects(read(digest), { code: 'UPSTREAM_FAILED' });
+    assert.equal(store.sizeOf(digest), bytes.length);
+  }
+  assert.ok(bytes.equals(await read(digest)));
+});
