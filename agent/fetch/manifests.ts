@@ -4,6 +4,7 @@ import { algorithmOf, type Digest, isDigest, toDigest } from '../../protocol/dig
 import { AgentError, briefly, isAgentError } from '../errors.ts';
 import { descriptorsOf, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
+import { withDeadline } from './deadline.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
 import { mediaTypeOf } from './media-type.ts';
 import type { Holder, ManifestHead } from './ports.ts';
@@ -11,6 +12,12 @@ import { SingleFlight } from './single-flight.ts';
 
 /** How long a manifest is looked for on the LAN when upstream cannot be had. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
+
+/** How long one holder may take to send a manifest: it is small, and clients wait 30 s in all. Milliseconds. */
+const SEND_DEADLINE = 2_000;
+
+/** How long the holders together may take before upstream is asked after all: as long as one stall. Milliseconds. */
+const HOLDERS_DEADLINE = 5_000;
 
 /** A manifest, whole and verified. */
 export interface VerifiedManifest {
@@ -158,7 +165,9 @@ export class Manifests {
     if (!swarm.hasNeighbours) return undefined;
     // Bounds the look-up alone: a holder that answered in time may take longer to send.
     const looking = AbortSignal.any([signal, AbortSignal.timeout(patience)]);
+    const since = performance.now();
     for await (const holder of swarm.holders(digest, looking)) {
+      if (performance.now() - since > HOLDERS_DEADLINE) break;
       if (holder.size > MAX_MANIFEST_SIZE) continue;
       const bytes = await this.#whole(holder, signal);
       if (bytes === undefined) continue;
@@ -186,9 +195,11 @@ export class Manifests {
     const layout = layoutOf(holder.size);
     const pieces: Uint8Array[] = [];
     try {
-      for (let index = 0; index < layout.count; index++) {
-        pieces.push(await holder.chunk(index, chunkLength(layout, index), signal));
-      }
+      await withDeadline(signal, SEND_DEADLINE, 'a manifest', async (inner) => {
+        for (let index = 0; index < layout.count; index++) {
+          pieces.push(await holder.chunk(index, chunkLength(layout, index), inner));
+        }
+      });
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
 import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import { AgentError } from '../errors.ts';
+import { withDeadline } from './deadline.ts';
 import type { Holder, Partial } from './ports.ts';
 
 /** Chunks one blob has under way at most: on the wire, being verified, being written, so that nobody waits for another. */
@@ -67,7 +68,9 @@ async function takeChunk(take: PeerTake, index: number, buffer: Buffer, signal: 
   const { partial, holder, map } = take;
   const length = chunkLength(map.layout, index);
   const into = buffer.subarray(0, length);
-  const bytes = await withDeadline(signal, (inner) => holder.chunk(index, length, inner, into));
+  const bytes = await withDeadline(signal, CHUNK_DEADLINE, 'a chunk', (inner) =>
+    holder.chunk(index, length, inner, into),
+  );
   // In this thread: 0.8 ms a chunk, where another thread would cost a copy of it.
   const sha256 = hash('sha256', bytes, 'buffer');
   if (Buffer.compare(sha256, chunkHash(map, index)) !== 0) {
@@ -79,20 +82,4 @@ async function takeChunk(take: PeerTake, index: number, buffer: Buffer, signal: 
   // What has arrived and matches is kept, also where another lane has failed meanwhile.
   await partial.write(chunkStart(map.layout, index), bytes);
   await partial.mark(index, sha256, 'peer');
-}
-
-async function withDeadline<T>(signal: AbortSignal, act: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  // By hand: AbortSignal.any() leaves something behind on a long-lived signal for each of a blob's chunks.
-  const either = new AbortController();
-  const onAbort = () => either.abort(signal.reason);
-  signal.addEventListener('abort', onAbort);
-  const timer = setTimeout(() => {
-    either.abort(new AgentError('PEER_STALLED', `a chunk took longer than ${CHUNK_DEADLINE} ms`));
-  }, CHUNK_DEADLINE);
-  try {
-    return await act(either.signal);
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
-  }
 }

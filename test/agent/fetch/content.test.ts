@@ -420,3 +420,13 @@ test('a false size that some manifest told fails one pull, not all', async () =>
   }
   assert.ok(bytes.equals(await read(digest)));
 });
+
+test('a peer that never comes to the end of a manifest holds the pull no longer than a stall', async () => {
+  const bytes = Buffer.from('{"layers":[]}');
+  const digest = upstream.tag('latest', bytes, 'application/vnd.oci.image.manifest.v1+json');
+  swarm.add('dripping', digest, { bytes, chunk: (_index, signal) => hang(signal) });
+  const got = await content.getManifest({ repository, reference: digest, accept: [] }, AbortSignal.timeout(10_000));
+  assert.ok(bytes.equals(got.bytes));
+  assert.equal(got.source, 'upstream');
+  assert.deepEqual(swarm.strikes, [{ peer: 'dripping', offence: 'stalled' }]);
+});
