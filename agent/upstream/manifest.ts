@@ -10,6 +10,12 @@ import { readWhole } from './stall.ts';
 /** Another try where a manifest's body broke or stalled, so many times: it is small, and taken from its start. */
 const MAX_BREAKS = 2;
 
+/**
+ * A further try is not begun after so many stall time-outs: clients wait for headers no longer than 30 s, and are
+ * better told than left.
+ */
+const TRIES_WITHIN = 2;
+
 /** What a registry that sends no Content-Type is taken to have sent (RFC 9110 §8.3). */
 const UNKNOWN_TYPE = 'application/octet-stream';
 
@@ -53,6 +59,8 @@ export async function getManifest(
   received: (bytes: number) => void,
   signal: AbortSignal,
 ): Promise<ManifestBody> {
+  const since = performance.now();
+  const isLate = (): boolean => performance.now() - since > TRIES_WITHIN * stallTimeout;
   for (let breaks = 0; ; breaks++) {
     const answer = await ask(manifestQuestion('GET', repository, reference, accept), signal);
     try {
@@ -60,7 +68,8 @@ export async function getManifest(
       return { ...described(answer), bytes };
     } catch (error) {
       signal.throwIfAborted();
-      if (!isAgentError(error, 'UPSTREAM_UNREACHABLE', 'UPSTREAM_STALLED') || breaks >= MAX_BREAKS) throw error;
+      const isBreak = isAgentError(error, 'UPSTREAM_UNREACHABLE', 'UPSTREAM_STALLED');
+      if (!isBreak || breaks >= MAX_BREAKS || isLate()) throw error;
     }
   }
 }

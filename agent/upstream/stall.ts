@@ -32,8 +32,11 @@ export async function* unlessStalled(body: Readable, stallTimeout: number, host:
   }
 }
 
+/** What is small may take so many stall time-outs in all: a byte now and then is no stall, and would hold it for days. */
+const WHOLE_WITHIN = 2;
+
 /**
- * All of a body that must be small.
+ * All of a body that must be small, within twice the stall time-out.
  * @param limit bytes
  * @param received told of every piece
  * @throws AgentError UPSTREAM_FAILED where it is longer, and as {@link unlessStalled}
@@ -47,11 +50,19 @@ export async function readWhole(
 ): Promise<Buffer> {
   const pieces: Buffer[] = [];
   let length = 0;
-  for await (const piece of unlessStalled(body, stallTimeout, host)) {
-    received(piece.length);
-    length += piece.length;
-    if (length > limit) throw new AgentError('UPSTREAM_FAILED', `${host} sent more than ${limit} bytes`);
-    pieces.push(piece);
+  const within = WHOLE_WITHIN * stallTimeout;
+  const timer = setTimeout(() => {
+    body.destroy(new AgentError('UPSTREAM_STALLED', `${host} did not send all within ${within} ms`));
+  }, within);
+  try {
+    for await (const piece of unlessStalled(body, stallTimeout, host)) {
+      received(piece.length);
+      length += piece.length;
+      if (length > limit) throw new AgentError('UPSTREAM_FAILED', `${host} sent more than ${limit} bytes`);
+      pieces.push(piece);
+    }
+    return Buffer.concat(pieces, length);
+  } finally {
+    clearTimeout(timer);
   }
-  return Buffer.concat(pieces, length);
 }

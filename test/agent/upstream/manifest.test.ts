@@ -56,7 +56,7 @@ test('one that is too large is not taken in', async (context) => {
 });
 
 test('one whose body breaks or stalls is asked for again', async (context) => {
-  const { registry, upstream, signal } = await fixture(context, {}, { stallTimeout: 200 });
+  const { registry, upstream, signal } = await fixture(context, {}, { stallTimeout: 600 });
   const { manifest } = registry.addImage(REPOSITORY.name, { layers: [10] });
   registry.misbehave({ kind: 'break', after: 100, on: 'manifest', times: 1 });
   registry.misbehave({ kind: 'stall', after: 50, on: 'manifest', times: 2, every: 2 });
@@ -84,4 +84,29 @@ test('a registry that wrongly sends a body with a HEAD does not spoil the next a
     const { bytes } = await upstream.getManifest(REPOSITORY, 'latest', [], signal);
     assert.equal(Buffer.from(bytes).toString(), '{}');
   }
+});
+
+test('one that drips, or stalls each time, is given up while the client still waits', async (context) => {
+  let requests = 0;
+  let drip = true;
+  const server = createTcpServer((socket) => {
+    const timer = setInterval(() => drip && socket.write(' '), 20);
+    socket.on('error', () => {});
+    socket.on('close', () => clearInterval(timer));
+    socket.on('data', () => {
+      requests++;
+      socket.write('HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 100000\r\n\r\n{');
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  context.after(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const registries = { 'docker.io': { endpoints: [`http://127.0.0.1:${port}`] } };
+  const { upstream } = client(context, { registries, stallTimeout: 200 });
+  const signal = AbortSignal.timeout(PATIENCE);
+  await assert.rejects(upstream.getManifest(REPOSITORY, 'latest', [], signal), failsWith('UPSTREAM_STALLED', /within/));
+  assert.equal(requests, 1);
+  drip = false;
+  await assert.rejects(upstream.getManifest(REPOSITORY, 'latest', [], signal), failsWith('UPSTREAM_STALLED'));
+  assert.ok(requests <= 3, `${requests}`);
 });
