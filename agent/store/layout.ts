@@ -1,5 +1,5 @@
 import { access, constants, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Algorithm, algorithmOf, type Digest, HEX_LENGTH, hexOf } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import { writeDurably } from './durable.ts';
@@ -61,13 +61,37 @@ export async function prepareDirectories(layout: Layout): Promise<void> {
   try {
     const directories = [...ALGORITHMS.map((algorithm) => layout.blobs(algorithm)), layout.partials, layout.tmp];
     for (const directory of directories) {
-      await mkdir(directory, { recursive: true, mode: DIRECTORY_MODE });
+      await makeDirectory(directory);
       await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
     }
     await access(layout.root, constants.W_OK);
   } catch (error) {
     throw unwritable(layout.root, error);
   }
+}
+
+/**
+ * Makes a directory and those above it that are missing. By hand: Node's recursive mkdir never ends where the kernel
+ * says ENOENT of a directory whose parent exists, as /proc does.
+ */
+async function makeDirectory(directory: string): Promise<void> {
+  try {
+    await mkdir(directory, { mode: DIRECTORY_MODE });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    const parent = dirname(directory);
+    if (code !== 'ENOENT' || (await isThere(parent))) throw error;
+    await makeDirectory(parent);
+    await makeDirectory(directory);
+  }
+}
+
+function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**
@@ -81,11 +105,7 @@ export async function writeOciLayout(layout: Layout): Promise<void> {
       ['index.json', OCI_INDEX],
     ] as const) {
       const path = join(layout.root, name);
-      const exists = await access(path).then(
-        () => true,
-        () => false,
-      );
-      if (!exists) await writeDurably(join(layout.tmp, name), path, Buffer.from(text));
+      if (!(await isThere(path))) await writeDurably(join(layout.tmp, name), path, Buffer.from(text));
     }
   } catch (error) {
     throw unwritable(layout.root, error);

@@ -123,6 +123,10 @@ test('a broken index is put aside; one of a newer version is refused', async () 
   await assert.rejects(at.open(), (error) => isAgentError(error, 'STORE_UNWRITABLE') && /newer/.test(error.message));
 });
 
+test('where the kernel lets nobody make a directory, that is said at once', async () => {
+  await assert.rejects(at.open({ path: '/proc/layerlan/store' }), (error) => isAgentError(error, 'STORE_UNWRITABLE'));
+});
+
 test('an existing directory with an unusable part is refused', async () => {
   const path = join(at.path, 'half');
   await mkdir(path);
