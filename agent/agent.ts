@@ -5,6 +5,7 @@ import type { Config } from './config/load.ts';
 import { AgentError } from './errors.ts';
 import { createContent } from './fetch/content.ts';
 import type { Store, Swarm, Upstream } from './fetch/ports.ts';
+import { createThrottle, type Throttle, UNLIMITED } from './limits/throttle.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { AgentStatus } from './observe/status.ts';
 import { createMirror } from './registry/mirror.ts';
@@ -60,14 +61,26 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
   );
   started.push({ what: 'store', close: () => store.close() });
 
+  const limits = {
+    peerUpload: createThrottle(config.limits.peerUpload),
+    peerDownload: createThrottle(config.limits.peerDownload),
+    upstream: createThrottle(config.limits.upstream),
+  };
+
   const upstream = createUpstream(
-    { logger: logger.child({ role: 'upstream' }), metrics },
+    { logger: logger.child({ role: 'upstream' }), metrics, throttle: limits.upstream },
     { registries: Object.fromEntries(config.registries) },
   );
   started.push({ what: 'upstream', close: () => upstream.close() });
 
   const swarm = await createSwarm(
-    { logger: logger.child({ role: 'swarm' }), metrics, holdings: store },
+    {
+      logger: logger.child({ role: 'swarm' }),
+      metrics,
+      holdings: store,
+      upload: limits.peerUpload,
+      download: limits.peerDownload,
+    },
     {
       identityPath: join(config.store.path, 'identity.key'),
       datastorePath: join(config.store.path, 'swarm.sqlite'),
@@ -83,7 +96,7 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
 
   const ports: { store: Store; swarm: Swarm; upstream: Upstream } = { store, swarm, upstream };
   const content = createContent(
-    { ...ports, metrics, logger: logger.child({ role: 'fetch' }) },
+    { ...ports, metrics, logger: logger.child({ role: 'fetch' }), download: limits.peerDownload },
     { lookupTimeout: config.peers.lookupTimeout, holdFor: config.release.holdFor },
   );
   started.push({ what: 'fetch', close: () => content.stop() });
@@ -95,6 +108,11 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
     mirror: { addresses: [...mirror.addresses] },
     store: { path: config.store.path, ...store.totals() },
     traffic: await trafficOf(metrics),
+    limits: {
+      peerUpload: limitOf(limits.peerUpload),
+      peerDownload: limitOf(limits.peerDownload),
+      upstream: limitOf(limits.upstream),
+    },
     swarm: swarm.status(),
     peers: swarm.peers(),
   });
@@ -135,6 +153,11 @@ async function readNetworkKey(file: string | null): Promise<Uint8Array | undefin
     const why = cause instanceof AgentError ? cause.message : 'not a key';
     throw new AgentError('NETWORK_KEY_INVALID', `peers.networkKeyFile ${file}: ${why}; ${KEY_ADVICE}`, { cause });
   }
+}
+
+/** null where no limit is set. */
+function limitOf(throttle: Throttle): { rate: number | null } | null {
+  return throttle === UNLIMITED ? null : { rate: throttle.rate ?? null };
 }
 
 async function trafficOf(metrics: Metrics): Promise<AgentStatus['traffic']> {

@@ -36,8 +36,23 @@ export function statusText(status: AgentStatus): string {
     line('from upstream', sizeText(traffic.upstreamBytes).padStart(SIZE_WIDTH)),
     '',
     line('uplink spared', sizeText(traffic.sparedBytes).padStart(SIZE_WIDTH)),
+    ...limitLines(status.limits),
     '',
   ].join('\n');
+}
+
+/** Only what is set: most agents have none. */
+function limitLines({ peerUpload, peerDownload, upstream }: AgentStatus['limits']): string[] {
+  const named = [
+    ['to peers', peerUpload],
+    ['from peers', peerDownload],
+    ['from upstream', upstream],
+  ] as const;
+  const set = named.flatMap(([name, limit]) => {
+    if (limit === null) return [];
+    return [limit.rate === null ? `${name}, not at this hour` : `${name} ${sizeText(limit.rate)}/s`];
+  });
+  return set.length === 0 ? [] : ['', ...list('limits', set)];
 }
 
 function mdnsText({ enabled, healthy, reason }: AgentStatus['swarm']['mdns']): string {

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DEFAULT_REGISTRY, isRegistry } from '../oci/reference.ts';
+import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { absolutePath, defaultStorePath, type Surroundings } from './surroundings.ts';
 import { address, duration, endpoint, mustBe, oneOrMore, tcpMultiaddr } from './values.ts';
 
@@ -84,6 +85,23 @@ function shapes(around: Surroundings) {
        */
       holdFor: duration().prefault('60s'),
     },
+    limits: {
+      /**
+       * What chunks may be sent to peers. A rate in bytes a second, or windows by hours of the day; windows here.
+       * @default null
+       */
+      peerUpload: rateLimit().prefault(null),
+      /**
+       * What chunks may be taken from peers.
+       * @default null
+       */
+      peerDownload: rateLimit().prefault(null),
+      /**
+       * What of blobs may be taken from upstream registries.
+       * @default null
+       */
+      upstream: rateLimit().prefault(null),
+    },
   };
 }
 
@@ -112,13 +130,14 @@ const registries = z
   });
 
 export function createSchema(around: Surroundings) {
-  const { mirror, store, peers, release } = shapes(around);
+  const { mirror, store, peers, release, limits } = shapes(around);
   return z.strictObject(
     {
       mirror: section(mirror),
       store: section(store),
       peers: section(peers),
       release: section(release),
+      limits: section(limits),
       registries: registries.prefault({}),
     },
     mustBe('a map of sections'),
@@ -131,6 +150,7 @@ export function keysAt(path: readonly PropertyKey[], around: Surroundings): stri
   if (path.length === 0) return [...Object.keys(known), 'registries'];
   if (path[0] === 'registries') return path.length === 2 ? Object.keys(REGISTRY_SHAPE) : [];
   const [name] = path;
+  if (name === 'limits' && path.length === 3) return Object.keys(WINDOW_SHAPE);
   return path.length === 1 && typeof name === 'string' && name in known
     ? Object.keys(known[name as keyof typeof known])
     : [];

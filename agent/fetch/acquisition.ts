@@ -165,7 +165,15 @@ export class Acquisition {
       const map = await this.#holders.adopt(holder, signal);
       await this.#drop(partial, disagreeing(partial, map));
       await takeFromPeer(
-        { partial, holder, map, lanes: this.#lanes, next: (taken) => this.#nextMissing(partial, taken), signal },
+        {
+          partial,
+          holder,
+          map,
+          lanes: this.#lanes,
+          next: (taken) => this.#nextMissing(partial, taken),
+          heldBack: () => this.#components.download?.held ?? 0,
+          signal,
+        },
         (index) => {
           this.#components.metrics.peerBytes.inc(chunkLength(this.layout, index));
           this.#blob.marked(index, 'peer', peer);

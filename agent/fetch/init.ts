@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Throttle } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Store, Swarm, Upstream } from './ports.ts';
 
@@ -9,6 +10,8 @@ export interface FetchComponents {
   readonly swarm: Swarm;
   readonly metrics: Metrics;
   readonly logger: Logger;
+  /** The limit on what is taken from peers. @default none */
+  readonly download?: Pick<Throttle, 'held'>;
 }
 
 /** How the fetch role is set. Milliseconds. */

@@ -194,6 +194,8 @@ export class Manifests {
   async #whole(holder: Holder, signal: AbortSignal): Promise<Uint8Array | undefined> {
     const layout = layoutOf(holder.size);
     const pieces: Uint8Array[] = [];
+    const heldBack = () => this.#components.download?.held ?? 0;
+    const before = heldBack();
     try {
       await withDeadline(signal, SEND_DEADLINE, 'a manifest', async (inner) => {
         for (let index = 0; index < layout.count; index++) {
@@ -203,7 +205,9 @@ export class Manifests {
     } catch (error) {
       signal.throwIfAborted();
       if (!isAgentError(error)) throw error;
-      if (isAgentError(error, 'PEER_STALLED')) this.#components.swarm.strike(holder.peer, 'stalled');
+      // A limit of our own may be why it is late: then it is looked for elsewhere, and nobody blamed.
+      const isTheirs = heldBack() === before;
+      if (isTheirs && isAgentError(error, 'PEER_STALLED')) this.#components.swarm.strike(holder.peer, 'stalled');
       if (isAgentError(error, 'PEER_MISSING')) this.#components.swarm.strike(holder.peer, 'missing');
       return undefined;
     }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
 import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, isAgentError } from '../errors.ts';
 import { withDeadline } from './deadline.ts';
 import type { Holder, Partial } from './ports.ts';
 
@@ -19,7 +19,10 @@ export function lanesFor(blobs: number): number {
   return Math.max(LEAST_LANES, Math.min(MOST_LANES, Math.floor(LANES_IN_ALL / blobs)));
 }
 
-/** The longest a chunk may take in all, so that a byte a second is no way to hold a pull. Milliseconds. */
+/**
+ * The longest a chunk may take in all, so that a byte a second is no way to hold a pull; time in which our own limit
+ * held chunks back does not count. Milliseconds.
+ */
 const CHUNK_DEADLINE = 20_000;
 
 interface PeerTake {
@@ -30,6 +33,8 @@ interface PeerTake {
   next(taken: ReadonlySet<number>): number | undefined;
   /** How many chunks may be under way now; what is under way ends in its own time. */
   lanes(): number;
+  /** Milliseconds, in all so far, in which a limit of our own held back what is taken from peers. */
+  heldBack(): number;
   readonly signal: AbortSignal;
 }
 
@@ -41,6 +46,7 @@ export async function takeFromPeer(take: PeerTake, marked: (index: number) => vo
   const failed = new AbortController();
   const signal = AbortSignal.any([take.signal, failed.signal]);
   const taken = new Set<number>();
+  let underWay = 0;
   const lane = async (number: number) => {
     // One buffer a lane, not one a chunk: what V8 must find out to be garbage costs more than what it held.
     const buffer = Buffer.allocUnsafeSlow(take.map.layout.chunkSize);
@@ -49,7 +55,17 @@ export async function takeFromPeer(take: PeerTake, marked: (index: number) => vo
       const index = take.next(taken);
       if (index === undefined) return;
       taken.add(index);
-      await takeChunk(take, index, buffer, signal);
+      underWay += 1;
+      try {
+        await takeChunk(take, index, buffer, signal);
+      } catch (error) {
+        // A holder that serves fewer at a time than we have lanes: the others go on, and take this chunk too.
+        if (underWay === 1 || !isAgentError(error, 'PEER_BUSY')) throw error;
+        taken.delete(index);
+        return;
+      } finally {
+        underWay -= 1;
+      }
       marked(index);
     }
   };
@@ -68,9 +84,8 @@ async function takeChunk(take: PeerTake, index: number, buffer: Buffer, signal: 
   const { partial, holder, map } = take;
   const length = chunkLength(map.layout, index);
   const into = buffer.subarray(0, length);
-  const bytes = await withDeadline(signal, CHUNK_DEADLINE, 'a chunk', (inner) =>
-    holder.chunk(index, length, inner, into),
-  );
+  const fetched = (inner: AbortSignal) => holder.chunk(index, length, inner, into);
+  const bytes = await withDeadline(signal, CHUNK_DEADLINE, 'a chunk', fetched, take.heldBack);
   // In this thread: 0.8 ms a chunk, where another thread would cost a copy of it.
   const sha256 = hash('sha256', bytes, 'buffer');
   if (Buffer.compare(sha256, chunkHash(map, index)) !== 0) {

@@ -15,6 +15,9 @@ export const peerStatusSchema = z.object({
   strikes: z.number(),
 });
 
+/** A limit that is set; null where none is. Its rate is null outside its hours. Bytes a second. */
+const limit = z.object({ rate: bytes.nullable() }).nullable();
+
 /** What `/status` says. A schema, since the commands read it from whatever answers on that port. */
 export const agentStatusSchema = z.object({
   version: z.string(),
@@ -34,6 +37,7 @@ export const agentStatusSchema = z.object({
     /** What the uplink was spared: client bytes from the store and from peers. */
     sparedBytes: bytes,
   }),
+  limits: z.object({ peerUpload: limit, peerDownload: limit, upstream: limit }),
   swarm: z.object({
     /** Multiaddrs where peers reach the agent. */
     addresses: z.array(z.string()),

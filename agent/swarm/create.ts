@@ -1,4 +1,5 @@
 import type { Logger } from 'pino';
+import type { Throttle } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { startAdvertiser } from './advertiser.ts';
 import { openBans } from './bans.ts';
@@ -22,6 +23,10 @@ export interface SwarmComponents {
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'servedBytes' | 'strikes' | 'neighbours'>;
   readonly holdings: Holdings;
+  /** Holds back the chunks sent to peers. @default no limit */
+  readonly upload?: Throttle;
+  /** Holds back the chunks taken from peers. @default no limit */
+  readonly download?: Throttle;
   /** Wall clock in ms, for bans. @default Date.now */
   readonly now?: () => number;
 }
@@ -45,7 +50,7 @@ export async function createSwarm(components: SwarmComponents, init: SwarmInit):
 
 /** Makes the parts and ties them together; nothing listens yet. */
 async function compose(components: SwarmComponents, settings: SwarmSettings): Promise<SwarmParts> {
-  const { logger, metrics } = components;
+  const { logger, metrics, download } = components;
   const privateKey = await loadIdentity(settings.identityPath);
   const reputation = createReputation(components.now ?? Date.now);
   const bans = await openBans({ logger, reputation }, { path: settings.bansPath });
@@ -80,6 +85,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
       node,
       logger,
       gauge: metrics.neighbours,
+      download,
       onGarbage: (peer) => strikes.strike(peer, 'garbage'),
       onConnect: () => started.advertiser?.wake(),
     },
@@ -91,11 +97,11 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
 
 /** Listens, then looks for peers: who is met finds everything served. */
 async function start(components: SwarmComponents, settings: SwarmSettings, parts: SwarmParts): Promise<void> {
-  const { logger, metrics, holdings } = components;
+  const { logger, metrics, holdings, upload } = components;
   const { node, datastore, neighbours, strikes, mdns, ending, started } = parts;
   const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht } = settings;
   await servePeers(
-    { node, holdings, logger, metrics, onGarbage: (peer) => strikes.strike(peer, 'garbage') },
+    { node, holdings, logger, metrics, upload, onGarbage: (peer) => strikes.strike(peer, 'garbage') },
     { stallTimeout, signal: ending.signal },
   );
   await forgetOwnRecords(datastore, node.peerId.toString());

@@ -22,6 +22,15 @@ export const QUEUED_CHUNKS_PER_ADDRESS = 12;
 /** Chunk requests taken from all peers at a time: each may hold a chunk in memory while it is sent. */
 export const QUEUED_CHUNKS = 64;
 
+/**
+ * What may be asked of a limited upload at a time: as many seconds' worth of chunks. An asker gives a chunk 20 s, so
+ * more would be sent for nothing; "busy" sends it elsewhere in time.
+ */
+export const UPLOAD_AHEAD = 16;
+
+/** The size of nearly all chunks, for {@link UPLOAD_AHEAD}. Bytes. */
+export const USUAL_CHUNK = 1024 * 1024;
+
 /** Requests read ahead of the answers on one chunk stream: so that "busy" is said in time. */
 export const READ_AHEAD = 16;
 

@@ -1,6 +1,7 @@
 import type { Connection, PeerId } from '@libp2p/interface';
 import type { Logger } from 'pino';
 import type { Gauge } from 'prom-client';
+import type { Throttle } from '../limits/throttle.ts';
 import { hostOf } from './address.ts';
 import { type ChunkClient, createChunkClient } from './chunks/client.ts';
 import { type ControlClient, createControlClient } from './control/client.ts';
@@ -39,6 +40,8 @@ export interface NeighboursComponents {
   readonly node: Node;
   readonly logger: Logger;
   readonly gauge: Gauge;
+  /** Holds back the chunks that are read. @default no limit */
+  readonly download?: Throttle | undefined;
   /** A peer broke the protocol on a stream this agent opened to it. */
   onGarbage(peer: string): void;
   onConnect(): void;
@@ -95,7 +98,10 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
         { connection, onGarbage: () => components.onGarbage(id) },
         { openTimeout: stallTimeout, frameTimeout: 4 * stallTimeout },
       ),
-      chunks: createChunkClient({ connection, onGarbage: () => components.onGarbage(id) }, { stallTimeout }),
+      chunks: createChunkClient(
+        { connection, download: components.download, onGarbage: () => components.onGarbage(id) },
+        { stallTimeout },
+      ),
       seen: new Set(),
     };
   };

@@ -2,12 +2,20 @@ import type { Connection, Stream } from '@libp2p/interface';
 import type { Logger } from 'pino';
 import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
 import { briefly, isAgentError } from '../errors.ts';
+import { type Throttle, UNLIMITED } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { hostOf } from './address.ts';
 import { createAdmission } from './chunks/admission.ts';
 import { serveChunks } from './chunks/server.ts';
 import { serveControl } from './control/server.ts';
-import { INBOUND_CHUNK_STREAMS, INBOUND_CONTROL_STREAMS, QUEUED_CHUNKS, QUEUED_CHUNKS_PER_ADDRESS } from './limits.ts';
+import {
+  INBOUND_CHUNK_STREAMS,
+  INBOUND_CONTROL_STREAMS,
+  QUEUED_CHUNKS,
+  QUEUED_CHUNKS_PER_ADDRESS,
+  UPLOAD_AHEAD,
+  USUAL_CHUNK,
+} from './limits.ts';
 import type { Node } from './node.ts';
 import type { Holdings } from './ports.ts';
 
@@ -19,6 +27,8 @@ export interface PeerServerComponents {
   readonly holdings: Holdings;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'servedBytes'>;
+  /** Holds back the chunks that are sent. @default no limit */
+  readonly upload?: Throttle | undefined;
   /** Told once for each stream on which a peer broke the protocol. */
   onGarbage(peer: string): void;
 }
@@ -32,8 +42,14 @@ export interface PeerServerInit {
 
 /** Answers what peers ask on the streams they open. To be called before the node starts, so that nobody is refused. */
 export async function servePeers(components: PeerServerComponents, init: PeerServerInit): Promise<void> {
-  const { node, holdings, logger, metrics } = components;
-  const admission = createAdmission({ perAddress: QUEUED_CHUNKS_PER_ADDRESS, overall: QUEUED_CHUNKS });
+  const { node, holdings, logger, metrics, upload = UNLIMITED } = components;
+  const admission = createAdmission({
+    perAddress: QUEUED_CHUNKS_PER_ADDRESS,
+    // Asked at each request: the limit changes with the hours.
+    get overall() {
+      return chunksAtOnce(upload.rate);
+    },
+  });
   const timing = { stallTimeout: SENDER_PATIENCE * init.stallTimeout, signal: init.signal };
 
   const handle = (
@@ -59,8 +75,14 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
   await handle(CHUNKS_PROTOCOL, INBOUND_CHUNK_STREAMS, (stream, connection) =>
     serveChunks(
       stream,
-      { holdings, admission, onServed: (bytes) => metrics.servedBytes.inc(bytes) },
+      { holdings, admission, upload, onServed: (bytes) => metrics.servedBytes.inc(bytes) },
       { ...timing, address: hostOf(connection.remoteAddr) },
     ),
   );
+}
+
+/** Chunk requests taken at a time. @param rate the upload's limit, bytes a second */
+export function chunksAtOnce(rate: number | undefined): number {
+  if (rate === undefined) return QUEUED_CHUNKS;
+  return Math.min(QUEUED_CHUNKS, Math.max(1, Math.floor((rate * UPLOAD_AHEAD) / USUAL_CHUNK)));
 }

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { AgentError, isAgentError } from '../errors.ts';
+import type { Throttle } from '../limits/throttle.ts';
 import type { BlobAnswer } from './blob-answer.ts';
 import { isHopeless, NO_BREAKS, pauseAfter, withBreak } from './breaks.ts';
 import { pause } from './pause.ts';
@@ -14,6 +15,8 @@ export interface BodyComponents {
   readonly reopen: (offset: number, row: number, signal: AbortSignal) => Promise<BlobAnswer>;
   /** Told of every piece that came, also of what is thrown away. */
   readonly received: (bytes: number) => void;
+  /** Every piece that came is paid for before the next is read, so that TCP holds the registry back. */
+  readonly throttle: Throttle;
   readonly logger: Logger;
 }
 
@@ -49,13 +52,13 @@ export function blobBody(components: BodyComponents, init: BodyInit): AsyncItera
 }
 
 async function* resumed(components: BodyComponents, init: BodyInit): AsyncGenerator<Uint8Array, undefined> {
-  const { what, signal, stallTimeout } = init;
+  const { what, signal } = init;
   let { offset, opened } = init;
   let breaks = NO_BREAKS;
   let size = opened.size;
   for (;;) {
     try {
-      for await (const piece of fromOffset(components, opened, offset, stallTimeout)) {
+      for await (const piece of fromOffset(components, opened, offset, init)) {
         offset += piece.length;
         if (size !== undefined && offset > size) throw changed(opened, what);
         yield piece;
@@ -94,15 +97,18 @@ async function* resumed(components: BodyComponents, init: BodyInit): AsyncGenera
 
 /** What of an answer lies at or behind `offset`: a registry without Range begins anew, and that is thrown away. */
 async function* fromOffset(
-  { received }: BodyComponents,
+  { received, throttle }: BodyComponents,
   { answer, start }: BlobAnswer,
   offset: number,
-  stallTimeout: number,
+  { stallTimeout, signal }: BodyInit,
 ): AsyncGenerator<Uint8Array> {
   let skip = offset - start;
   if (answer.statusCode === 416) return void answer.body.destroy();
   for await (const piece of unlessStalled(answer.body, stallTimeout, answer.host)) {
     received(piece.length);
+    // Our own wait, and no stall of the registry's: nobody waits for its bytes meanwhile.
+    const held = throttle.take(piece.length, signal);
+    if (held !== undefined) await held;
     if (skip < piece.length) yield skip === 0 ? piece : piece.subarray(skip);
     skip = Math.max(0, skip - piece.length);
   }

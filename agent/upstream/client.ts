@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
+import { type Throttle, UNLIMITED } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Repository } from '../oci/reference.ts';
 import { createAsk } from './ask.ts';
@@ -19,6 +20,8 @@ import { createTransport, type Transport } from './transport.ts';
 export interface UpstreamComponents {
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'upstreamBytes'>;
+  /** Holds back what is taken of blobs; manifests are small and go free. @default no limit */
+  readonly throttle?: Throttle;
 }
 
 /** A blob that is being sent. */
@@ -54,7 +57,10 @@ export interface UpstreamClient {
 }
 
 /** A client of registries; the caller closes it. */
-export function createUpstream({ logger, metrics }: UpstreamComponents, init: UpstreamInit = {}): UpstreamClient {
+export function createUpstream(
+  { logger, metrics, throttle = UNLIMITED }: UpstreamComponents,
+  init: UpstreamInit = {},
+): UpstreamClient {
   const options = upstreamOptions(init);
   const lifetime = new AbortController();
   const anywhere = createTransport(false, options);
@@ -97,7 +103,10 @@ export function createUpstream({ logger, metrics }: UpstreamComponents, init: Up
         throw new AgentError('UPSTREAM_FAILED', `${what} ends before byte ${offset}`);
       }
       const { stallTimeout } = options;
-      const body = blobBody({ reopen: open, received, logger }, { what, offset, opened, stallTimeout, signal });
+      const body = blobBody(
+        { reopen: open, received, throttle, logger },
+        { what, offset, opened, stallTimeout, signal },
+      );
       return { size: opened.size, body };
     },
     async close() {

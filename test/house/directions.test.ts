@@ -32,6 +32,7 @@ const FORBIDDEN: Record<string, readonly string[]> = {
   'agent/oci': to(...ROLES),
   'agent/observe': to(...ROLES),
   'agent/config': to(...ROLES),
+  'agent/limits': to(...ROLES),
   'agent/errors.ts': ROLES.map((role) => `./${role}/any.ts`),
   'agent/store': to(...without('store'), 'config'),
   'agent/swarm': to(...without('swarm'), 'config'),

@@ -2,6 +2,7 @@ import type { Connection } from '@libp2p/interface';
 import type { ChunkRequest } from '../../../protocol/messages.ts';
 import { CHUNKS_PROTOCOL } from '../../../protocol/names.ts';
 import { AgentError } from '../../errors.ts';
+import { type Throttle, UNLIMITED } from '../../limits/throttle.ts';
 import { CHUNK_STREAMS_PER_PEER, REQUESTS_PER_CHUNK_STREAM, WAITING_CHUNK_REQUESTS } from '../limits.ts';
 import { type ChunkStream, createChunkStream } from './stream.ts';
 
@@ -20,6 +21,8 @@ export interface ChunkClient {
 export interface ChunkClientComponents {
   /** The connection to open streams on; undefined where the peer is gone. */
   connection(): Connection | undefined;
+  /** Holds back the chunks that are read. @default no limit */
+  readonly download?: Throttle | undefined;
   /** Told once for each stream on which the peer broke the protocol, however many requests were outstanding on it. */
   onGarbage(): void;
 }
@@ -101,6 +104,7 @@ class Client implements ChunkClient {
       }
       const stream = createChunkStream(opened, {
         stallTimeout: this.#init.stallTimeout,
+        download: this.#components.download ?? UNLIMITED,
         onClose: (error) => {
           this.#streams.delete(stream);
           if (error.code === 'PEER_PROTOCOL') this.#components.onGarbage();

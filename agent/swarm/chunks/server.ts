@@ -3,6 +3,7 @@ import { pipe } from 'it-pipe';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { type ChunkAnswer, type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
 import { AgentError } from '../../errors.ts';
+import type { Throttle } from '../../limits/throttle.ts';
 import { PIECE, READ_AHEAD } from '../limits.ts';
 import type { Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
@@ -12,6 +13,8 @@ import type { Admission } from './admission.ts';
 export interface ChunkServerComponents {
   readonly holdings: Holdings;
   readonly admission: Admission;
+  /** Each piece of a body is paid for before it is sent. */
+  readonly upload: Throttle;
   /** Told of every body byte that went. */
   onServed(bytes: number): void;
 }
@@ -116,7 +119,7 @@ export async function serveChunks(
 async function answer(
   stream: Stream,
   { request, admitted }: Queued,
-  { holdings, onServed }: ChunkServerComponents,
+  { holdings, upload, onServed }: ChunkServerComponents,
   stallTimeout: number,
   signal: AbortSignal,
 ): Promise<void> {
@@ -131,11 +134,23 @@ async function answer(
     onServed(bytes - unpaid);
     unpaid = 0;
   };
-  await pipe(pieces(head, chunk), streamSink(stream, stallTimeout, signal, onSent));
+  await pipe(pieces(head, chunk, upload, signal), streamSink(stream, stallTimeout, signal, onSent));
 }
 
 /** The first piece bears the answer's frame: a write of its own costs as much as 16 KiB of the body. */
-function* pieces(head: Uint8Array, bytes: Uint8Array): Generator<Uint8Array> {
-  yield Buffer.concat([head, bytes.subarray(0, PIECE)]);
-  for (let at = PIECE; at < bytes.length; at += PIECE) yield bytes.subarray(at, at + PIECE);
+async function* pieces(
+  head: Uint8Array,
+  bytes: Uint8Array,
+  upload: Throttle,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  let at = 0;
+  do {
+    const start = at;
+    at += upload.piece(Math.min(PIECE, bytes.length - at));
+    const held = upload.take(at - start, signal);
+    if (held !== undefined) await held;
+    const piece = bytes.subarray(start, at);
+    yield start === 0 ? Buffer.concat([head, piece]) : piece;
+  } while (at < bytes.length);
 }

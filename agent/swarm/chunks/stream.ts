@@ -2,8 +2,9 @@ import type { Stream } from '@libp2p/interface';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
 import { AgentError } from '../../errors.ts';
+import type { Throttle } from '../../limits/throttle.ts';
 import { readStream, type StreamReader } from '../stream/reader.ts';
-import { watchStall } from '../stream/stall.ts';
+import { type StallWatch, watchStall } from '../stream/stall.ts';
 
 /** One stream of chunk requests, answered in order. */
 export interface ChunkStream {
@@ -17,6 +18,8 @@ export interface ChunkStream {
 export interface ChunkStreamInit {
   /** ms without progress, while a request is outstanding, after which the peer has stalled. */
   readonly stallTimeout: number;
+  /** Each piece of a body is paid for before it is read: yamux's window holds the peer back meanwhile. */
+  readonly download: Throttle;
   /** Called once, when the stream can no longer be used, and why. */
   onClose(error: AgentError): void;
 }
@@ -40,6 +43,8 @@ class Requests implements ChunkStream {
   readonly #reader: StreamReader;
   readonly #init: ChunkStreamInit;
   readonly #outstanding: Outstanding[] = [];
+  /** Ends a wait for the limit. */
+  readonly #closing = new AbortController();
   #reading = false;
   #failure: AgentError | undefined;
 
@@ -86,6 +91,7 @@ class Requests implements ChunkStream {
   close(error: AgentError): void {
     if (this.#failure !== undefined) return;
     this.#failure = error;
+    this.#closing.abort(error);
     this.#stream.abort(error);
     this.#reader.detach();
     for (const entry of this.#outstanding.splice(0)) entry.reject(error);
@@ -106,7 +112,7 @@ class Requests implements ChunkStream {
     };
     try {
       for (let entry = this.#outstanding[0]; entry !== undefined; entry = this.#outstanding[0]) {
-        await this.#readAnswer(entry, onBytes);
+        await this.#readAnswer(entry, watch, onBytes);
         this.#outstanding.shift();
         // Small chunks in quick order are progress, however few their bytes.
         watch.progress(Number.POSITIVE_INFINITY);
@@ -122,7 +128,7 @@ class Requests implements ChunkStream {
     }
   }
 
-  async #readAnswer(entry: Outstanding, onBytes: () => void): Promise<void> {
+  async #readAnswer(entry: Outstanding, watch: StallWatch, onBytes: () => void): Promise<void> {
     const body = await this.#reader.readFrame();
     if (body === undefined) throw new AgentError('PEER_UNREACHABLE', 'the peer ended the stream');
     const answer = chunkAnswers.decode(body);
@@ -135,9 +141,23 @@ class Requests implements ChunkStream {
         return entry.reject(new AgentError('PEER_BUSY', 'the peer serves as many as it can'));
       case 'chunk':
         if (answer.length !== entry.length) throw new AgentError('PEER_PROTOCOL', 'a chunk of another length');
-        if (entry.abandoned) return this.#reader.skip(entry.length, undefined, onBytes);
-        return entry.resolve(await this.#reader.readExactly(entry.length, undefined, onBytes, entry.into));
+        return this.#readChunk(entry, watch, onBytes);
     }
+  }
+
+  async #readChunk(entry: Outstanding, watch: StallWatch, onBytes: () => void): Promise<void> {
+    const { length } = entry;
+    // Bytes that nobody wants any more come all the same, and are paid for all the same.
+    const into = entry.abandoned ? undefined : (entry.into ?? Buffer.allocUnsafeSlow(length));
+    for (let at = 0; at < length; ) {
+      const end = at + this.#init.download.piece(length - at);
+      const held = this.#init.download.take(end - at, this.#closing.signal);
+      if (held !== undefined) await watch.during(held);
+      if (into === undefined) await this.#reader.skip(end - at, undefined, onBytes);
+      else await this.#reader.readExactly(end - at, undefined, onBytes, into.subarray(at, end));
+      at = end;
+    }
+    if (into !== undefined) entry.resolve(into);
   }
 }
 

@@ -11,6 +11,8 @@ const LOOKS = 4;
 export interface StallWatch {
   /** Notes bytes that moved. */
   progress(bytes: number): void;
+  /** Awaits a wait of our own, which is nobody's stall: each look that falls into it or follows it sees progress. */
+  during(wait: Promise<void>): Promise<void>;
   stop(): void;
 }
 
@@ -22,10 +24,11 @@ export function watchStall(timeout: number, onStall: () => void, minimum = MIN_P
   // Until the first time-out has passed, nothing has stalled.
   const moved: number[] = Array.from({ length: LOOKS }, () => minimum);
   let latest = 0;
+  let waits = 0;
   const timer = setInterval(() => {
     moved.shift();
     moved.push(latest);
-    latest = 0;
+    latest = waits > 0 ? Number.POSITIVE_INFINITY : 0;
     if (moved.reduce((sum, bytes) => sum + bytes, 0) >= minimum) return;
     clearInterval(timer);
     onStall();
@@ -34,6 +37,15 @@ export function watchStall(timeout: number, onStall: () => void, minimum = MIN_P
   return {
     progress(bytes) {
       latest += bytes;
+    },
+    async during(wait) {
+      latest = Number.POSITIVE_INFINITY;
+      waits += 1;
+      try {
+        await wait;
+      } finally {
+        waits -= 1;
+      }
     },
     stop() {
       clearInterval(timer);

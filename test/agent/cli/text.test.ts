@@ -45,6 +45,13 @@ test('the status fits a terminal of 80 columns and says what was spared', () => 
   assert.ok(text.endsWith('\n') && !text.endsWith('\n\n'));
 });
 
+test('the limits that are set, and no others', () => {
+  const status = sampleStatus();
+  assert.doesNotMatch(statusText(status), /limits/);
+  status.limits = { peerUpload: { rate: 10 * 1024 ** 2 }, peerDownload: null, upstream: { rate: null } };
+  assert.match(statusText(status), /\nlimits +to peers 10\.0 MiB\/s\n +from upstream, not at this hour\n$/);
+});
+
 test('a new agent’s status has no figures and no nonsense', () => {
   const status = sampleStatus();
   status.traffic = {

@@ -31,8 +31,9 @@ test('the defaults in the document are the defaults', () => {
 });
 
 test('the example in the document is taken', () => {
-  const { peers, registries } = loaded('example');
+  const { peers, limits, registries } = loaded('example');
   assert.equal(peers.static.length, 2);
+  assert.equal(limits.upstream.length, 2);
   assert.deepEqual(registries.get('registry.lan:5000')?.endpoints, ['http://registry.lan:5000']);
 });
 

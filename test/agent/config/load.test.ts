@@ -46,6 +46,7 @@ test('the defaults, without any file', () => {
       stallTimeout: 5_000,
     },
     release: { holdFor: 60_000 },
+    limits: { peerUpload: [], peerDownload: [], upstream: [] },
     registries: new Map([['docker.io', { endpoints: ['https://registry-1.docker.io'] }]]),
   });
 });

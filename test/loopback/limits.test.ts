@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, test } from 'node:test';
+import { connected, type Host, startHost } from '../support/host.ts';
+import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** Bytes a second. */
+const RATE = 2 * MIB;
+/** What may go at once after a pause: a tenth of a second's worth. Bytes. */
+const BURST = RATE / 10;
+/** What a busy machine may take for all that is no transfer: look-ups, disk, hashing. Seconds. */
+const ELSE = 1.5;
+
+let upstream: UpstreamRegistry;
+let hosts: Host[];
+
+beforeEach(async () => {
+  upstream = await startUpstreamRegistry();
+  hosts = [];
+});
+
+afterEach(async () => {
+  await Promise.all(hosts.map((host) => host.stop()));
+  await upstream.close();
+});
+
+/** Host n at 127.0.0.(n+2), which dials the first. */
+async function host(limits: Record<string, string>, peers: Record<string, string> = {}): Promise<Host> {
+  const [first] = hosts;
+  const started = await startHost({
+    address: `127.0.0.${hosts.length + 2}`,
+    upstream: upstream.url,
+    peers: first?.agent.peerAddresses ?? [],
+    config: { limits, peers },
+  });
+  hosts.push(started);
+  if (first !== undefined) await connected(started, 1);
+  return started;
+}
+
+/** Images of two layers and so many MiB each, of other bytes each. */
+function images(count: number, size: number): string[] {
+  return Array.from({ length: count }, (_, index) => {
+    const name = `library/app${index}`;
+    upstream.addImage(name, { layers: [size * MIB - 1_000, 1_000], seed: name });
+    return name;
+  });
+}
+
+/** Runs the pulls at once and holds their bytes in all, which must all be limited, to the rate. */
+async function assertRate(pulls: [Host, string][]): Promise<void> {
+  const started = performance.now();
+  const pulled = await Promise.all(pulls.map(([from, name]) => from.pull(name, 'latest')));
+  const seconds = (performance.now() - started) / 1000;
+  assert.ok(pulled.every(({ matches }) => matches));
+  const bytes = pulled.flatMap(({ blobs }) => blobs).reduce((sum, { size }) => sum + size, 0);
+  assert.ok(bytes <= 1.05 * RATE * seconds + BURST, `${bytes} bytes in ${seconds} s are too many`);
+  assert.ok(bytes >= 0.7 * RATE * (seconds - ELSE), `${bytes} bytes in ${seconds} s are too few`);
+}
+
+async function assertNobodyBlamed(): Promise<void> {
+  for (const { agent, log } of hosts) {
+    const strikes = (await agent.metrics.strikes.get()).values.reduce((sum, { value }) => sum + value, 0);
+    assert.equal(strikes, 0);
+    assert.deepEqual(
+      log.filter(({ level }) => Number(level) >= 40),
+      [],
+    );
+  }
+}
+
+for (const count of [1, 2]) {
+  const size = 5 / count;
+  const pullsText = count === 1 ? 'one pull' : 'two pulls at once';
+
+  test(`the limit on upstream holds for ${pullsText}`, async () => {
+    const only = await host({ upstream: '2MiB' });
+    await assertRate(images(count, size).map((name) => [only, name]));
+  });
+
+  test(`the limit on what is sent to peers holds for ${pullsText}, by a host each`, async () => {
+    const names = images(count, size);
+    const holder = await host({ peerUpload: '2MiB' });
+    for (const name of names) await holder.pull(name, 'latest');
+    const takers: Host[] = [];
+    for (const _ of names) takers.push(await host({}));
+    upstream.forget();
+    await assertRate(names.map((name, index) => [takers[index]!, name]));
+    assert.equal(upstream.blobGets(), 0);
+    await assertNobodyBlamed();
+  });
+
+  test(`the limit on what is taken from peers holds for ${pullsText}`, async () => {
+    const names = images(count, size);
+    const holder = await host({});
+    for (const name of names) await holder.pull(name, 'latest');
+    const taker = await host({ peerDownload: '2MiB' });
+    upstream.forget();
+    await assertRate(names.map((name) => [taker, name]));
+    assert.equal(upstream.blobGets(), 0);
+    await assertNobodyBlamed();
+  });
+}
+
+for (const [limits, of] of [
+  [{ peerUpload: '256KiB' }, 'holder'],
+  [{ peerDownload: '256KiB' }, 'taker'],
+] as const) {
+  test(`a pull that its ${of} limits lasts many stall time-outs, and is called stalled by nobody`, async () => {
+    upstream.addImage('library/app', { layers: [300 * KIB, 310 * KIB, 320 * KIB] });
+    const holder = await host(of === 'holder' ? limits : {}, { stallTimeout: '600ms' });
+    await holder.pull('library/app', 'latest');
+    const taker = await host(of === 'taker' ? limits : {}, { stallTimeout: '600ms' });
+    upstream.forget();
+    assert.ok((await taker.pull('library/app', 'latest')).matches);
+    assert.equal(upstream.blobGets(), 0);
+    await assertNobodyBlamed();
+  });
+}
+
+test('the status names the limits that are set', async () => {
+  const only = await host({ upstream: '2MiB' });
+  const { limits } = await only.agent.status();
+  assert.deepEqual(limits, { peerUpload: null, peerDownload: null, upstream: { rate: RATE } });
+});
