@@ -183,7 +183,9 @@ export class Acquisition {
       signal.throwIfAborted();
       this.#holders.failed(peer, error);
       if (isAgentError(error, 'DIGEST_MISMATCH')) this.#components.metrics.refusedChunks.inc({ source: 'peer' });
-      this.#logger.warn({ peer, address: holder.address, ...briefly(error) }, 'peer given up for this blob');
+      // A holder with a low limit says so twice a second to each blob that waits for it: that is all well.
+      const level = isAgentError(error, 'PEER_BUSY') ? 'debug' : 'warn';
+      this.#logger[level]({ peer, address: holder.address, ...briefly(error) }, 'peer given up for this blob');
       if (!isAgentError(error)) throw error;
     }
   }
