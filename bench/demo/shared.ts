@@ -28,7 +28,9 @@ export async function shared(): Promise<boolean> {
     told.push(await pullAndTell('host 1', hosts[0] as Host, 'library/first'));
     tell(told.slice(-1));
 
-    console.log('\nAll at once: library/second');
+    console.log(
+      '\nAll at once: library/second (new to all: each takes it from upstream, until sharing in mid-blob is there)',
+    );
     const all = hosts.map((host, at) => pullAndTell(`host ${at + 1}`, host, 'library/second'));
     told.push(...(await Promise.all(all)));
     tell(told.slice(-3));
