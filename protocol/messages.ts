@@ -4,6 +4,9 @@ import { CHUNK_HASH_LENGTH, MAX_CHUNK_MAP_LENGTH } from './chunk-map.ts';
 import { isBlobSize, MAX_CHUNKS } from './chunks.ts';
 import { type Digest, isDigest } from './digest.ts';
 
+/** Blobs in one announcement: a peer is not busy with one for more than a millisecond or two. */
+export const MAX_ANNOUNCED = 1_000;
+
 /** No frame is longer: the largest message is a chunk map and its envelope. Bytes. */
 export const MAX_FRAME_LENGTH = MAX_CHUNK_MAP_LENGTH + 512;
 
@@ -19,10 +22,16 @@ const index = z
   .min(0)
   .max(MAX_CHUNKS - 1);
 
-/** What travels on a control stream from its opener. */
+/** Digest, size and chunk map root of a blob: without keys, an eighth shorter and half as dear to read. */
+const announced = z.tuple([digest, size, bytes(CHUNK_HASH_LENGTH, CHUNK_HASH_LENGTH)]);
+
+/** What travels on a control stream from its opener: questions, which have an id, and announcements, which have none. */
 const controlRequest = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('have'), id, digest }),
   z.strictObject({ type: z.literal('map'), id, digest }),
+  z.strictObject({ type: z.literal('hold'), blobs: z.array(announced).min(1).max(MAX_ANNOUNCED) }),
+  z.strictObject({ type: z.literal('drop'), digests: z.array(digest).min(1).max(MAX_ANNOUNCED) }),
+  z.strictObject({ type: z.literal('complete'), truncated: z.boolean() }),
 ]);
 /** What travels back. */
 const controlAnswer = z.discriminatedUnion('type', [
@@ -41,6 +50,10 @@ const chunkAnswer = z.discriminatedUnion('type', [
 ]);
 
 export type ControlRequest = z.infer<typeof controlRequest>;
+/** What wants an answer, with its id. */
+export type ControlQuestion = Extract<ControlRequest, { id: number }>;
+/** What tells of the opener's own blobs, and wants none. */
+export type Announcement = Exclude<ControlRequest, ControlQuestion>;
 export type ControlAnswer = z.infer<typeof controlAnswer>;
 export type ChunkRequest = z.infer<typeof chunkRequest>;
 export type ChunkAnswer = z.infer<typeof chunkAnswer>;

@@ -9,7 +9,7 @@ export const peerStatusSchema = z.object({
   addresses: z.array(z.string()),
   /** `connected`, `dialing`, `backing-off` or `banned`; a newer agent may know more. */
   state: z.string(),
-  /** Blobs it was seen to hold; null while it is not connected. */
+  /** Blobs it tells us it holds; null while it is not connected. */
   blobs: z.number().nullable(),
   /** Offences noted, those of earlier runs too while they still weigh anything. */
   strikes: z.number(),

@@ -9,6 +9,8 @@ import { startDialler } from './dialler.ts';
 import { createGater } from './gater.ts';
 import { loadIdentity } from './identity.ts';
 import { type SwarmInit, type SwarmSettings, settingsOf } from './init.ts';
+import { createInventories } from './inventory/inventories.ts';
+import { createRoster } from './inventory/roster.ts';
 import { mdnsService, noisePrologue } from './key.ts';
 import { createMdns } from './mdns.ts';
 import { type Neighbours, trackNeighbours } from './neighbours.ts';
@@ -80,9 +82,11 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     datastore.close();
     throw error;
   });
+  const roster = createRoster(components.holdings);
   neighbours = trackNeighbours(
     {
       node,
+      roster,
       logger,
       gauge: metrics.neighbours,
       download,
@@ -92,16 +96,18 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     { stallTimeout: settings.stallTimeout },
   );
   const strikes = createStrikes({ reputation, neighbours, logger, metrics, onStrike: () => bans.changed() });
-  return { node, datastore, reputation, bans, neighbours, strikes, mdns, ending: new AbortController(), started };
+  const inventories = createInventories();
+  const ending = new AbortController();
+  return { node, datastore, reputation, bans, neighbours, inventories, roster, strikes, mdns, ending, started };
 }
 
 /** Listens, then looks for peers: who is met finds everything served. */
 async function start(components: SwarmComponents, settings: SwarmSettings, parts: SwarmParts): Promise<void> {
   const { logger, metrics, holdings, upload } = components;
-  const { node, datastore, neighbours, strikes, mdns, ending, started } = parts;
+  const { node, datastore, neighbours, inventories, strikes, mdns, ending, started } = parts;
   const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht } = settings;
   await servePeers(
-    { node, holdings, logger, metrics, upload, onGarbage: (peer) => strikes.strike(peer, 'garbage') },
+    { node, holdings, inventories, logger, metrics, upload, onGarbage: (peer) => strikes.strike(peer, 'garbage') },
     { stallTimeout, signal: ending.signal },
   );
   await forgetOwnRecords(datastore, node.peerId.toString());

@@ -5,6 +5,7 @@ import { CID } from 'multiformats/cid';
 import * as raw from 'multiformats/codecs/raw';
 import { create } from 'multiformats/hashes/digest';
 import { algorithmOf, type Digest, hexOf } from '../../protocol/digest.ts';
+import type { Walk } from './horizon.ts';
 import type { Node } from './node.ts';
 
 /** Multicodec code of SHA-256. */
@@ -28,11 +29,24 @@ export function cidOf(digest: Digest): CID {
 }
 
 /** Who advertises the blob, as answers come; ends without throwing when `signal` fires or the DHT has no more. */
-export async function* findProviders(node: Node, digest: Digest, signal: AbortSignal): AsyncGenerator<PeerInfo> {
+export async function* findProviders(
+  node: Node,
+  digest: Digest,
+  signal: AbortSignal,
+  onWalked: (walk: Walk) => void,
+): AsyncGenerator<PeerInfo> {
+  const met = new Set<string>();
+  let failures = 0;
+  const isOther = ({ id }: PeerInfo): boolean => !id.equals(node.peerId);
   try {
-    for await (const provider of node.contentRouting.findProviders(cidOf(digest), { signal })) {
-      if (!provider.id.equals(node.peerId)) yield provider;
+    // Not through contentRouting, which does not say who was asked and who answered.
+    for await (const event of node.services.dht?.findProviders(cidOf(digest), { signal }) ?? []) {
+      if (event.name === 'QUERY_ERROR') failures += 1;
+      if (event.name === 'PEER_RESPONSE' && !event.from.equals(node.peerId)) met.add(event.from.toString());
+      if (event.name === 'PEER_RESPONSE') for (const peer of event.closer.filter(isOther)) met.add(peer.id.toString());
+      if (event.name === 'PROVIDER') yield* event.providers.filter(isOther);
     }
+    onWalked({ met, isWhole: failures === 0 && !signal.aborted });
   } catch {
     // A look-up that fails in the middle has found what it has found; neighbours are asked beside it.
   }

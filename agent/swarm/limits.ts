@@ -42,3 +42,21 @@ export const PIECE = 256 * 1024;
 
 /** Peers of whom anything is remembered at all. */
 export const KNOWN_PEERS = 1_000;
+
+/** Blobs an agent tells its neighbours of: those used last when it started, and those it took since. A store of that many layers is some terabytes. */
+export const ROSTER_LENGTH = 20_000;
+
+/**
+ * Blobs kept of what one neighbour tells: what it may tell, and one announcement, as what goes and what comes may be
+ * told in either order.
+ */
+export const INVENTORY_LENGTH = ROSTER_LENGTH + 1_000;
+
+/** Blobs kept of what all neighbours tell: about 80 MB. */
+export const TOLD_BLOBS = 250_000;
+
+/** Blobs in one announcement of ours: some 30 KB, so that a question behind it does not wait long. */
+export const BLOBS_PER_ANNOUNCEMENT = 256;
+
+/** The least time between two messages of changes: what changes meanwhile is told in one. ms */
+export const ANNOUNCE_WITHIN = 50;

@@ -3,6 +3,8 @@ import type { Digest } from '../../protocol/digest.ts';
 import { isAgentError } from '../errors.ts';
 import { findProviders, isDhtKey } from './dht.ts';
 import { askHave, createHolder, type Holder } from './holder.ts';
+import type { Horizon, Walk } from './horizon.ts';
+import type { Inventories } from './inventory/inventories.ts';
 import type { MissingRecord } from './missing.ts';
 import type { Neighbour, Neighbours } from './neighbours.ts';
 import type { Node } from './node.ts';
@@ -14,6 +16,8 @@ const MAX_PROVIDERS = 20;
 export interface LookupComponents {
   readonly node: Node;
   readonly neighbours: Neighbours;
+  readonly inventories: Inventories;
+  readonly horizon: Horizon;
   readonly missing: MissingRecord;
   isBanned(peer: string): boolean;
   onGarbage(peer: string): void;
@@ -28,8 +32,10 @@ export interface LookupInit {
 }
 
 /**
- * Who holds the blob: all neighbours are asked at once, and the DHT beside them. Yields as answers come, each peer
- * once; ends when all have answered or `signal` fires, without throwing.
+ * Who holds the blob: first the neighbours that told so, at once. Who told of all it has is not asked; who did not (it
+ * has just connected, has more than it may tell of, or does not announce) is, and the DHT beside, for holders who are
+ * no neighbours. Yields as answers come, each peer once; ends when all have answered or `signal` fires, without
+ * throwing. With all neighbours' inventories whole and nobody behind them, that is at once.
  */
 export async function* lookup(
   digest: Digest,
@@ -37,7 +43,7 @@ export async function* lookup(
   components: LookupComponents,
   init: LookupInit,
 ): AsyncGenerator<Holder> {
-  const { node, neighbours, missing, isBanned, onGarbage } = components;
+  const { node, neighbours, inventories, horizon, missing, isBanned, onGarbage } = components;
   if (signal.aborted) return;
   const asked = new Set<string>();
   const answers: Holder[] = [];
@@ -65,7 +71,6 @@ export async function* lookup(
     try {
       const claim = await askHave(neighbour, digest, AbortSignal.any([ends, AbortSignal.timeout(init.answerTimeout)]));
       if (claim !== undefined) {
-        neighbours.saw(neighbour.id, digest);
         answers.push(createHolder(neighbour, digest, claim, components, init));
       } else if (isProvider) {
         // Records outlive what they speak of, by hours.
@@ -92,7 +97,10 @@ export async function* lookup(
 
   const askProviders = async (): Promise<void> => {
     const dialling = new Set<Promise<void>>();
-    for await (const provider of findProviders(node, digest, ends)) {
+    const before = neighbours.generation;
+    const onWalked = (walk: Walk): void =>
+      horizon.walked(walk, before, neighbours.generation, performance.now(), (id) => neighbours.get(id) !== undefined);
+    for await (const provider of findProviders(node, digest, ends, onWalked)) {
       const id = provider.id.toString();
       if (!mayAsk(id)) continue;
       asked.add(id);
@@ -109,10 +117,14 @@ export async function* lookup(
   for (const neighbour of neighbours.all) {
     if (!mayAsk(neighbour.id)) continue;
     asked.add(neighbour.id);
-    run(ask(neighbour, false));
+    const inventory = inventories.of(neighbour.id);
+    const claim = inventory?.get(digest);
+    if (claim !== undefined) answers.push(createHolder(neighbour, digest, claim, components, init));
+    else if (!inventory?.isWhole) run(ask(neighbour, false));
   }
   const neighboursAsked = asked.size;
-  if (init.dht && isDhtKey(digest)) run(askProviders());
+  const mayKnowOthers = init.dht && isDhtKey(digest) && !horizon.isClosed(neighbours.generation, performance.now());
+  if (mayKnowOthers) run(askProviders());
 
   try {
     while (!signal.aborted) {

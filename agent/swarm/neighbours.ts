@@ -5,11 +5,13 @@ import type { Throttle } from '../limits/throttle.ts';
 import { hostOf } from './address.ts';
 import { type ChunkClient, createChunkClient } from './chunks/client.ts';
 import { type ControlClient, createControlClient } from './control/client.ts';
+import { type Announcer, startAnnouncer } from './inventory/announcer.ts';
+import type { Roster } from './inventory/roster.ts';
 import { KNOWN_PEERS } from './limits.ts';
 import type { Node } from './node.ts';
 
-/** Blobs remembered of one neighbour, for `layerlan peers`. */
-const MAX_SEEN_BLOBS = 2_000;
+/** How much more patience an announcer has than an asker: nobody waits for it, and chunks may be queued before it. */
+const ANNOUNCER_PATIENCE = 3;
 
 /** A peer that is connected. */
 export interface Neighbour {
@@ -19,8 +21,8 @@ export interface Neighbour {
   readonly addresses: string[];
   readonly control: ControlClient;
   readonly chunks: ChunkClient;
-  /** Blobs it was seen to hold since it connected. */
-  readonly seen: Set<string>;
+  /** Tells it what this agent holds. */
+  readonly announcer: Announcer;
 }
 
 /** Who is connected. */
@@ -29,8 +31,8 @@ export interface Neighbours {
   get(id: string): Neighbour | undefined;
   /** The IP address a peer was last seen at, connected or not. */
   addressOf(id: string): string | undefined;
-  /** Notes that a neighbour holds a blob. */
-  saw(id: string, digest: string): void;
+  /** Another number whenever a neighbour has come or gone. */
+  readonly generation: number;
   /** Closes every connection of a peer, and of all others at the address where one is given. */
   disconnect(id: string, address: string | undefined): void;
   stop(): void;
@@ -40,6 +42,7 @@ export interface NeighboursComponents {
   readonly node: Node;
   readonly logger: Logger;
   readonly gauge: Gauge;
+  readonly roster: Roster;
   /** Holds back the chunks that are read. @default no limit */
   readonly download?: Throttle | undefined;
   /** A peer broke the protocol on a stream this agent opened to it. */
@@ -53,9 +56,10 @@ export interface NeighboursInit {
 }
 
 export function trackNeighbours(components: NeighboursComponents, init: NeighboursInit): Neighbours {
-  const { node, logger, gauge } = components;
+  const { node, logger, gauge, roster } = components;
   const table = new Map<string, Neighbour>();
   const lastAddress = new Map<string, string>();
+  let generation = 0;
 
   const connectionTo = (peer: PeerId): Connection | undefined =>
     node.getConnections(peer).find(({ status }) => status === 'open');
@@ -66,6 +70,7 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     lastAddress.set(id, hostOf(connection.remoteAddr));
     if (lastAddress.size > KNOWN_PEERS) forgetOldest(lastAddress, (old) => table.has(old));
     if (table.has(id)) return;
+    generation += 1;
     table.set(id, createNeighbour(connection.remotePeer));
     gauge.set(table.size);
     logger.info({ peer: id, address: connection.remoteAddr.toString() }, 'peer connected');
@@ -76,16 +81,26 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     const neighbour = table.get(id);
     if (neighbour === undefined) return;
     table.delete(id);
+    generation += 1;
     gauge.set(table.size);
-    neighbour.control.close();
-    neighbour.chunks.close();
+    close(neighbour);
     logger.debug({ peer: id }, 'peer disconnected');
+  };
+
+  const close = ({ announcer, control, chunks }: Neighbour): void => {
+    announcer.stop();
+    control.close();
+    chunks.close();
   };
 
   const createNeighbour = (peer: PeerId): Neighbour => {
     const id = peer.toString();
     const connection = () => connectionTo(peer);
     const { stallTimeout } = init;
+    const control = createControlClient(
+      { connection, onGarbage: () => components.onGarbage(id) },
+      { openTimeout: stallTimeout, frameTimeout: 4 * stallTimeout },
+    );
     return {
       id,
       get address() {
@@ -94,15 +109,15 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
       get addresses() {
         return node.getConnections(peer).map(({ remoteAddr }) => remoteAddr.toString());
       },
-      control: createControlClient(
-        { connection, onGarbage: () => components.onGarbage(id) },
-        { openTimeout: stallTimeout, frameTimeout: 4 * stallTimeout },
-      ),
+      control,
       chunks: createChunkClient(
         { connection, download: components.download, onGarbage: () => components.onGarbage(id) },
         { stallTimeout },
       ),
-      seen: new Set(),
+      announcer: startAnnouncer(
+        { peer: id, control, roster, logger },
+        { stallTimeout: ANNOUNCER_PATIENCE * stallTimeout },
+      ),
     };
   };
 
@@ -115,9 +130,8 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     },
     get: (id) => table.get(id),
     addressOf: (id) => lastAddress.get(id),
-    saw(id, digest) {
-      const seen = table.get(id)?.seen;
-      if (seen !== undefined && seen.size < MAX_SEEN_BLOBS) seen.add(digest);
+    get generation() {
+      return generation;
     },
     disconnect(id, address) {
       for (const connection of node.getConnections()) {
@@ -130,10 +144,7 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     stop() {
       node.removeEventListener('connection:open', connected);
       node.removeEventListener('peer:disconnect', disconnected);
-      for (const { control, chunks } of table.values()) {
-        control.close();
-        chunks.close();
-      }
+      for (const neighbour of table.values()) close(neighbour);
       table.clear();
       gauge.set(0);
     },

@@ -7,7 +7,7 @@ export interface PeerStatus {
   readonly id: string | null;
   readonly addresses: string[];
   readonly state: 'connected' | 'dialing' | 'backing-off' | 'banned';
-  /** Blobs it was seen to hold since it connected (at most 2,000 are counted); null while it is not connected. */
+  /** Blobs it tells us it holds: 0 where it tells nothing, null while it is not connected. */
   readonly blobs: number | null;
   /** Offences noted, those of earlier runs too while they still weigh anything. */
   readonly strikes: number;
@@ -18,10 +18,12 @@ export interface PeerSources {
   readonly targets: readonly Target[];
   readonly banned: readonly string[];
   strikes(id: string): number;
+  /** Blobs the neighbour told us of. */
+  blobs(id: string): number;
 }
 
 /** Every peer there is something to say of, each once: connected, wanted, or banned. */
-export function peerStatuses({ neighbours, targets, banned, strikes }: PeerSources): PeerStatus[] {
+export function peerStatuses({ neighbours, targets, banned, strikes, blobs }: PeerSources): PeerStatus[] {
   const byId = new Map<string, PeerStatus>();
   const nameless: PeerStatus[] = [];
   const note = (id: string | null, status: Omit<PeerStatus, 'id' | 'strikes'>): void => {
@@ -29,8 +31,8 @@ export function peerStatuses({ neighbours, targets, banned, strikes }: PeerSourc
     else if (!byId.has(id)) byId.set(id, { id, ...status, strikes: strikes(id) });
   };
   const isBanned = new Set(banned);
-  for (const { id, addresses, seen } of neighbours) {
-    if (!isBanned.has(id)) note(id, { addresses, state: 'connected', blobs: seen.size });
+  for (const { id, addresses } of neighbours) {
+    if (!isBanned.has(id)) note(id, { addresses, state: 'connected', blobs: blobs(id) });
   }
   for (const { id, addresses, state } of targets) {
     if (id !== undefined && isBanned.has(id)) note(id, { addresses: [...addresses], state: 'banned', blobs: null });

@@ -8,6 +8,7 @@ import { hostOf } from './address.ts';
 import { createAdmission } from './chunks/admission.ts';
 import { serveChunks } from './chunks/server.ts';
 import { serveControl } from './control/server.ts';
+import type { Inventories } from './inventory/inventories.ts';
 import {
   INBOUND_CHUNK_STREAMS,
   INBOUND_CONTROL_STREAMS,
@@ -25,6 +26,8 @@ const SENDER_PATIENCE = 3;
 export interface PeerServerComponents {
   readonly node: Node;
   readonly holdings: Holdings;
+  /** Takes what peers tell of their blobs. */
+  readonly inventories: Inventories;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'servedBytes'>;
   /** Holds back the chunks that are sent. @default no limit */
@@ -42,7 +45,7 @@ export interface PeerServerInit {
 
 /** Answers what peers ask on the streams they open. To be called before the node starts, so that nobody is refused. */
 export async function servePeers(components: PeerServerComponents, init: PeerServerInit): Promise<void> {
-  const { node, holdings, logger, metrics, upload = UNLIMITED } = components;
+  const { node, holdings, inventories, logger, metrics, upload = UNLIMITED } = components;
   const admission = createAdmission({
     perAddress: QUEUED_CHUNKS_PER_ADDRESS,
     // Asked at each request: the limit changes with the hours.
@@ -71,7 +74,9 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
       { maxInboundStreams },
     );
 
-  await handle(CONTROL_PROTOCOL, INBOUND_CONTROL_STREAMS, (stream) => serveControl(stream, holdings, timing));
+  await handle(CONTROL_PROTOCOL, INBOUND_CONTROL_STREAMS, (stream, connection) =>
+    serveControl(stream, { holdings, telling: inventories.open(connection.remotePeer.toString()) }, timing),
+  );
   await handle(CHUNKS_PROTOCOL, INBOUND_CHUNK_STREAMS, (stream, connection) =>
     serveChunks(
       stream,

@@ -4,7 +4,10 @@ import type { Bans } from './bans.ts';
 import type { SwarmDatastore } from './datastore.ts';
 import type { Dialler } from './dialler.ts';
 import type { Holder } from './holder.ts';
+import { createHorizon } from './horizon.ts';
 import type { SwarmSettings } from './init.ts';
+import type { Inventories } from './inventory/inventories.ts';
+import type { Roster } from './inventory/roster.ts';
 import { lookup } from './lookup.ts';
 import type { Mdns } from './mdns.ts';
 import { createMissingRecord } from './missing.ts';
@@ -42,6 +45,8 @@ export interface SwarmParts {
   readonly reputation: Reputation;
   readonly bans: Bans;
   readonly neighbours: Neighbours;
+  readonly inventories: Inventories;
+  readonly roster: Roster;
   readonly strikes: Strikes;
   readonly mdns: Mdns | undefined;
   /** Aborted at the stop: ends look-ups and the streams of peers. */
@@ -58,6 +63,7 @@ export function swarmOf(parts: SwarmParts, settings: SwarmSettings): LanSwarm {
 class Libp2pSwarm implements LanSwarm {
   readonly #parts: SwarmParts;
   readonly #settings: SwarmSettings;
+  readonly #horizon = createHorizon();
   readonly #missing = createMissingRecord(() => performance.now());
 
   constructor(parts: SwarmParts, settings: SwarmSettings) {
@@ -82,7 +88,7 @@ class Libp2pSwarm implements LanSwarm {
   }
 
   holders(digest: Digest, signal: AbortSignal): AsyncIterable<Holder> {
-    const { node, neighbours, ending, strikes } = this.#parts;
+    const { node, neighbours, inventories, ending, strikes } = this.#parts;
     const { dht, answerTimeout, stallTimeout } = this.#settings;
     return lookup(
       digest,
@@ -90,6 +96,8 @@ class Libp2pSwarm implements LanSwarm {
       {
         node,
         neighbours,
+        inventories,
+        horizon: this.#horizon,
         missing: this.#missing,
         isBanned: strikes.isBanned,
         onGarbage: (peer) => strikes.strike(peer, 'garbage'),
@@ -107,12 +115,13 @@ class Libp2pSwarm implements LanSwarm {
   }
 
   peers(): PeerStatus[] {
-    const { neighbours, started, reputation } = this.#parts;
+    const { neighbours, inventories, started, reputation } = this.#parts;
     return peerStatuses({
       neighbours: neighbours.all,
       targets: started.dialler?.targets ?? [],
       banned: reputation.banned(),
       strikes: (peer) => reputation.strikes(peer),
+      blobs: (peer) => inventories.of(peer)?.size ?? 0,
     });
   }
 
@@ -121,12 +130,13 @@ class Libp2pSwarm implements LanSwarm {
   }
 
   async stop(): Promise<void> {
-    const { node, datastore, bans, neighbours, mdns, ending, started } = this.#parts;
+    const { node, datastore, bans, neighbours, roster, mdns, ending, started } = this.#parts;
     ending.abort(new Error('the agent stops'));
     mdns?.stop();
     started.advertiser?.stop();
     started.dialler?.stop();
     neighbours.stop();
+    roster.stop();
     // A peer that does not answer the goodbye is not waited for.
     for (const connection of node.getConnections()) {
       connection

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { MAX_ADVERTISED } from '../../agent/swarm/advertise.ts';
 import { cidOf } from '../../agent/swarm/dht.ts';
+import { HORIZON_TTL } from '../../agent/swarm/horizon.ts';
 import { settingsOf } from '../../agent/swarm/init.ts';
 import { mdnsService, NETWORK_KEY_LENGTH, noisePrologue, parseNetworkKey } from '../../agent/swarm/key.ts';
 import * as limits from '../../agent/swarm/limits.ts';
@@ -27,6 +28,7 @@ import {
   chunkRequests,
   controlAnswers,
   controlRequests,
+  MAX_ANNOUNCED,
   MAX_FRAME_LENGTH,
 } from '../../protocol/messages.ts';
 import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL, KAD_PROTOCOL, MDNS_SERVICE } from '../../protocol/names.ts';
@@ -98,6 +100,13 @@ const CHECKS: Record<string, () => void> = {
   'map-request': () => framed('map-request', controlRequests, { type: 'map', id: 8, digest: DIGEST }),
   'map-answer': () => framed('map-answer', controlAnswers, { type: 'map', id: 8, map: MAP_BYTES }),
   'missing-answer': () => framed('missing-answer', controlAnswers, { type: 'missing', id: 9 }),
+  'hold-announcement': () => {
+    const root = Buffer.from(MAP_ROOT, 'hex');
+    framed('hold-announcement', controlRequests, { type: 'hold', blobs: [[DIGEST, BLOB.length, root]] });
+  },
+  'drop-announcement': () => framed('drop-announcement', controlRequests, { type: 'drop', digests: [DIGEST] }),
+  'complete-announcement': () =>
+    framed('complete-announcement', controlRequests, { type: 'complete', truncated: false }),
   'chunk-request': () => framed('chunk-request', chunkRequests, { digest: DIGEST, index: 1 }),
   'chunk-answer': () => framed('chunk-answer', chunkAnswers, { type: 'chunk', length: 3 }, 'abc'),
   'chunk-missing-answer': () => framed('chunk-missing-answer', chunkAnswers, { type: 'missing' }),
@@ -137,6 +146,12 @@ test('the numbers in the document are those in the code', () => {
     'frame body': MAX_FRAME_LENGTH,
     'network key, least bytes': NETWORK_KEY_LENGTH,
     'outstanding questions': limits.OUTSTANDING_QUESTIONS,
+    'blobs of an announcement': MAX_ANNOUNCED,
+    'blobs of an announcement, as sent': limits.BLOBS_PER_ANNOUNCEMENT,
+    'blobs an agent tells of': limits.ROSTER_LENGTH,
+    'blobs kept of one peer': limits.INVENTORY_LENGTH,
+    'least time between changes, ms': limits.ANNOUNCE_WITHIN,
+    'memory of a DHT without others, ms': HORIZON_TTL,
     'inbound control streams, a connection': limits.INBOUND_CONTROL_STREAMS,
     'inbound chunk streams, a connection': limits.INBOUND_CHUNK_STREAMS,
     'outbound chunk streams to a peer': limits.CHUNK_STREAMS_PER_PEER,
@@ -158,6 +173,19 @@ test('the numbers in the document are those in the code', () => {
     'ban for slips, ms': SLIP_BAN,
     'memory of what is missing, ms': MISSING_TTL,
   });
+});
+
+test('the bytes that announcements take are as the document has them', () => {
+  const entry: [typeof DIGEST, number, Uint8Array] = [DIGEST, 1 << 24, Buffer.from(MAP_ROOT, 'hex')];
+  let all = 0;
+  for (let told = 0; told < 10_000; told += limits.BLOBS_PER_ANNOUNCEMENT) {
+    const length = Math.min(limits.BLOBS_PER_ANNOUNCEMENT, 10_000 - told);
+    all += encodeFrame(controlRequests.encode({ type: 'hold', blobs: Array.from({ length }, () => entry) })).length;
+  }
+  assert.ok(DOCUMENT.includes(`are ${all.toLocaleString('en')}\nbytes`));
+  const perBlob = controlRequests.encode({ type: 'hold', blobs: [entry, entry] }).length;
+  const single = controlRequests.encode({ type: 'hold', blobs: [entry] }).length;
+  assert.ok(DOCUMENT.includes(`A blob takes ${perBlob - single} bytes`));
 });
 
 test('what the document calls refused is refused, and what it calls read is read', () => {

@@ -15,6 +15,7 @@ import {
   chunkRequests,
   controlAnswers,
   controlRequests,
+  MAX_ANNOUNCED,
   MAX_FRAME_LENGTH,
 } from '../../protocol/messages.ts';
 
@@ -30,6 +31,12 @@ const root = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const controlRequest: fc.Arbitrary<ControlRequest> = fc.oneof(
   fc.record({ type: fc.constant('have' as const), id, digest }),
   fc.record({ type: fc.constant('map' as const), id, digest }),
+  fc.record({
+    type: fc.constant('hold' as const),
+    blobs: fc.array(fc.tuple(digest, size, root), { minLength: 1, maxLength: 20 }),
+  }),
+  fc.record({ type: fc.constant('drop' as const), digests: fc.array(digest, { minLength: 1, maxLength: 20 }) }),
+  fc.record({ type: fc.constant('complete' as const), truncated: fc.boolean() }),
 );
 const controlAnswer: fc.Arbitrary<ControlAnswer> = fc.oneof(
   fc.record({ type: fc.constant('holding' as const), id, size, root }),
@@ -129,15 +136,41 @@ test('the largest chunk map goes into a frame', () => {
   assert.equal(controlAnswers.decode(body)?.type, 'map');
 });
 
+test('the largest announcements go into a frame', () => {
+  const longest = toDigest('sha512', Buffer.alloc(64, 0xff));
+  const blobs = Array.from({ length: MAX_ANNOUNCED }, () => [longest, MAX_BLOB_SIZE, new Uint8Array(32)] as const);
+  for (const message of [
+    { type: 'hold', blobs: blobs.map((entry) => [...entry]) },
+    { type: 'drop', digests: blobs.map(() => longest) },
+  ] as ControlRequest[]) {
+    const body = controlRequests.encode(message);
+    assert.ok(body.length <= MAX_FRAME_LENGTH);
+    assert.equal(controlRequests.decode(body)?.type, message.type);
+  }
+});
+
 test('values out of bounds are refused', () => {
   const digest = toDigest('sha256', Buffer.alloc(32));
   const root = new Uint8Array(32);
+  const entry = [digest, 1, root];
   for (const [codec, value] of [
     [controlRequests, { type: 'have', id: -1, digest }],
     [controlRequests, { type: 'have', id: 2 ** 32, digest }],
     [controlRequests, { type: 'have', id: 1, digest: `${digest}\n` }],
     [controlRequests, { type: 'have', id: 1, digest: digest.toUpperCase() }],
     [controlRequests, { type: 'lease', id: 1, digest }],
+    [controlRequests, { type: 'hold', blobs: [] }],
+    [controlRequests, { type: 'hold', blobs: Array.from({ length: MAX_ANNOUNCED + 1 }, () => entry) }],
+    [controlRequests, { type: 'hold', blobs: [[digest, 1]] }],
+    [controlRequests, { type: 'hold', blobs: [[...entry, 1]] }],
+    [controlRequests, { type: 'hold', blobs: [[digest, 1.5, root]] }],
+    [controlRequests, { type: 'hold', blobs: [[digest, 1, root.subarray(1)]] }],
+    [controlRequests, { type: 'hold', blobs: [entry], id: 1 }],
+    [controlRequests, { type: 'drop', digests: [] }],
+    [controlRequests, { type: 'drop', digests: Array.from({ length: MAX_ANNOUNCED + 1 }, () => digest) }],
+    [controlRequests, { type: 'drop', digests: [1] }],
+    [controlRequests, { type: 'complete' }],
+    [controlRequests, { type: 'complete', truncated: 0 }],
     [controlAnswers, { type: 'holding', id: 1, size: MAX_BLOB_SIZE + 1, root }],
     [controlAnswers, { type: 'holding', id: 1, size: 0.5, root }],
     [controlAnswers, { type: 'holding', id: 1, size: 1, root: root.subarray(1) }],

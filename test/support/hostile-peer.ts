@@ -39,6 +39,7 @@ export const BEHAVIOURS = {
   dribble: 'sends a chunk at one byte a second',
   garbage: 'answers chunk requests with bytes that are no frame',
   'garbage-control': 'answers control requests with bytes that are no frame',
+  deaf: 'reads nothing on control streams',
   'wrong-length': 'announces a chunk one byte longer than it is',
 } as const;
 
@@ -90,7 +91,8 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
 
   const answerControl = (body: Uint8Array): ControlAnswer | undefined => {
     const request = controlRequests.decode(body);
-    if (request === undefined) return undefined;
+    // What agents announce is nothing to it, and it announces nothing.
+    if (request === undefined || !('id' in request)) return undefined;
     const { id, digest } = request;
     const claim = claims.get(digest);
     if (claim === undefined) return { type: 'missing', id };
@@ -134,6 +136,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     node.handle(
       protocol,
       (stream) => {
+        if (behaviour === 'deaf' && protocol === CONTROL_PROTOCOL) return stream.pause();
         const reader = readStream(stream, { frameTimeout: 60_000 });
         const loop = async (): Promise<void> => {
           for (;;) {

@@ -24,6 +24,9 @@ const CHUNK_SIZE = 1024 * 1024;
 const MAX_CHUNKS = 16_384;
 const MAX_FRAME = 525_312;
 
+/** "Announcements": entries of one message. */
+const MAX_ANNOUNCED = 1_000;
+
 /** Chunk requests on the one stream this peer uses: "an asker should have two outstanding". */
 const PIPELINED = 2;
 
@@ -41,8 +44,18 @@ export interface IndependentPeer {
   readonly addresses: string[];
   /** Chunks it sent. */
   readonly chunksServed: number;
+  /** Questions on control streams that it was asked. */
+  readonly questions: number;
+  /** What agents told it on the control streams that are open: digest to size. */
+  readonly told: ReadonlyMap<string, number>;
+  /** Control streams on which everything was told. */
+  readonly complete: number;
   /** Holds a blob from now on. @returns its sha256 digest */
   hold(bytes: Uint8Array): string;
+  /** Holds it no longer. */
+  drop(digest: string): void;
+  /** Tells the agent at a multiaddr what it holds, and from then on what changes. */
+  announce(address: string): Promise<void>;
   /** Takes a blob of a size that is known for sure from the agent at a multiaddr, and checks all there is to check. */
   fetch(address: string, digest: string, size: number): Promise<Buffer>;
   /** What the agent at a multiaddr answers to `have`. */
@@ -54,6 +67,11 @@ type Message = Record<string, unknown>;
 
 export async function startIndependentPeer(init: IndependentPeerInit): Promise<IndependentPeer> {
   const blobs = new Map<string, Uint8Array>();
+  const told = new Map<string, number>();
+  /** Control streams that this peer announces on. */
+  const listeners: Stream[] = [];
+  let complete = 0;
+  let questions = 0;
   let chunksServed = 0;
   let nextId = 1_000;
   const node = await createLibp2p({
@@ -64,10 +82,39 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
     services: { identify: identify() },
   });
 
+  /** "Announcements": no answer. This peer knows one agent at a time, so it keeps one table. */
+  const takeAnnouncement = ({ type, blobs: held, digests, truncated, ...more }: Message): boolean => {
+    if (type !== 'hold' && type !== 'drop' && type !== 'complete') return false;
+    assert.deepEqual(more, {}, 'no other fields');
+    if (type === 'complete') {
+      assert.equal(typeof truncated, 'boolean');
+      complete += 1;
+      return true;
+    }
+    const list = (type === 'hold' ? held : digests) as unknown[];
+    assert.ok(list.length >= 1 && list.length <= MAX_ANNOUNCED);
+    for (const entry of list) {
+      if (type === 'drop') {
+        told.delete(text(entry));
+        continue;
+      }
+      const [digest, size, root, ...rest] = entry as unknown[];
+      assert.equal(bytes(root).length, 32);
+      assert.deepEqual(rest, []);
+      told.set(text(digest), Number(size));
+    }
+    return true;
+  };
+
+  const entryOf = (digest: string, blob: Uint8Array) => [digest, blob.length, sha256(mapOf(digest, blob))];
+
   const answerControl = async (stream: Stream): Promise<void> => {
     const incoming = read(stream);
     for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
-      const { type, id, digest } = parse(body);
+      const message = parse(body);
+      if (takeAnnouncement(message)) continue;
+      questions += 1;
+      const { type, id, digest } = message;
       const blob = blobs.get(text(digest));
       if (blob === undefined) send(stream, { type: 'missing', id });
       else if (type === 'map') send(stream, { type, id, map: mapOf(text(digest), blob) });
@@ -149,10 +196,31 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
     get chunksServed() {
       return chunksServed;
     },
+    get questions() {
+      return questions;
+    },
+    told,
+    get complete() {
+      return complete;
+    },
     hold(bytes) {
       const digest = `sha256:${sha256(bytes).toString('hex')}`;
       blobs.set(digest, bytes);
+      for (const stream of listeners) send(stream, { type: 'hold', blobs: [entryOf(digest, bytes)] });
       return digest;
+    },
+    drop(digest) {
+      if (!blobs.delete(digest)) return;
+      for (const stream of listeners) send(stream, { type: 'drop', digests: [digest] });
+    },
+    async announce(address) {
+      const connection = await connect(address);
+      const stream = await connection.newStream(CONTROL, { signal: AbortSignal.timeout(PATIENCE) });
+      stream.addEventListener('close', () => listeners.splice(listeners.indexOf(stream), 1), { once: true });
+      listeners.push(stream);
+      const entries = [...blobs].map(([digest, blob]) => entryOf(digest, blob));
+      if (entries.length > 0) send(stream, { type: 'hold', blobs: entries });
+      send(stream, { type: 'complete', truncated: false });
     },
     async have(address, digest) {
       return (await ask(await connect(address), digest)).have;

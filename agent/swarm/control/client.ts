@@ -2,7 +2,7 @@ import type { Connection, Stream } from '@libp2p/interface';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import {
   type ControlAnswer,
-  type ControlRequest,
+  type ControlQuestion,
   controlAnswers,
   controlRequests,
 } from '../../../protocol/messages.ts';
@@ -11,11 +11,11 @@ import { AgentError } from '../../errors.ts';
 import { OUTSTANDING_QUESTIONS } from '../limits.ts';
 import { readStream } from '../stream/reader.ts';
 
-/** A control request before it has its id. */
-export type Question = ControlRequest extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never;
+/** A question before it has its id. */
+export type Question = ControlQuestion extends infer R ? (R extends { id: number } ? Omit<R, 'id'> : never) : never;
 
-/** Unsent bytes at which a peer counts as not reading: a few hundred questions. */
-const MAX_UNSENT = 64 * 1024;
+/** Unsent bytes at which a peer counts as not reading: two announcements, and a few hundred questions behind them. */
+const MAX_UNSENT = 128 * 1024;
 
 /** The one long-lived control stream this agent opened to a neighbour. */
 export interface ControlClient {
@@ -24,6 +24,11 @@ export interface ControlClient {
    * @throws AgentError PEER_UNREACHABLE, PEER_BUSY (too many questions outstanding), PEER_STALLED; the signal's reason
    */
   ask(question: Question, signal: AbortSignal): Promise<ControlAnswer>;
+  /**
+   * The stream, opened where there is none: for announcements, which must go on from where they began.
+   * @throws AgentError PEER_UNREACHABLE
+   */
+  open(): Promise<Stream>;
   /** Ends the stream and everything outstanding on it. */
   close(): void;
 }
@@ -74,7 +79,7 @@ class Client implements ControlClient {
     const onAbort = (): void => reject(signal.reason);
     signal.addEventListener('abort', onAbort);
     this.#outstanding.set(id, { resolve, reject });
-    this.#send({ ...question, id } as ControlRequest).catch(reject);
+    this.#send({ ...question, id } as ControlQuestion).catch(reject);
     try {
       return await promise;
     } finally {
@@ -89,8 +94,8 @@ class Client implements ControlClient {
     this.#fail(new AgentError('PEER_UNREACHABLE', 'the peer is gone'));
   }
 
-  async #send(request: ControlRequest): Promise<void> {
-    const stream = this.#stream ?? (await this.#open());
+  async #send(request: ControlQuestion): Promise<void> {
+    const stream = await this.open();
     if (stream.writeBufferLength > MAX_UNSENT) {
       const error = new AgentError('PEER_STALLED', 'the peer does not read its control stream');
       stream.abort(error);
@@ -103,7 +108,8 @@ class Client implements ControlClient {
     }
   }
 
-  #open(): Promise<Stream> {
+  async open(): Promise<Stream> {
+    if (this.#stream !== undefined) return this.#stream;
     this.#opening ??= this.#openStream().finally(() => {
       this.#opening = undefined;
     });

@@ -2,14 +2,21 @@ import type { Stream } from '@libp2p/interface';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import {
   type ControlAnswer,
-  type ControlRequest,
+  type ControlQuestion,
   controlAnswers,
   controlRequests,
 } from '../../../protocol/messages.ts';
 import { AgentError } from '../../errors.ts';
+import type { Telling } from '../inventory/inventories.ts';
 import type { Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
 import { sendDrained } from '../stream/sink.ts';
+
+export interface ControlServerComponents {
+  readonly holdings: Holdings;
+  /** Takes what the peer tells of its own blobs on this stream. */
+  readonly telling: Telling;
+}
 
 export interface ControlServerInit {
   /** ms after which a peer that does not take its answers has stalled. */
@@ -18,10 +25,15 @@ export interface ControlServerInit {
 }
 
 /**
- * Answers a neighbour's questions on the control stream it opened, until it ends.
+ * Answers a neighbour's questions on the control stream it opened, and takes note of its announcements, until it ends:
+ * what it told is forgotten then, for nothing would tell that it has changed.
  * @throws AgentError PEER_PROTOCOL, PEER_STALLED, PEER_UNREACHABLE; the stream is the caller's to abort then
  */
-export async function serveControl(stream: Stream, holdings: Holdings, init: ControlServerInit): Promise<void> {
+export async function serveControl(
+  stream: Stream,
+  { holdings, telling }: ControlServerComponents,
+  init: ControlServerInit,
+): Promise<void> {
   const reader = readStream(stream, { frameTimeout: init.stallTimeout });
   try {
     // One after the other: while an answer waits to leave, no question is read, and the peer is held back.
@@ -30,16 +42,23 @@ export async function serveControl(stream: Stream, holdings: Holdings, init: Con
       if (body === undefined) break;
       const request = controlRequests.decode(body);
       if (request === undefined) throw new AgentError('PEER_PROTOCOL', 'not a control request');
+      if (!('id' in request)) {
+        telling.take(request);
+        continue;
+      }
       const answer = controlAnswers.encode(answerTo(request, holdings));
       await sendDrained(stream, encodeFrame(answer), init.stallTimeout, init.signal);
     }
+    // Not after the peer has taken the last answer, which may be never.
+    telling.close();
     await stream.close({ signal: AbortSignal.timeout(init.stallTimeout) });
   } finally {
+    telling.close();
     reader.detach();
   }
 }
 
-function answerTo(request: ControlRequest, holdings: Holdings): ControlAnswer {
+function answerTo(request: ControlQuestion, holdings: Holdings): ControlAnswer {
   const { id, digest } = request;
   switch (request.type) {
     case 'have': {

@@ -4,6 +4,8 @@ import type { CID } from 'multiformats/cid';
 import { pino } from 'pino';
 import { startAdvertiser } from '../../../agent/swarm/advertiser.ts';
 import { cidOf } from '../../../agent/swarm/dht.ts';
+import { createHorizon } from '../../../agent/swarm/horizon.ts';
+import { createInventories } from '../../../agent/swarm/inventory/inventories.ts';
 import { lookup } from '../../../agent/swarm/lookup.ts';
 import { createMissingRecord } from '../../../agent/swarm/missing.ts';
 import type { Neighbours } from '../../../agent/swarm/neighbours.ts';
@@ -20,15 +22,13 @@ function recordingNode() {
     keys.push(key.toString());
     yield { name: 'PEER_RESPONSE', messageName: 'ADD_PROVIDER' };
   };
+  const findProviders = (key: CID) => {
+    keys.push(key.toString());
+    return [];
+  };
   const node = {
-    services: { dht: { provide: note } },
-    contentRouting: {
-      findProviders(key: CID) {
-        keys.push(key.toString());
-        return [];
-      },
-      cancelReprovide: async () => {},
-    },
+    services: { dht: { provide: note, findProviders } },
+    contentRouting: { cancelReprovide: async () => {} },
   };
   return { node: node as unknown as Node, keys };
 }
@@ -59,6 +59,8 @@ test('only sha256 blobs are looked up', async () => {
   const components = {
     node,
     neighbours: { all: [] } as unknown as Neighbours,
+    inventories: createInventories(),
+    horizon: createHorizon(),
     missing: createMissingRecord(() => 0),
     isBanned: () => false,
     onGarbage: () => {},

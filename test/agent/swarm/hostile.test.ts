@@ -31,8 +31,13 @@ async function meet(t: TestContext, behaviour: Behaviour): Promise<{ agent: Test
 async function claimOf({ agent, hostile }: { agent: TestPeer; hostile: HostilePeer }): Promise<Holder> {
   const digest = hostile.digests[0];
   assert.ok(digest);
-  for await (const holder of agent.swarm.holders(digest, soon())) return holder;
-  throw new Error('it did not claim to hold the blob');
+  let claim: Holder | undefined;
+  // A busy machine may let an answer come too late.
+  await until(async () => {
+    for await (const holder of agent.swarm.holders(digest, soon())) claim ??= holder;
+    return claim !== undefined;
+  });
+  return claim as unknown as Holder;
 }
 
 describe('waits that end', { concurrency: true }, () => {
@@ -198,8 +203,9 @@ test('garbage on the control stream is a strike, and the look-up ends', async (t
   const digest = hostile.digests[0];
   assert.ok(digest);
   for await (const holder of agent.swarm.holders(digest, soon())) assert.fail(`yielded ${holder.peer}`);
-  assert.equal(agent.swarm.peers()[0]?.strikes, 1);
-  assert.equal((await agent.metrics.strikes.get()).values.find(({ labels }) => labels.offence === 'garbage')?.value, 1);
+  assert.ok(((await strikesOf(agent)).garbage ?? 0) >= 1);
+  // It says so to announcements too; those are tried once more, and then no more for long: no ban by our own doing.
+  await until(async () => ((await strikesOf(agent)).garbage ?? 0) >= 2);
 });
 
 test('garbage requests end in a reset and strikes, at last in a ban; the agent lives on', async (t) => {

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { generateKeyPair } from '@libp2p/crypto/keys';
+import { openDatastore } from '../../../agent/swarm/datastore.ts';
+import { findProviders } from '../../../agent/swarm/dht.ts';
+import { createHorizon, type Walk } from '../../../agent/swarm/horizon.ts';
+import { createNode, type Node } from '../../../agent/swarm/node.ts';
+import { toDigest } from '../../../protocol/digest.ts';
+import { blob, nextAddress, soon, until } from './fixture.ts';
+
+async function startNode(t: TestContext): Promise<Node> {
+  const datastore = openDatastore(undefined);
+  const node = await createNode({
+    privateKey: await generateKeyPair('Ed25519'),
+    listen: [`/ip4/${nextAddress()}/tcp/0`],
+    prologue: new Uint8Array(0),
+    gater: {},
+    datastore,
+    dht: true,
+    discovery: [],
+  });
+  await node.start();
+  t.after(async () => {
+    for (const connection of node.getConnections()) connection.abort(new Error('over'));
+    await node.stop();
+    datastore.close();
+  });
+  return node;
+}
+
+async function walk(node: Node, signal = soon()): Promise<Walk | undefined> {
+  let found: Walk | undefined;
+  const digest = toDigest('sha256', blob(32));
+  for await (const provider of findProviders(node, digest, signal, (w) => {
+    found = w;
+  })) {
+    assert.fail(`found ${provider.id}`);
+  }
+  return found;
+}
+
+/** A row: each knows the one before. */
+async function startRow(t: TestContext): Promise<Node[]> {
+  const nodes = await Promise.all([startNode(t), startNode(t), startNode(t), startNode(t)]);
+  for (const [at, node] of nodes.entries()) {
+    const before = nodes[at - 1];
+    if (before !== undefined) await node.dial(before.getMultiaddrs());
+  }
+  return nodes;
+}
+
+test('a walk meets every node of a small DHT, neighbours or not', async (t) => {
+  const nodes = await startRow(t);
+  const first = nodes[0] as Node;
+  const all = nodes.slice(1).map(({ peerId }) => peerId.toString());
+  await until(async () => {
+    const found = await walk(first);
+    return found?.isWhole === true && all.every((id) => found.met.has(id));
+  });
+  // So none is overlooked once it is settled; and whoever is met and no neighbour keeps the horizon open.
+  const horizon = createHorizon();
+  const settled = (await walk(first)) as Walk;
+  horizon.walked(settled, 1, 1, 0, (id) => id !== all[2]);
+  assert.equal(horizon.isClosed(1, 0), false);
+  horizon.walked(settled, 1, 1, 0, (id) => all.includes(id));
+  assert.equal(horizon.isClosed(1, 0), true);
+});
+
+test('a walk that was cut short, or that nobody answered, tells nothing', async (t) => {
+  const [first, last] = await startRow(t);
+  assert.equal(await walk(first as Node, AbortSignal.abort()), undefined);
+  await until(async () => ((await walk(first as Node))?.met.size ?? 0) > 0);
+  await last?.stop();
+  const after = await walk(await startNode(t));
+  assert.equal(after?.met.size ?? 0, 0);
+});
