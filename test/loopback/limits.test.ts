@@ -57,7 +57,8 @@ async function assertRate(pulls: [Host, string][]): Promise<void> {
   assert.ok(pulled.every(({ matches }) => matches));
   const bytes = pulled.flatMap(({ blobs }) => blobs).reduce((sum, { size }) => sum + size, 0);
   assert.ok(bytes <= 1.05 * RATE * seconds + BURST, `${bytes} bytes in ${seconds} s are too many`);
-  assert.ok(bytes >= 0.7 * RATE * (seconds - ELSE), `${bytes} bytes in ${seconds} s are too few`);
+  // A wait that the limit promises to end, with three times headroom; how near it comes is shown under virtual time.
+  assert.ok(seconds <= 3 * (bytes / RATE) + ELSE, `${bytes} bytes in ${seconds} s are too few`);
 }
 
 async function assertNobodyBlamed(): Promise<void> {
