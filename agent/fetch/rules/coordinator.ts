@@ -1,0 +1,113 @@
+import type { Table } from './table.ts';
+import { isWithin, type Segment } from './taking.ts';
+
+/** Chunks of a lease. */
+const SEGMENT = 16;
+
+/** Chunks of a holder's first lease: nobody knows yet how fast it is, or whether it is honest. */
+const FIRST_SEGMENT = 4;
+
+/** Leases of a blob at a time: one alone leaves the uplink idle between its requests. */
+export const LIVE_LEASES = 2;
+
+/** A grant that its holder has not announced by then was lost, or is not made use of. ms */
+const GRANT_LIFE = 1_500;
+
+/** What a claim is answered with. */
+export type Verdict =
+  | { readonly kind: 'grant'; readonly segment: Segment }
+  | { readonly kind: 'refuse'; readonly fetching: readonly string[] };
+
+interface Grant {
+  readonly segment: Segment;
+  readonly at: number;
+}
+
+/**
+ * Hands out the leases of one blob, by what all announce: whoever else is asked, with the same table, hands out nothing
+ * that contradicts it. Only grants that are not announced yet are its own knowledge. Pure; times in ms.
+ */
+export class Coordinator {
+  readonly #table: Table;
+  readonly #self: string;
+  readonly #granted = new Map<string, Grant>();
+
+  constructor(table: Table, self: string) {
+    this.#table = table;
+    this.#self = self;
+  }
+
+  /**
+   * @param claimant this agent itself, too
+   * @param isLone whether there is nobody else on the LAN: then a lease is the whole blob at once
+   */
+  claim(claimant: string, now: number, isLone = false): Verdict {
+    const table = this.#table;
+    table.review(now);
+    this.#forgetOld(now);
+    const others = this.#taken(claimant, now);
+    const fetching = [...others.keys()];
+    if (table.barred.has(claimant) && this.#someoneElse(claimant, (peer) => !table.barred.has(peer))) {
+      return { kind: 'refuse', fetching };
+    }
+    if (others.size >= LIVE_LEASES) return { kind: 'refuse', fetching };
+    const own = claimant === this.#self ? table.own : table.others.get(claimant);
+    // Who has a lease asks for the next before the last of it is there: what it takes already is not taken again.
+    const busy = [...others.values(), ...(own === undefined ? [] : [own.leases])];
+    const from = this.#firstFree(busy);
+    if (from === undefined) return { kind: 'refuse', fetching };
+    const isNew = own === undefined || own.received === 0;
+    const isAlone = !this.#someoneElse(claimant, () => true);
+    const longest = isLone || (isAlone && !isNew) ? table.count : isNew ? FIRST_SEGMENT : SEGMENT;
+    const segment: Segment = [from, this.#freeUntil(from, Math.min(table.count, from + longest), busy)];
+    this.#granted.set(claimant, { segment, at: now });
+    return { kind: 'grant', segment };
+  }
+
+  /** Where what is granted and not yet announced is announced, it is the table's. */
+  announced(peer: string): void {
+    this.#granted.delete(peer);
+  }
+
+  /** Who else takes chunks from upstream, or was just told to. */
+  #taken(claimant: string, now: number): Map<string, readonly Segment[]> {
+    const { own, others, barred } = this.#table;
+    const taken = new Map<string, readonly Segment[]>();
+    for (const { peer, leases } of this.#table.leases(now)) if (peer !== claimant) taken.set(peer, leases);
+    if (claimant !== this.#self && own.leases.length > 0 && !this.#table.isLate(own, now)) {
+      taken.set(this.#self, own.leases);
+    }
+    for (const [peer, { segment }] of this.#granted) {
+      if (peer === claimant || barred.has(peer) || (peer !== this.#self && !others.has(peer))) continue;
+      taken.set(peer, [...(taken.get(peer) ?? []), segment]);
+    }
+    return taken;
+  }
+
+  /** Whether anybody beside `claimant` takes the blob, of those that count. */
+  #someoneElse(claimant: string, counts: (peer: string) => boolean): boolean {
+    const { others, takesPart } = this.#table;
+    if (claimant !== this.#self && takesPart && counts(this.#self)) return true;
+    for (const peer of others.keys()) if (peer !== claimant && counts(peer)) return true;
+    return false;
+  }
+
+  #firstFree(busy: readonly (readonly Segment[])[]): number | undefined {
+    for (let index = 0; index < this.#table.count; index++) if (this.#isFree(index, busy)) return index;
+    return undefined;
+  }
+
+  #freeUntil(from: number, end: number, busy: readonly (readonly Segment[])[]): number {
+    let to = from + 1;
+    while (to < end && this.#isFree(to, busy)) to++;
+    return to;
+  }
+
+  #isFree(index: number, busy: readonly (readonly Segment[])[]): boolean {
+    return !this.#table.isHad(index) && !busy.some((segments) => isWithin(index, segments));
+  }
+
+  #forgetOld(now: number): void {
+    for (const [peer, { at }] of this.#granted) if (now - at > GRANT_LIFE) this.#granted.delete(peer);
+  }
+}

@@ -1,0 +1,226 @@
+import { hasBit } from '../../../protocol/bitmap.ts';
+import type { Table } from './table.ts';
+
+/** Requests to one peer at a time. */
+const PER_PEER = 2;
+
+/** And where there are at most two to ask: one on the wire, one being verified, one being written, one on its way. */
+const PER_PEER_OF_FEW = 4;
+
+/** Missing chunks that are looked at in one go: a large blob's choice must not cost more than its chunk. */
+const LOOKED_AT = 512;
+
+/** Of what is missing, the part from which chunks are taken while a client is shown them as they come. */
+const WINDOW = 0.45;
+
+/** A chunk that its peer gives to somebody else is asked for again after this. ms */
+const BUSY_PAUSE = 30;
+
+/** The longest a peer that says nothing but "busy" is left alone. ms */
+const LONGEST_PAUSE = 500;
+
+/** The least time after which a request that is not answered may be put to another peer as well. ms */
+const HEDGE_AFTER = 2_000;
+
+/** A chunk to be taken from a peer. */
+export interface Request {
+  readonly peer: string;
+  readonly index: number;
+}
+
+interface UnderWay extends Request {
+  readonly since: number;
+}
+
+/** What the choice rests on besides the table. */
+export interface Wanting {
+  /** Neighbours that hold the whole blob. */
+  readonly holders: ReadonlySet<string>;
+  /** Requests in all. */
+  readonly lanes: number;
+  /** The chunk a client waits for. */
+  readonly first: number;
+  /** Whether a client is shown chunks from peers as they come, so that early ones are worth more. */
+  readonly streams: boolean;
+  /** Whether this agent takes the chunk from upstream, now or next. */
+  isLeased(index: number): boolean;
+}
+
+/** Which chunk is asked of which peer: the rarest first, in order where nobody else takes the blob. Pure; ms. */
+export class Requests {
+  readonly #table: Table;
+  readonly #seed: number;
+  readonly #underWay = new Map<number, UnderWay[]>();
+  readonly #load = new Map<string, number>();
+  readonly #busy = new Map<string, number>();
+  readonly #pauses = new Map<string, number>();
+  readonly #chunkPauses = new Map<string, number>();
+  #inAll = 0;
+  /** How long chunks from peers take, smoothed. */
+  #usual = 0;
+
+  /** @param seed differs from agent to agent, so that they do not all ask for the same chunks */
+  constructor(table: Table, seed: number) {
+    this.#table = table;
+    this.#seed = seed;
+  }
+
+  get count(): number {
+    return this.#inAll;
+  }
+
+  isUnderWay(index: number): boolean {
+    return this.#underWay.has(index);
+  }
+
+  /** What to ask for now; it counts as asked. */
+  next(wanting: Wanting, now: number): Request[] {
+    const chosen: Request[] = [];
+    if (this.#inAll >= wanting.lanes) return chosen;
+    const perPeer = this.#sources(wanting) <= 2 ? PER_PEER_OF_FEW : PER_PEER;
+    const candidates = this.#candidates(wanting);
+    for (const index of candidates) {
+      if (this.#inAll >= wanting.lanes) break;
+      const peer = this.#peerFor(index, wanting, perPeer, now);
+      if (peer !== undefined) chosen.push(this.#begin(peer, index, now));
+    }
+    if (candidates.length === 0) this.#hedge(wanting, perPeer, now, chosen);
+    return chosen;
+  }
+
+  /** The chunk has come, or never will from this peer. */
+  ended(peer: string, index: number, outcome: 'done' | 'busy' | 'failed', now: number): void {
+    const asked = this.#underWay.get(index);
+    const at = asked?.findIndex((each) => each.peer === peer) ?? -1;
+    if (asked === undefined || at < 0) return;
+    const [request] = asked.splice(at, 1);
+    if (asked.length === 0) this.#underWay.delete(index);
+    this.#inAll -= 1;
+    this.#load.set(peer, (this.#load.get(peer) ?? 1) - 1);
+    if (outcome === 'done') {
+      const took = now - (request as UnderWay).since;
+      this.#usual = this.#usual === 0 ? took : this.#usual * 0.8 + took * 0.2;
+      this.#busy.delete(peer);
+      this.#pauses.delete(peer);
+    } else if (outcome === 'busy') {
+      const times = (this.#busy.get(peer) ?? 0) + 1;
+      this.#busy.set(peer, times);
+      this.#chunkPauses.set(`${peer}/${index}`, now + BUSY_PAUSE);
+      // One chunk that is on its way to somebody else says nothing of the others.
+      if (times > PER_PEER_OF_FEW) {
+        this.#pauses.set(peer, now + Math.min(LONGEST_PAUSE, BUSY_PAUSE * 2 ** (times - PER_PEER_OF_FEW)));
+      }
+    }
+  }
+
+  /** Who has been asked for the chunk. */
+  peersAskedFor(index: number): string[] {
+    return this.#underWay.get(index)?.map(({ peer }) => peer) ?? [];
+  }
+
+  /** When a pause ends, or a request becomes overdue. */
+  dueAt(now: number): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const pauses of [this.#chunkPauses, this.#pauses]) {
+      for (const [key, until] of pauses) {
+        if (until <= now) pauses.delete(key);
+        else at = Math.min(at, until);
+      }
+    }
+    for (const asked of this.#underWay.values()) {
+      const [first] = asked;
+      if (first !== undefined && asked.length === 1 && first.since + this.#patience > now) {
+        at = Math.min(at, first.since + this.#patience);
+      }
+    }
+    return at;
+  }
+
+  get #patience(): number {
+    return Math.max(HEDGE_AFTER, 4 * this.#usual);
+  }
+
+  #begin(peer: string, index: number, now: number): Request {
+    const request = { peer, index, since: now };
+    const asked = this.#underWay.get(index);
+    if (asked === undefined) this.#underWay.set(index, [request]);
+    else asked.push(request);
+    this.#load.set(peer, (this.#load.get(peer) ?? 0) + 1);
+    this.#inAll += 1;
+    return request;
+  }
+
+  #sources({ holders }: Wanting): number {
+    return holders.size + this.#table.others.size;
+  }
+
+  /** Missing chunks that somebody has, the one to take first in front. */
+  #candidates(wanting: Wanting): number[] {
+    const { rarity, own, count } = this.#table;
+    const { first, holders, streams } = wanting;
+    const found: number[] = [];
+    let missing = 0;
+    for (let step = 0; step < count && found.length < LOOKED_AT; step++) {
+      const index = first + step < count ? first + step : first + step - count;
+      if (hasBit(own.have, index)) continue;
+      missing++;
+      if ((rarity[index] as number) + holders.size === 0 || this.#underWay.has(index)) continue;
+      if (wanting.isLeased(index) && (rarity[index] as number) === 0) continue;
+      found.push(index);
+    }
+    // Alone with those who have it all, there is nobody to be of use to but the client.
+    if (this.#table.others.size === 0) return found;
+    if (streams) {
+      const last = found.findIndex((_, at) => at >= Math.max(1, Math.ceil(missing * WINDOW)));
+      if (last > 0) found.length = last;
+    }
+    const keys = new Map(found.map((index) => [index, (rarity[index] as number) * 2 ** 32 + mixed(index, this.#seed)]));
+    return found.sort((a, b) => (keys.get(a) as number) - (keys.get(b) as number));
+  }
+
+  /** The least loaded of those that have the chunk and may be asked. */
+  #peerFor(index: number, { holders }: Wanting, perPeer: number, now: number): string | undefined {
+    let best: string | undefined;
+    let least = perPeer;
+    let tie = Number.POSITIVE_INFINITY;
+    const asked = this.#underWay.get(index);
+    const consider = (peer: string, place: number): void => {
+      const load = this.#load.get(peer) ?? 0;
+      if (load > least || load >= perPeer || (this.#pauses.get(peer) ?? 0) > now) return;
+      if ((this.#chunkPauses.get(`${peer}/${index}`) ?? 0) > now) return;
+      if (asked?.some((each) => each.peer === peer)) return;
+      const mix = mixed(index + place * 7919, this.#seed);
+      if (load === least && mix >= tie) return;
+      best = peer;
+      least = load;
+      tie = mix;
+    };
+    let place = 0;
+    for (const [peer, { usable }] of this.#table.others) {
+      place++;
+      if (hasBit(usable, index) && !holders.has(peer)) consider(peer, place);
+    }
+    // Who has it all serves those who have nothing: it is asked where nobody else can be.
+    if (best === undefined) for (const peer of holders) consider(peer, ++place);
+    return best;
+  }
+
+  /** Everything missing is on its way: what is overdue is asked of somebody else too. */
+  #hedge(wanting: Wanting, perPeer: number, now: number, chosen: Request[]): void {
+    for (const [index, asked] of this.#underWay) {
+      const [first] = asked;
+      if (this.#inAll >= wanting.lanes) return;
+      if (first === undefined || asked.length > 1 || now - first.since < this.#patience) continue;
+      const peer = this.#peerFor(index, wanting, perPeer, now);
+      if (peer !== undefined) chosen.push(this.#begin(peer, index, now));
+    }
+  }
+}
+
+/** A number below 2³² that looks like chance: the same for the same two. */
+function mixed(a: number, b: number): number {
+  let x = (Math.imul(a + 1, 0x9e3779b1) ^ b) >>> 0;
+  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b) >>> 0;
+  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35) >>> 0;
+  return (x ^ (x >>> 16)) >>> 0;
+}

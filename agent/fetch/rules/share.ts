@@ -1,0 +1,472 @@
+import { type Bitmap, bitmapOf, clearBit, hasBit, setBit } from '../../../protocol/bitmap.ts';
+import { layoutOf } from '../../../protocol/chunks.ts';
+import type { Digest } from '../../../protocol/digest.ts';
+import { Claimant } from './claimant.ts';
+import { Coordinator, LIVE_LEASES } from './coordinator.ts';
+import { Lease } from './lease.ts';
+import { Requests } from './requests.ts';
+import { Table, type TakingMessage } from './table.ts';
+import { hasAll, isWithin, type Segment } from './taking.ts';
+import type { Wish } from './wish.ts';
+
+/** The least time between two announcements: what changes meanwhile is told in one. ms */
+const ANNOUNCE_WITHIN = 50;
+
+/** Neighbours hear at least this often that this agent is at it. ms */
+const HEARTBEAT = 1_000;
+
+/** How long a pull may stand still, with nobody who could move it, before it takes matters in its own hands. ms */
+const STANDSTILL = 5_000;
+
+/** Chunks taken on one's own account at a time, when it has come to that. */
+const OWN_ACCOUNT = 4;
+
+/** How long others who take the blob, but do not say what they do, are waited for when upstream is of no use. ms */
+const OTHERS_PATIENCE = 2_000;
+
+/** Chunk requests of one blob, at most. */
+const MOST_LANES = 16;
+
+/** What a share of a blob asks of the agent around it. */
+export interface Surroundings {
+  readonly self: string;
+  /** All who could be the blob's coordinator, the first in the order in front; this agent among them. */
+  order(): readonly string[];
+  /** Who is told what this agent does. */
+  listeners(): readonly string[];
+  /** How long a coordinator may take to answer. ms */
+  leaseTimeout(): number;
+  wish(wish: Wish): void;
+}
+
+/** What this agent wants of a blob. */
+export interface Wanted {
+  /** Chunks that are there already. */
+  readonly have: Bitmap;
+  /** Those of them that this agent vouches for: it has them from upstream. */
+  readonly marked: Bitmap;
+  /** Until when the look-up for holders may hold upstream back. ms */
+  readonly searchUntil: number;
+}
+
+/** This agent's own part in a blob. */
+interface Part {
+  readonly marked: Bitmap;
+  readonly mapped: Bitmap;
+  root: Uint8Array | undefined;
+  readonly holders: Set<string>;
+  searchUntil: number;
+  upstreamUsable: boolean;
+  lanes: number;
+  first: number;
+  streams: boolean;
+  isWhole: boolean;
+  isStuck: boolean;
+  /** Something is to be announced. */
+  hasNews: boolean;
+  announcedAt: number;
+  /** When the last chunk came. */
+  gainedAt: number;
+  /** Nobody gave what they said they had: upstream is asked for it, until somebody gives something again. */
+  isForsaken: boolean;
+}
+
+/** The rules for one blob, at one agent: what all do with it, whom it is taken from, who takes it from upstream. Pure. */
+export class Share {
+  readonly digest: Digest;
+  /** null for a manifest whose size nobody knows. */
+  readonly size: number | null;
+  readonly table: Table;
+  readonly #surroundings: Surroundings;
+  readonly #coordinator: Coordinator;
+  readonly #claimant: Claimant;
+  readonly #requests: Requests;
+  readonly #lease = new Lease();
+  #part: Part | undefined;
+
+  constructor(digest: Digest, size: number | null, seed: number, surroundings: Surroundings, now: number) {
+    this.digest = digest;
+    this.size = size;
+    const count = size === null ? 1 : layoutOf(size).count;
+    this.#surroundings = surroundings;
+    this.table = new Table(surroundings.self, count, now);
+    this.#coordinator = new Coordinator(this.table, surroundings.self);
+    this.#claimant = new Claimant(() => surroundings.leaseTimeout());
+    this.#requests = new Requests(this.table, seed);
+  }
+
+  /** Whether nobody takes the blob any more, as far as is known here. */
+  get isOver(): boolean {
+    return this.#part === undefined && this.table.others.size === 0;
+  }
+
+  get takesPart(): boolean {
+    return this.#part !== undefined;
+  }
+
+  // What neighbours say.
+
+  hear(peer: string, message: TakingMessage, now: number): void {
+    if (!this.table.hear(peer, message, now)) return;
+    this.#coordinator.announced(peer);
+  }
+
+  left(peer: string): void {
+    this.table.drop(peer);
+    this.#claimant.left(peer);
+    this.#part?.holders.delete(peer);
+  }
+
+  claimed(peer: string, now: number): void {
+    const verdict = this.#coordinator.claim(peer, now);
+    const { digest } = this;
+    this.#surroundings.wish({
+      kind: 'tell',
+      peers: [peer],
+      message:
+        verdict.kind === 'grant'
+          ? { type: 'grant', digest, segment: [...verdict.segment], partners: [] }
+          : { type: 'refuse', digest, fetching: verdict.fetching.slice(0, 16), partners: [] },
+    });
+  }
+
+  granted(peer: string, segment: Segment, now: number): void {
+    if (this.#part === undefined || !this.#claimant.isAsked(peer)) return;
+    this.#grant(peer, segment, now);
+  }
+
+  refused(peer: string, fetching: readonly string[], now: number): void {
+    if (!this.#claimant.isAsked(peer)) return;
+    const live = new Set(this.table.leases(now).map((each) => each.peer));
+    this.#claimant.refused(
+      peer,
+      fetching.some((each) => live.has(each)),
+      now,
+    );
+  }
+
+  // What this agent does.
+
+  /** This agent takes the blob from now on. */
+  join(wanted: Wanted, now: number): void {
+    const { count } = this.table;
+    this.#part = {
+      marked: wanted.marked,
+      mapped: bitmapOf(count),
+      root: undefined,
+      holders: new Set(),
+      searchUntil: wanted.searchUntil,
+      upstreamUsable: true,
+      lanes: MOST_LANES,
+      first: 0,
+      streams: false,
+      isWhole: false,
+      isStuck: false,
+      hasNews: true,
+      announcedAt: Number.NEGATIVE_INFINITY,
+      gainedAt: now,
+      isForsaken: false,
+    };
+    this.table.takesPart = true;
+    for (let index = 0; index < count; index++) if (hasBit(wanted.have, index)) this.table.ownChunk(index, now);
+  }
+
+  /** It takes it no more. */
+  leave(): void {
+    if (this.#part === undefined) return;
+    this.#part = undefined;
+    this.table.takesPart = false;
+    const { digest } = this;
+    this.#surroundings.wish({ kind: 'tell', peers: this.#surroundings.listeners(), message: { type: 'left', digest } });
+  }
+
+  /** A chunk is there. @param vouched what others may go by: a mark that goes on with it, or the chunk map in use */
+  took(index: number, vouched: 'mark' | 'map', now: number): void {
+    const part = this.#part;
+    if (part === undefined) return;
+    setBit(vouched === 'mark' ? part.marked : part.mapped, index);
+    this.table.ownChunk(index, now);
+    this.#lease.took(index);
+    part.gainedAt = now;
+    part.isStuck = false;
+    this.#announceLeases(now);
+    for (const peer of this.#requests.peersAskedFor(index)) {
+      this.#surroundings.wish({ kind: 'cancel', digest: this.digest, peer, index });
+    }
+  }
+
+  /** A request has ended. @param outcome `failed`: this peer is not asked for this blob again */
+  answered(peer: string, index: number, outcome: 'done' | 'busy' | 'cancelled' | 'failed', now: number): void {
+    this.#requests.ended(peer, index, outcome === 'cancelled' ? 'failed' : outcome, now);
+    if (outcome === 'done' && this.#part !== undefined) this.#part.isForsaken = false;
+    if (outcome === 'failed') this.distrust(peer);
+  }
+
+  /** What a peer says of this blob counts no longer. */
+  distrust(peer: string): void {
+    this.table.ignore(peer);
+    this.#part?.holders.delete(peer);
+  }
+
+  /** Chunks turned out false. */
+  forget(indexes: Iterable<number>): void {
+    const part = this.#part;
+    if (part === undefined) return;
+    for (const index of indexes) {
+      clearBit(part.marked, index);
+      clearBit(part.mapped, index);
+      this.table.ownForgets(index);
+    }
+    part.hasNews = true;
+  }
+
+  /** The chunk map with this root is used from now on, and these neighbours hold what it describes. */
+  use(root: Uint8Array | undefined, holders: Iterable<string>): void {
+    const part = this.#part;
+    if (part === undefined) return;
+    if (part.root !== root) part.mapped.fill(0);
+    part.root = root;
+    part.holders.clear();
+    for (const peer of holders) part.holders.add(peer);
+    this.table.trust(root);
+    part.isStuck = false;
+  }
+
+  /** The look-up for holders is over. */
+  searched(): void {
+    if (this.#part !== undefined) this.#part.searchUntil = Number.NEGATIVE_INFINITY;
+  }
+
+  /** How the client reads it. @param first the chunk it waits for @param streams whether it sees chunks of peers at once */
+  reading(lanes: number, first: number, streams: boolean): void {
+    if (this.#part !== undefined) Object.assign(this.#part, { lanes: Math.min(lanes, MOST_LANES), first, streams });
+  }
+
+  upstreamBytes(bytes: number, now: number): void {
+    const { own } = this.table;
+    this.table.leased(own, own.leases, own.received + bytes, now);
+  }
+
+  /** The taking from upstream is over. @param isUsable whether upstream is worth asking again */
+  upstreamEnded(isUsable: boolean, now: number): void {
+    const part = this.#part;
+    if (part === undefined) return;
+    part.upstreamUsable = isUsable;
+    if (!isUsable) this.#lease.dropNext();
+    const next = this.#lease.end();
+    if (next !== undefined) this.#wishUpstream(next);
+    this.#announceLeases(now);
+  }
+
+  /**
+   * Whether chunk `index` is still to be taken from upstream: not where somebody has it by now, or where somebody higher
+   * in the order takes it too, or where others have come and an open-ended lease is at its end. Where it is not, the
+   * lease ends before it.
+   */
+  goesOn(index: number, now: number): boolean {
+    const goes = this.#part !== undefined && this.#mayTake(index, now);
+    if (!goes) this.#lease.cut(index);
+    return goes;
+  }
+
+  /** All chunks are there and the whole has matched: from here on only others take. */
+  completed(): void {
+    if (this.#part === undefined) return;
+    this.#part.isWhole = true;
+    this.#part.hasNews = true;
+  }
+
+  /** Does what is due: announces, claims, asks. */
+  decide(now: number): void {
+    this.table.review(now);
+    const part = this.#part;
+    if (part === undefined) return;
+    if (part.isWhole) {
+      if (!this.#isNeeded()) {
+        this.leave();
+        return;
+      }
+    } else {
+      this.#ask(part, now);
+      this.#claim(part, now);
+    }
+    this.#announce(part, now);
+  }
+
+  /** When {@link decide} has something to do, if nothing happens before. */
+  dueAt(now: number): number {
+    const part = this.#part;
+    if (part === undefined) return this.table.reviewAt;
+    const announce = part.announcedAt + (part.hasNews ? ANNOUNCE_WITHIN : HEARTBEAT);
+    if (part.isWhole) return Math.min(announce, this.table.reviewAt);
+    const due = [
+      announce,
+      this.#requests.dueAt(now),
+      this.#claimant.dueAt,
+      part.searchUntil,
+      part.gainedAt + STANDSTILL,
+    ];
+    return Math.min(this.table.reviewAt, ...due.filter((at) => at > now));
+  }
+
+  #mayTake(index: number, now: number): boolean {
+    const { table } = this;
+    if ((table.rarity[index] as number) > 0 && !this.#part?.isForsaken) return false;
+    const { openEnd } = this.#lease;
+    if (table.others.size > 0) {
+      if (openEnd !== undefined && index >= openEnd) return false;
+      if (table.isLate(table.own, now)) {
+        table.barred.add(this.#surroundings.self);
+        return false;
+      }
+    }
+    return !this.#isTakenHigher(index, now);
+  }
+
+  /** Whether a live lease of somebody higher in the order covers the chunk. */
+  #isTakenHigher(index: number, now: number): boolean {
+    const rivals = this.table.leases(now).filter(({ leases }) => isWithin(index, leases));
+    if (rivals.length === 0) return false;
+    const order = this.#surroundings.order();
+    const own = order.indexOf(this.#surroundings.self);
+    return rivals.some(({ peer }) => order.indexOf(peer) < own);
+  }
+
+  #ask(part: Part, now: number): void {
+    const asked = this.#requests.next({ ...part, isLeased: (index) => this.#lease.covers(index) }, now);
+    for (const { peer, index } of asked) {
+      this.#surroundings.wish({ kind: 'take', digest: this.digest, peer, index });
+    }
+  }
+
+  #claim(part: Part, now: number): void {
+    if (!part.upstreamUsable) {
+      this.#giveUp(part, now);
+      return;
+    }
+    if (now < part.searchUntil || (this.#lease.isHeld && !this.#lease.isRunningOut)) return;
+    if (this.#onOwnAccount(part, now)) return;
+    if (this.table.leases(now).length >= LIVE_LEASES || this.#uncovered(part, now) === undefined) return;
+    this.#askCoordinator(now);
+  }
+
+  #askCoordinator(now: number): void {
+    const order = this.#surroundings.order();
+    const peer = this.#claimant.next(order, now);
+    if (peer === undefined) return;
+    this.#claimant.asked(peer, now);
+    if (peer !== this.#surroundings.self) {
+      const { digest, size } = this;
+      this.#surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size } });
+      return;
+    }
+    const verdict = this.#coordinator.claim(peer, now, order.length === 1);
+    if (verdict.kind === 'grant') this.#grant(peer, verdict.segment, now);
+    else this.refused(peer, verdict.fetching, now);
+  }
+
+  /** Takes what was granted, as far as it is free as seen from here: a coordinator may be new, mistaken or a liar. */
+  #grant(peer: string, [from, to]: Segment, now: number): void {
+    const free = (index: number) =>
+      index < this.table.count &&
+      !hasBit(this.table.own.have, index) &&
+      !this.#lease.covers(index) &&
+      this.#mayTake(index, now);
+    let first = from;
+    while (first < to && !free(first)) first++;
+    let end = first;
+    while (end < to && free(end)) end++;
+    if (first >= end) {
+      this.#claimant.refused(peer, false, now);
+      return;
+    }
+    this.#claimant.granted();
+    if (this.#lease.add([first, end])) this.#wishUpstream([first, end]);
+    this.#announceLeases(now);
+    // At once: whoever is refused meanwhile looks for the one that fetches.
+    if (this.#part !== undefined) this.#part.announcedAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /** A chunk that is missing, that nobody has, and that nobody takes from upstream. */
+  #uncovered(part: Part, now: number): number | undefined {
+    const { own, rarity, count } = this.table;
+    if (part.holders.size > 0) return undefined;
+    const live = this.table.leases(now);
+    for (let index = 0; index < count; index++) {
+      if (hasBit(own.have, index) || (rarity[index] as number) > 0 || this.#lease.covers(index)) continue;
+      if (!live.some(({ leases }) => isWithin(index, leases))) return index;
+    }
+    return undefined;
+  }
+
+  /** Nothing has come for long and nothing is under way: whoever says to have it does not give it. True where it acts. */
+  #onOwnAccount(part: Part, now: number): boolean {
+    if (this.#requests.count > 0 || this.#lease.isHeld) return false;
+    part.isForsaken ||= now - part.gainedAt >= STANDSTILL;
+    if (!part.isForsaken) return false;
+    const { own, count } = this.table;
+    const live = this.table.leases(now);
+    const isOpen = (index: number) => !hasBit(own.have, index) && !live.some(({ leases }) => isWithin(index, leases));
+    let from = 0;
+    while (from < count && !isOpen(from)) from++;
+    if (from === count) return false;
+    let to = from + 1;
+    while (to < Math.min(count, from + OWN_ACCOUNT) && isOpen(to)) to++;
+    this.#lease.add([from, to]);
+    this.#wishUpstream([from, to]);
+    this.#announceLeases(now);
+    return true;
+  }
+
+  /** With upstream of no use and nobody who has, takes or may take what is missing, there is nothing to wait for. */
+  #giveUp(part: Part, now: number): void {
+    if (part.isStuck || now < part.searchUntil || this.#requests.count > 0 || this.#lease.isHeld) return;
+    if (part.holders.size > 0 || this.table.leases(now).length > 0) return;
+    const { own, rarity, count, others } = this.table;
+    for (let index = 0; index < count; index++) {
+      if (!hasBit(own.have, index) && (rarity[index] as number) > 0) return;
+    }
+    if (others.size > 0 && now - part.gainedAt < OTHERS_PATIENCE) return;
+    part.isStuck = true;
+    this.#surroundings.wish({ kind: 'stuck', digest: this.digest });
+  }
+
+  #wishUpstream([from, to]: Segment): void {
+    this.#surroundings.wish({ kind: 'upstream', digest: this.digest, from, to });
+  }
+
+  #announceLeases(now: number): void {
+    const { own } = this.table;
+    this.table.leased(own, this.#lease.segments, own.received, now);
+    if (this.#part !== undefined) this.#part.hasNews = true;
+  }
+
+  #announce(part: Part, now: number): void {
+    const due = part.announcedAt + (part.hasNews ? ANNOUNCE_WITHIN : HEARTBEAT);
+    if (now < due) return;
+    part.hasNews = false;
+    part.announcedAt = now;
+    const peers = this.#surroundings.listeners();
+    if (peers.length === 0) return;
+    const { own } = this.table;
+    this.#surroundings.wish({
+      kind: 'tell',
+      peers,
+      message: {
+        type: 'taking',
+        digest: this.digest,
+        size: this.size,
+        marks: Uint8Array.from(part.marked),
+        mapped: part.root === undefined ? null : [part.root, Uint8Array.from(part.mapped)],
+        leases: own.leases.map(([from, to]): [number, number] => [from, to]),
+        received: own.received,
+      },
+    });
+  }
+
+  /** Whether anybody still lacks what this agent has. */
+  #isNeeded(): boolean {
+    for (const { have } of this.table.others.values()) if (!hasAll(have, this.table.count)) return true;
+    return false;
+  }
+}

@@ -1,0 +1,227 @@
+import { type Bitmap, clearBit, hasBit, isBitmapOf, setBit } from '../../../protocol/bitmap.ts';
+import type { FleetMessage } from '../../../protocol/messages.ts';
+import { ChunkTimes } from './chunk-times.ts';
+import { newTaking, type Segment, type Taking } from './taking.ts';
+
+/** Who has not been heard of for this long takes part no more. ms */
+const SILENCE = 3_000;
+
+/** A lease on which no byte came for this long is void. ms: the stall time-out of peers */
+const LEASE_STALL = 5_000;
+
+/** A lease holder whose chunks nobody has taken over for this long brings them to nobody. ms */
+const SPREAD_PATIENCE = 1_000;
+
+/** Agents of whom one blob's table keeps anything. */
+const MAX_TAKINGS = 1_024;
+
+export type TakingMessage = Extract<FleetMessage, { type: 'taking' }>;
+
+/**
+ * What neighbours announce of one blob, and this agent's own part in it: all that coordinators and holders of leases
+ * decide by, so that whoever else decides sees the same. Pure; times are ms of one clock, given by the caller.
+ */
+export class Table {
+  readonly count: number;
+  /** This agent's own part; it is not among {@link others}. */
+  readonly own: Taking;
+  readonly others = new Map<string, Taking>();
+  /** How many others have each chunk in a way that is of use here. */
+  readonly rarity: Uint16Array;
+  readonly times = new ChunkTimes();
+  /** Who gets no more leases on this blob: a lease of theirs was void, or what they took went no further. */
+  readonly barred = new Set<string>();
+  /** Whether this agent takes the blob itself, not only watches over it. */
+  takesPart = false;
+  /** Whose word on this blob counts no longer. */
+  readonly #ignored = new Set<string>();
+  readonly #self: string;
+  /** How many, this agent among them, have each chunk, in whatever way. */
+  readonly #had: Uint16Array;
+  /** Root of the chunk map that is trusted here. */
+  #root: Uint8Array | undefined;
+
+  constructor(self: string, count: number, now: number) {
+    this.#self = self;
+    this.count = count;
+    this.own = newTaking(count, now);
+    this.own.heardAt = Number.POSITIVE_INFINITY;
+    this.rarity = new Uint16Array(count);
+    this.#had = new Uint16Array(count);
+  }
+
+  /** Whether anybody has the chunk. */
+  isHad(index: number): boolean {
+    return (this.#had[index] as number) > 0;
+  }
+
+  /** Takes note of what a neighbour announces. False where it is not of a blob of this size. */
+  hear(peer: string, message: TakingMessage, now: number): boolean {
+    const { marks, mapped } = message;
+    if (this.#ignored.has(peer)) return false;
+    if (!isBitmapOf(marks, this.count) || (mapped !== null && !isBitmapOf(mapped[1], this.count))) return false;
+    let taking = this.others.get(peer);
+    if (taking === undefined) {
+      if (this.others.size >= MAX_TAKINGS) return false;
+      taking = newTaking(this.count, now);
+      this.others.set(peer, taking);
+    }
+    taking.heardAt = now;
+    const { have: before, usable: usedBefore } = taking;
+    // What came before the message was heard of for the first time was taken under nobody's eyes.
+    const had = mapped === null ? marks : union(marks, mapped[1]);
+    const isOurs = mapped !== null && this.#root !== undefined && Buffer.compare(mapped[0], this.#root) === 0;
+    const usable = isOurs ? had : marks;
+    taking.have = had;
+    taking.usable = usable;
+    this.#follow(peer, taking, before, had, now);
+    count(this.rarity, usedBefore, usable);
+    count(this.#had, before, had);
+    this.leased(taking, message.leases, message.received, now);
+    return true;
+  }
+
+  /** An agent's leases and its bytes from upstream are these from now on. */
+  leased(taking: Taking, leases: readonly Segment[], received: number, now: number): void {
+    const begins = taking.leases.length === 0 && leases.length > 0;
+    if (begins || received > taking.received) taking.progressAt = now;
+    if (begins) taking.chunkAt = now;
+    taking.leases = leases;
+    taking.received = received;
+  }
+
+  /** This agent has chunk `index` from now on. */
+  ownChunk(index: number, now: number): void {
+    const before = this.own.have;
+    const have = Uint8Array.from(before);
+    setBit(have, index);
+    this.own.have = have;
+    count(this.#had, before, have);
+    this.#follow(this.#self, this.own, before, have, now);
+  }
+
+  /** This agent has chunk `index` no longer: it was false. */
+  ownForgets(index: number): void {
+    if (!hasBit(this.own.have, index)) return;
+    const have = Uint8Array.from(this.own.have);
+    clearBit(have, index);
+    count(this.#had, this.own.have, have);
+    this.own.have = have;
+  }
+
+  /** Forgets a neighbour. */
+  drop(peer: string): void {
+    const taking = this.others.get(peer);
+    if (taking === undefined) return;
+    const none = new Uint8Array(taking.usable.length);
+    count(this.rarity, taking.usable, none);
+    count(this.#had, taking.have, none);
+    this.others.delete(peer);
+  }
+
+  /** Forgets a neighbour, and whatever else it may say. */
+  ignore(peer: string): void {
+    this.#ignored.add(peer);
+    this.drop(peer);
+  }
+
+  /** The chunk map with this root is trusted from now on; undefined for none. What matched it counts once announced. */
+  trust(root: Uint8Array | undefined): void {
+    this.#root = root;
+  }
+
+  /** Forgets who was not heard of for too long, and bars who holds what it should not. */
+  review(now: number): void {
+    for (const [peer, taking] of this.others) {
+      if (now - taking.heardAt > SILENCE) this.drop(peer);
+      else this.#judge(peer, taking, now);
+    }
+  }
+
+  /** When {@link review} may next find something. */
+  get reviewAt(): number {
+    let at = Number.POSITIVE_INFINITY;
+    for (const { heardAt } of this.others.values()) at = Math.min(at, heardAt + SILENCE);
+    return at;
+  }
+
+  /** The live leases of others: not those that are void or of who is barred. */
+  leases(now: number): { peer: string; leases: readonly Segment[] }[] {
+    const live: { peer: string; leases: readonly Segment[] }[] = [];
+    for (const [peer, taking] of this.others) {
+      if (taking.leases.length > 0 && this.isLive(peer, taking, now)) live.push({ peer, leases: taking.leases });
+    }
+    return live;
+  }
+
+  isLive(peer: string, taking: Taking, now: number): boolean {
+    return !this.barred.has(peer) && !this.isLate(taking, now);
+  }
+
+  /** Whether a lease's bytes or chunks are overdue. */
+  isLate(taking: Taking, now: number): boolean {
+    return now - taking.progressAt > LEASE_STALL || now - taking.chunkAt > this.times.patience;
+  }
+
+  #judge(peer: string, taking: Taking, now: number): void {
+    if (this.barred.has(peer)) return;
+    if (taking.leases.length > 0 && this.isLate(taking, now)) this.barred.add(peer);
+    // With one other who wants it, who is to say which of the two is slow?
+    if (this.others.size < 2 || now - taking.spreadAt <= SPREAD_PATIENCE) return;
+    for (const [index, since] of taking.unspread) {
+      if (now - since <= SPREAD_PATIENCE) continue;
+      if (this.#wanting(index) >= 2) this.barred.add(peer);
+      return;
+    }
+  }
+
+  /** How many lack the chunk, this agent included where it takes part. */
+  #wanting(index: number): number {
+    let wanting = 0;
+    for (const { have } of this.others.values()) if (!hasBit(have, index)) wanting++;
+    return wanting;
+  }
+
+  /** Notes what is new in `have`: whose chunk it was, how long it took, and that it has spread. */
+  #follow(peer: string, taking: Taking, before: Bitmap, have: Bitmap, now: number): void {
+    for (let at = 0; at < have.length; at++) {
+      let fresh = (have[at] as number) & ~(before[at] as number);
+      for (; fresh !== 0; fresh &= fresh - 1) {
+        const index = at * 8 + 31 - Math.clz32(fresh & -fresh);
+        let isFirst = true;
+        for (const [other, theirs] of this.others) {
+          if (other === peer) continue;
+          if (theirs.unspread.delete(index)) theirs.spreadAt = now;
+          if (isFirst && hasBit(theirs.have, index)) isFirst = false;
+        }
+        if (peer !== this.#self && this.own.unspread.delete(index)) this.own.spreadAt = now;
+        if (!taking.leases.some(([from, to]) => index >= from && index < to)) continue;
+        this.times.note(now - taking.chunkAt);
+        taking.chunkAt = now;
+        if (isFirst) {
+          if (taking.unspread.size === 0) taking.spreadAt = now;
+          taking.unspread.set(index, now);
+        }
+      }
+    }
+  }
+}
+
+/** Corrects how many have each chunk where one bitmap takes the place of another. */
+function count(counts: Uint16Array, before: Bitmap, after: Bitmap): void {
+  for (let at = 0; at < after.length; at++) {
+    let changed = (after[at] as number) ^ (before[at] as number);
+    for (; changed !== 0; changed &= changed - 1) {
+      const bit = changed & -changed;
+      const index = at * 8 + 31 - Math.clz32(bit);
+      if (index >= counts.length) continue;
+      counts[index] = (counts[index] as number) + (((after[at] as number) & bit) !== 0 ? 1 : -1);
+    }
+  }
+}
+
+function union(a: Bitmap, b: Bitmap): Bitmap {
+  const both = Uint8Array.from(a);
+  for (let at = 0; at < both.length; at++) both[at] = (both[at] as number) | (b[at] as number);
+  return both;
+}

@@ -1,0 +1,51 @@
+import { type Bitmap, bitmapOf, hasBit } from '../../../protocol/bitmap.ts';
+
+/** From chunk, to before chunk. */
+export type Segment = readonly [from: number, to: number];
+
+/** What is known of one agent's part in a blob: what it has, and what it takes from upstream. */
+export interface Taking {
+  /** Chunks it can give, whatever vouches for them. */
+  have: Bitmap;
+  /** Chunks it can give that are of use here: with a mark, or matched to the chunk map that is trusted here. */
+  usable: Bitmap;
+  /** Segments it takes from upstream, or is about to. */
+  leases: readonly Segment[];
+  /** Bytes it has had from upstream so far. */
+  received: number;
+  /** When it was last heard of. ms of the caller's clock */
+  heardAt: number;
+  /** When bytes last came to it under a lease. ms */
+  progressAt: number;
+  /** When the chunk it is at was begun. ms */
+  chunkAt: number;
+  /** Its chunks, taken under a lease, that nobody else has had yet; with the time they were first seen. ms */
+  readonly unspread: Map<number, number>;
+  /** When somebody last took over one of its chunks. ms */
+  spreadAt: number;
+}
+
+export function newTaking(count: number, now: number): Taking {
+  return {
+    have: bitmapOf(count),
+    usable: bitmapOf(count),
+    leases: [],
+    received: 0,
+    heardAt: now,
+    progressAt: now,
+    chunkAt: now,
+    unspread: new Map(),
+    spreadAt: now,
+  };
+}
+
+/** Whether it has every one of `count` chunks. */
+export function hasAll(have: Bitmap, count: number): boolean {
+  for (let index = 0; index < count; index++) if (!hasBit(have, index)) return false;
+  return true;
+}
+
+export function isWithin(index: number, segments: readonly Segment[]): boolean {
+  for (const [from, to] of segments) if (index >= from && index < to) return true;
+  return false;
+}
