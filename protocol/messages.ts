@@ -1,11 +1,19 @@
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
+import { isBitmapOf, MAX_BITMAP_LENGTH } from './bitmap.ts';
 import { CHUNK_HASH_LENGTH, MAX_CHUNK_MAP_LENGTH } from './chunk-map.ts';
-import { isBlobSize, MAX_CHUNKS } from './chunks.ts';
+import { isBlobSize, layoutOf, MAX_CHUNKS } from './chunks.ts';
 import { type Digest, isDigest } from './digest.ts';
+import { MARK_SIGNATURE_LENGTH } from './mark.ts';
 
 /** Blobs in one announcement: a peer is not busy with one for more than a millisecond or two. */
 export const MAX_ANNOUNCED = 1_000;
+
+/** Segments one agent takes from upstream at a time: the one it is at, and the one after it. */
+export const MAX_LEASES = 2;
+
+/** Peers named in one message. */
+export const MAX_NAMED = 16;
 
 /** No frame is longer: the largest message is a chunk map and its envelope. Bytes. */
 export const MAX_FRAME_LENGTH = MAX_CHUNK_MAP_LENGTH + 512;
@@ -25,6 +33,52 @@ const index = z
 /** Digest, size and chunk map root of a blob: without keys, an eighth shorter and half as dear to read. */
 const announced = z.tuple([digest, size, bytes(CHUNK_HASH_LENGTH, CHUNK_HASH_LENGTH)]);
 
+/** A peer id in text. What is not one names nobody. */
+const peer = z.string().min(1).max(128);
+const named = z.array(peer).max(MAX_NAMED);
+const bitmap = bytes(1, MAX_BITMAP_LENGTH);
+/** null for a manifest whose size nobody knows yet: it is one chunk. */
+const takenSize = size.nullable();
+/** From chunk, to before chunk. */
+const segment = z
+  .tuple([index, z.number().int().min(1).max(MAX_CHUNKS)])
+  .refine(([from, to]: [number, number]) => from < to);
+
+/** The state of one blob that the sender takes, as it is now: each such message stands for all before it. */
+const taking = z
+  .strictObject({
+    type: z.literal('taking'),
+    digest,
+    size: takenSize,
+    /** Chunks it gives with a mark. */
+    marks: bitmap,
+    /** Chunks it gives that matched the chunk map with this root. */
+    mapped: z.tuple([bytes(CHUNK_HASH_LENGTH, CHUNK_HASH_LENGTH), bitmap]).nullable(),
+    /** What it takes, or is about to take, from upstream. */
+    leases: z.array(segment).max(MAX_LEASES),
+    /** Bytes it has had of the blob from upstream so far. */
+    received: size,
+  })
+  // Whoever reads one may look at any bit or chunk in it without a look at its bounds.
+  .refine(({ size, marks, mapped, leases }) => {
+    const count = size === null ? 1 : layoutOf(size).count;
+    return (
+      isBitmapOf(marks, count) &&
+      (mapped === null || isBitmapOf(mapped[1], count)) &&
+      leases.every(([, to]) => to <= count)
+    );
+  });
+
+/** How the agents of a LAN share the taking of one blob; see docs/protocol.md. */
+const fleetMessages = [
+  taking,
+  z.strictObject({ type: z.literal('left'), digest }),
+  z.strictObject({ type: z.literal('claim'), digest, size: takenSize }),
+  z.strictObject({ type: z.literal('grant'), digest, segment, partners: named }),
+  z.strictObject({ type: z.literal('refuse'), digest, fetching: named, partners: named }),
+  z.strictObject({ type: z.literal('accuse'), digest, index, signer: peer }),
+] as const;
+
 /** What travels on a control stream from its opener: questions, which have an id, and announcements, which have none. */
 const controlRequest = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('have'), id, digest }),
@@ -32,6 +86,7 @@ const controlRequest = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('hold'), blobs: z.array(announced).min(1).max(MAX_ANNOUNCED) }),
   z.strictObject({ type: z.literal('drop'), digests: z.array(digest).min(1).max(MAX_ANNOUNCED) }),
   z.strictObject({ type: z.literal('complete'), truncated: z.boolean() }),
+  ...fleetMessages,
 ]);
 /** What travels back. */
 const controlAnswer = z.discriminatedUnion('type', [
@@ -44,7 +99,12 @@ const controlAnswer = z.discriminatedUnion('type', [
 const chunkRequest = z.strictObject({ digest, index });
 /** What travels back; after `chunk` come exactly `length` bytes, outside any frame. */
 const chunkAnswer = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('chunk'), length: size }),
+  z.strictObject({
+    type: z.literal('chunk'),
+    length: size,
+    /** Who took it from upstream, and its signature; see protocol/mark.ts. */
+    mark: z.tuple([peer, bytes(MARK_SIGNATURE_LENGTH, MARK_SIGNATURE_LENGTH)]).nullable(),
+  }),
   z.strictObject({ type: z.literal('missing') }),
   z.strictObject({ type: z.literal('busy') }),
 ]);
@@ -52,8 +112,10 @@ const chunkAnswer = z.discriminatedUnion('type', [
 export type ControlRequest = z.infer<typeof controlRequest>;
 /** What wants an answer, with its id. */
 export type ControlQuestion = Extract<ControlRequest, { id: number }>;
-/** What tells of the opener's own blobs, and wants none. */
-export type Announcement = Exclude<ControlRequest, ControlQuestion>;
+/** What wants none: of one blob that agents take together. */
+export type FleetMessage = z.infer<(typeof fleetMessages)[number]>;
+/** What wants none: of the blobs that the opener holds. */
+export type Announcement = Exclude<ControlRequest, ControlQuestion | FleetMessage>;
 export type ControlAnswer = z.infer<typeof controlAnswer>;
 export type ChunkRequest = z.infer<typeof chunkRequest>;
 export type ChunkAnswer = z.infer<typeof chunkAnswer>;

@@ -1,6 +1,8 @@
 import type { ChunkMap } from '../../protocol/chunk-map.ts';
 import type { ChunkLayout } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
+import type { Mark } from '../../protocol/mark.ts';
+import type { FleetMessage } from '../../protocol/messages.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
 
@@ -86,11 +88,18 @@ export interface Upstream {
   /** HEAD of a blob. @throws AgentError UPSTREAM_… or BLOB_UNKNOWN */
   headBlob(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }>;
   /**
-   * A blob's bytes from `offset` to its end. A body that breaks or stalls is resumed inside, at the byte; what cannot
+   * A blob's bytes from `offset` to its end, or to before `end`: a registry without Range support sends the rest all
+   * the same, and who asked leaves. A body that breaks or stalls is resumed inside, at the byte; what cannot
    * be resumed throws from the iteration. Ending the iteration early closes the connection's request.
    * @throws AgentError UPSTREAM_… or BLOB_UNKNOWN
    */
-  getBlob(repository: Repository, digest: Digest, offset: number, signal: AbortSignal): Promise<UpstreamBlob>;
+  getBlob(
+    repository: Repository,
+    digest: Digest,
+    offset: number,
+    signal: AbortSignal,
+    end?: number,
+  ): Promise<UpstreamBlob>;
 }
 
 export interface ManifestHead {
@@ -110,6 +119,8 @@ export interface ManifestBody {
 export interface UpstreamBlob {
   /** Size of the whole blob; undefined where the registry does not say. */
   readonly size: number | undefined;
+  /** Whether the part came that was asked for; false where the registry sends everything from the start, every time. */
+  readonly isRanged: boolean;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -128,6 +139,51 @@ export interface Swarm {
   strike(peer: string, offence: Offence): void;
   /** Whether this peer, or another at its address, was caught lying. */
   isBanned(peer: string): boolean;
+  /** This agent's own peer id. */
+  readonly peerId: string;
+  /** Who is connected and not banned. */
+  neighbours(): Neighbour[];
+  /**
+   * Sends a message to each of `peers`, in order, as fast as each takes it. What a peer does not take is dropped, as it
+   * is where the peer is gone: every message is told again or answered in time.
+   */
+  tell(peers: readonly string[], message: FleetMessage): void;
+  /**
+   * Chunk `index` from a neighbour that need not hold the whole blob; like {@link Holder.chunk}, and with the mark it
+   * came with. Neither the bytes nor the mark are verified.
+   */
+  chunk(
+    peer: string,
+    digest: Digest,
+    index: number,
+    length: number,
+    signal: AbortSignal,
+    into?: Uint8Array,
+  ): Promise<{ bytes: Uint8Array; mark: Mark | undefined }>;
+  /** This agent's signature of a statement (protocol/mark.ts). */
+  sign(statement: Uint8Array): Uint8Array;
+  /** Whether `signature` is the one of `signer` (a peer id) for this statement; false for whatever is no signature. */
+  verify(signer: string, statement: Uint8Array, signature: Uint8Array): boolean;
+  /** Who is told of neighbours and their messages from now on, and asked for chunks that the store does not hold. One. */
+  attend(attendant: Attendant): void;
+}
+
+/** A peer that is connected. */
+export interface Neighbour {
+  readonly peer: string;
+  /** Its IP address: peers of one address count as one. */
+  readonly address: string;
+}
+
+/** The side of the fetch role that neighbours reach. None of these may throw. */
+export interface Attendant {
+  came(neighbour: Neighbour): void;
+  left(peer: string): void;
+  heard(peer: string, message: FleetMessage): void;
+  /** A chunk of a blob on its way, that was verified as it arrived; undefined where it is not there. */
+  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Who vouches for a chunk of a blob on its way, or just taken; undefined where that is nobody. */
+  mark(digest: Digest, index: number): Mark | undefined;
 }
 
 /** `lied`: a false chunk or map; `missing`: advertised but not there; `stalled`; `garbage`: broke the protocol. */

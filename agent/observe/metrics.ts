@@ -9,6 +9,10 @@ export interface Metrics {
   readonly peerBytes: Counter;
   /** Chunk bytes sent to peers. */
   readonly servedBytes: Counter;
+  /** Chunk requests of peers that were answered "busy". */
+  readonly busyAnswers: Counter;
+  /** Messages of agents that take a blob together. Labels: direction = sent | received */
+  readonly fleetMessages: Counter<'direction'>;
   /** Body bytes sent to local clients. Labels: source = store | peer | upstream */
   readonly clientBytes: Counter<'source'>;
   /** Chunks that did not match. Labels: source = peer | store */
@@ -31,6 +35,8 @@ export function createMetrics(): Metrics {
     upstreamBytes: counter('upstream_bytes_total', 'Body bytes that came from upstream registries'),
     peerBytes: counter('peer_bytes_total', 'Chunk bytes that came from peers and matched'),
     servedBytes: counter('served_bytes_total', 'Chunk bytes sent to peers'),
+    busyAnswers: counter('busy_answers_total', 'Chunk requests of peers that were answered "busy"'),
+    fleetMessages: counter('fleet_messages_total', 'Messages of agents that take a blob together', ['direction']),
     clientBytes: counter('client_bytes_total', 'Body bytes sent to local clients, by where they came from', ['source']),
     refusedChunks: counter('refused_chunks_total', 'Chunks that did not match their hash', ['source']),
     strikes: counter('strikes_total', 'Offences noted against peers', ['offence']),

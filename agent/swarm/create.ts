@@ -6,6 +6,7 @@ import { openBans } from './bans.ts';
 import { openDatastore } from './datastore.ts';
 import { forgetOwnRecords } from './dht.ts';
 import { startDialler } from './dialler.ts';
+import { createAttendance } from './fleet/attendance.ts';
 import { createGater } from './gater.ts';
 import { loadIdentity } from './identity.ts';
 import { type SwarmInit, type SwarmSettings, settingsOf } from './init.ts';
@@ -18,12 +19,13 @@ import { createNode, startNode } from './node.ts';
 import type { Holdings } from './ports.ts';
 import { createReputation } from './reputation.ts';
 import { servePeers } from './server.ts';
+import { createSigning } from './signing.ts';
 import { createStrikes } from './strikes.ts';
 import { type LanSwarm, type SwarmParts, swarmOf } from './swarm.ts';
 
 export interface SwarmComponents {
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'servedBytes' | 'strikes' | 'neighbours'>;
+  readonly metrics: Pick<Metrics, 'servedBytes' | 'strikes' | 'neighbours' | 'busyAnswers' | 'fleetMessages'>;
   readonly holdings: Holdings;
   /** Holds back the chunks sent to peers. @default no limit */
   readonly upload?: Throttle;
@@ -32,6 +34,8 @@ export interface SwarmComponents {
   /** Wall clock in ms, for bans. @default Date.now */
   readonly now?: () => number;
 }
+
+const monotonic = (): number => performance.now();
 
 /**
  * Joins the LAN: loads or makes the identity, listens, serves what `holdings` has and dials peers.
@@ -83,6 +87,8 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     throw error;
   });
   const roster = createRoster(components.holdings);
+  const attendance = createAttendance();
+  const told = metrics.fleetMessages.labels('sent');
   neighbours = trackNeighbours(
     {
       node,
@@ -91,23 +97,54 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
       gauge: metrics.neighbours,
       download,
       onGarbage: (peer) => strikes.strike(peer, 'garbage'),
-      onConnect: () => started.advertiser?.wake(),
+      onConnect: ({ id, address }) => {
+        started.advertiser?.wake();
+        if (!strikes.isBanned(id)) attendance.came({ peer: id, address });
+      },
+      onDisconnect: (id) => attendance.left(id),
+      now: monotonic,
     },
     { stallTimeout: settings.stallTimeout },
   );
   const strikes = createStrikes({ reputation, neighbours, logger, metrics, onStrike: () => bans.changed() });
   const inventories = createInventories();
   const ending = new AbortController();
-  return { node, datastore, reputation, bans, neighbours, inventories, roster, strikes, mdns, ending, started };
+  return {
+    node,
+    datastore,
+    reputation,
+    bans,
+    neighbours,
+    inventories,
+    attendance,
+    signing: createSigning(privateKey),
+    onTold: () => told.inc(),
+    roster,
+    strikes,
+    mdns,
+    ending,
+    started,
+  };
 }
 
 /** Listens, then looks for peers: who is met finds everything served. */
 async function start(components: SwarmComponents, settings: SwarmSettings, parts: SwarmParts): Promise<void> {
   const { logger, metrics, holdings, upload } = components;
-  const { node, datastore, neighbours, inventories, strikes, mdns, ending, started } = parts;
+  const { node, datastore, neighbours, inventories, attendance, strikes, mdns, ending, started } = parts;
   const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht } = settings;
   await servePeers(
-    { node, holdings, inventories, logger, metrics, upload, onGarbage: (peer) => strikes.strike(peer, 'garbage') },
+    {
+      node,
+      holdings,
+      inventories,
+      attendance,
+      logger,
+      metrics,
+      upload,
+      onGarbage: (peer) => strikes.strike(peer, 'garbage'),
+      isBanned: strikes.isBanned,
+      now: monotonic,
+    },
     { stallTimeout, signal: ending.signal },
   );
   await forgetOwnRecords(datastore, node.peerId.toString());
@@ -116,7 +153,7 @@ async function start(components: SwarmComponents, settings: SwarmSettings, parts
     {
       node,
       logger,
-      now: () => performance.now(),
+      now: monotonic,
       isConnected: (peer) => neighbours.get(peer) !== undefined,
       isBanned: strikes.isBanned,
     },

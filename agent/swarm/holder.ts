@@ -59,7 +59,8 @@ export function createHolder(
       });
     },
     async chunk(index, length, signal, into) {
-      return neighbour.chunks.request({ digest, index }, length, signal, into).catch(gone);
+      const { bytes } = await neighbour.chunks.request({ digest, index }, length, signal, into).catch(gone);
+      return bytes;
     },
   };
 }

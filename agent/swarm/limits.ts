@@ -31,6 +31,12 @@ export const UPLOAD_AHEAD = 16;
 /** The size of nearly all chunks, for {@link UPLOAD_AHEAD}. Bytes. */
 export const USUAL_CHUNK = 1024 * 1024;
 
+/**
+ * For so long a chunk that is on its way to one peer is kept from others. A chunk takes 8 ms at 1 Gbit, and a whole
+ * queue before it half a second. ms
+ */
+export const CHUNK_TURN = 2_000;
+
 /** Requests read ahead of the answers on one chunk stream: so that "busy" is said in time. */
 export const READ_AHEAD = 16;
 
@@ -60,3 +66,16 @@ export const BLOBS_PER_ANNOUNCEMENT = 256;
 
 /** The least time between two messages of changes: what changes meanwhile is told in one. ms */
 export const ANNOUNCE_WITHIN = 50;
+
+/** Fleet messages, other than states of blobs, that wait for one neighbour: the oldest are the least worth. */
+export const WAITING_FLEET_MESSAGES = 64;
+
+/** States of blobs that wait for one neighbour, one a blob: more than an agent takes at a time. */
+export const WAITING_STATES = 256;
+
+/**
+ * Fleet messages read from one peer, a second in the long run and at once. One that takes eight blobs tells of each
+ * twenty times a second at most.
+ */
+export const FLEET_RATE = 400;
+export const FLEET_BURST = 800;

@@ -5,6 +5,7 @@ import type { Throttle } from '../limits/throttle.ts';
 import { hostOf } from './address.ts';
 import { type ChunkClient, createChunkClient } from './chunks/client.ts';
 import { type ControlClient, createControlClient } from './control/client.ts';
+import { createTeller, type Teller } from './fleet/teller.ts';
 import { type Announcer, startAnnouncer } from './inventory/announcer.ts';
 import type { Roster } from './inventory/roster.ts';
 import { KNOWN_PEERS } from './limits.ts';
@@ -23,6 +24,8 @@ export interface Neighbour {
   readonly chunks: ChunkClient;
   /** Tells it what this agent holds. */
   readonly announcer: Announcer;
+  /** Tells it of the blobs that are taken together. */
+  readonly teller: Teller;
 }
 
 /** Who is connected. */
@@ -47,7 +50,12 @@ export interface NeighboursComponents {
   readonly download?: Throttle | undefined;
   /** A peer broke the protocol on a stream this agent opened to it. */
   onGarbage(peer: string): void;
-  onConnect(): void;
+  /** A peer has connected, with its first connection. */
+  onConnect(neighbour: Neighbour): void;
+  /** Its last connection is gone, or is being closed for a ban: then perhaps a second time. */
+  onDisconnect(id: string): void;
+  /** Monotonic, ms. */
+  now(): number;
 }
 
 export interface NeighboursInit {
@@ -71,10 +79,11 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     if (lastAddress.size > KNOWN_PEERS) forgetOldest(lastAddress, (old) => table.has(old));
     if (table.has(id)) return;
     generation += 1;
-    table.set(id, createNeighbour(connection.remotePeer));
+    const neighbour = createNeighbour(connection.remotePeer);
+    table.set(id, neighbour);
     gauge.set(table.size);
     logger.info({ peer: id, address: connection.remoteAddr.toString() }, 'peer connected');
-    components.onConnect();
+    components.onConnect(neighbour);
   };
   const disconnected = ({ detail: peer }: CustomEvent<PeerId>): void => {
     const id = peer.toString();
@@ -85,10 +94,12 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     gauge.set(table.size);
     close(neighbour);
     logger.debug({ peer: id }, 'peer disconnected');
+    components.onDisconnect(id);
   };
 
-  const close = ({ announcer, control, chunks }: Neighbour): void => {
+  const close = ({ announcer, teller, control, chunks }: Neighbour): void => {
     announcer.stop();
+    teller.stop();
     control.close();
     chunks.close();
   };
@@ -118,6 +129,7 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
         { peer: id, control, roster, logger },
         { stallTimeout: ANNOUNCER_PATIENCE * stallTimeout },
       ),
+      teller: createTeller({ control, now: components.now }),
     };
   };
 
@@ -134,6 +146,12 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
       return generation;
     },
     disconnect(id, address) {
+      // At once: their connections' ends may be told of a while later.
+      for (const known of table.keys()) {
+        if (known === id || (address !== undefined && lastAddress.get(known) === address)) {
+          components.onDisconnect(known);
+        }
+      }
       for (const connection of node.getConnections()) {
         const isTheirs = connection.remotePeer.toString() === id;
         if (isTheirs || (address !== undefined && hostOf(connection.remoteAddr) === address)) {

@@ -1,4 +1,6 @@
 import type { Digest } from '../../protocol/digest.ts';
+import type { Mark } from '../../protocol/mark.ts';
+import type { FleetMessage } from '../../protocol/messages.ts';
 
 /** What this agent holds and gives to peers. The store implements it by shape. */
 export interface Holdings {
@@ -22,6 +24,17 @@ export interface Holdings {
 export interface HeldDescription {
   readonly size: number;
   readonly root: string;
+}
+
+/** Who on this host takes part in the fleet's exchange; agent/fetch/ports.ts has the contract. None of it may throw. */
+export interface Attendant {
+  came(neighbour: { readonly peer: string; readonly address: string }): void;
+  left(peer: string): void;
+  heard(peer: string, message: FleetMessage): void;
+  /** A chunk of a blob on its way, that was verified as it arrived; undefined where it is not there. */
+  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Who vouches for a chunk; undefined where that is nobody. */
+  mark(digest: Digest, index: number): Mark | undefined;
 }
 
 /** What a peer did wrong; see reputation.ts for what each weighs. */

@@ -6,10 +6,13 @@ import { type Throttle, UNLIMITED } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { hostOf } from './address.ts';
 import { createAdmission } from './chunks/admission.ts';
-import { serveChunks } from './chunks/server.ts';
+import { type ChunkServerComponents, serveChunks } from './chunks/server.ts';
 import { serveControl } from './control/server.ts';
+import type { Attendance } from './fleet/attendance.ts';
+import { createHearings } from './fleet/hearing.ts';
 import type { Inventories } from './inventory/inventories.ts';
 import {
+  CHUNK_TURN,
   INBOUND_CHUNK_STREAMS,
   INBOUND_CONTROL_STREAMS,
   QUEUED_CHUNKS,
@@ -28,12 +31,17 @@ export interface PeerServerComponents {
   readonly holdings: Holdings;
   /** Takes what peers tell of their blobs. */
   readonly inventories: Inventories;
+  /** Takes what they say of blobs that agents take together, and gives chunks of such blobs. */
+  readonly attendance: Attendance;
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'servedBytes'>;
+  readonly metrics: Pick<Metrics, 'servedBytes' | 'busyAnswers' | 'fleetMessages'>;
   /** Holds back the chunks that are sent. @default no limit */
   readonly upload?: Throttle | undefined;
   /** Told once for each stream on which a peer broke the protocol. */
   onGarbage(peer: string): void;
+  isBanned(peer: string): boolean;
+  /** Monotonic, ms. */
+  now(): number;
 }
 
 export interface PeerServerInit {
@@ -45,13 +53,21 @@ export interface PeerServerInit {
 
 /** Answers what peers ask on the streams they open. To be called before the node starts, so that nobody is refused. */
 export async function servePeers(components: PeerServerComponents, init: PeerServerInit): Promise<void> {
-  const { node, holdings, inventories, logger, metrics, upload = UNLIMITED } = components;
+  const { node, holdings, inventories, attendance, logger, metrics, upload = UNLIMITED, isBanned, now } = components;
   const admission = createAdmission({
     perAddress: QUEUED_CHUNKS_PER_ADDRESS,
     // Asked at each request: the limit changes with the hours.
     get overall() {
       return chunksAtOnce(upload.rate);
     },
+    chunkTurn: CHUNK_TURN,
+  });
+  const received = metrics.fleetMessages.labels('received');
+  const hearings = createHearings({
+    attendance,
+    onHeard: () => received.inc(),
+    isBanned,
+    now,
   });
   const timing = { stallTimeout: SENDER_PATIENCE * init.stallTimeout, signal: init.signal };
 
@@ -74,15 +90,21 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
       { maxInboundStreams },
     );
 
-  await handle(CONTROL_PROTOCOL, INBOUND_CONTROL_STREAMS, (stream, connection) =>
-    serveControl(stream, { holdings, telling: inventories.open(connection.remotePeer.toString()) }, timing),
-  );
-  await handle(CHUNKS_PROTOCOL, INBOUND_CHUNK_STREAMS, (stream, connection) =>
-    serveChunks(
-      stream,
-      { holdings, admission, upload, onServed: (bytes) => metrics.servedBytes.inc(bytes) },
-      { ...timing, address: hostOf(connection.remoteAddr) },
-    ),
+  await handle(CONTROL_PROTOCOL, INBOUND_CONTROL_STREAMS, (stream, { remotePeer }) => {
+    const peer = remotePeer.toString();
+    return serveControl(stream, { holdings, telling: inventories.open(peer), hearing: hearings.open(peer) }, timing);
+  });
+  const chunks: ChunkServerComponents = {
+    holdings,
+    attendance,
+    admission,
+    upload,
+    onServed: (bytes) => metrics.servedBytes.inc(bytes),
+    onBusy: () => metrics.busyAnswers.inc(),
+    now,
+  };
+  await handle(CHUNKS_PROTOCOL, INBOUND_CHUNK_STREAMS, (stream, { remotePeer, remoteAddr }) =>
+    serveChunks(stream, chunks, { ...timing, asker: { peer: remotePeer.toString(), address: hostOf(remoteAddr) } }),
   );
 }
 

@@ -1,8 +1,13 @@
 import type { Digest } from '../../protocol/digest.ts';
+import { encodeFrame } from '../../protocol/frame.ts';
+import { controlRequests, type FleetMessage } from '../../protocol/messages.ts';
+import { AgentError } from '../errors.ts';
 import type { Advertiser } from './advertiser.ts';
 import type { Bans } from './bans.ts';
+import type { GivenChunk } from './chunks/stream.ts';
 import type { SwarmDatastore } from './datastore.ts';
 import type { Dialler } from './dialler.ts';
+import type { Attendance, Present } from './fleet/attendance.ts';
 import type { Holder } from './holder.ts';
 import { createHorizon } from './horizon.ts';
 import type { SwarmSettings } from './init.ts';
@@ -14,8 +19,9 @@ import { createMissingRecord } from './missing.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Node } from './node.ts';
 import { type PeerStatus, peerStatuses } from './peers.ts';
-import type { Offence } from './ports.ts';
+import type { Attendant, Offence } from './ports.ts';
 import type { Reputation } from './reputation.ts';
+import type { Signing } from './signing.ts';
 import { type SwarmStatus, swarmStatus } from './status.ts';
 import type { Strikes } from './strikes.ts';
 
@@ -30,6 +36,19 @@ export interface LanSwarm {
   strike(peer: string, offence: Offence): void;
   isBanned(peer: string): boolean;
   readonly peerId: string;
+  neighbours(): Present[];
+  tell(peers: readonly string[], message: FleetMessage): void;
+  chunk(
+    peer: string,
+    digest: Digest,
+    index: number,
+    length: number,
+    signal: AbortSignal,
+    into?: Uint8Array,
+  ): Promise<GivenChunk>;
+  sign(statement: Uint8Array): Uint8Array;
+  verify(signer: string, statement: Uint8Array, signature: Uint8Array): boolean;
+  attend(attendant: Attendant): void;
   /** Multiaddrs peers can dial, with the peer id. */
   readonly addresses: string[];
   peers(): PeerStatus[];
@@ -46,6 +65,10 @@ export interface SwarmParts {
   readonly bans: Bans;
   readonly neighbours: Neighbours;
   readonly inventories: Inventories;
+  readonly attendance: Attendance;
+  readonly signing: Signing;
+  /** Told of every fleet message that goes to a neighbour. */
+  onTold(): void;
   readonly roster: Roster;
   readonly strikes: Strikes;
   readonly mdns: Mdns | undefined;
@@ -112,6 +135,50 @@ class Libp2pSwarm implements LanSwarm {
 
   isBanned(peer: string): boolean {
     return this.#parts.strikes.isBanned(peer);
+  }
+
+  neighbours(): Present[] {
+    return this.#parts.neighbours.all
+      .filter(({ id }) => !this.isBanned(id))
+      .map(({ id, address }) => ({ peer: id, address }));
+  }
+
+  tell(peers: readonly string[], message: FleetMessage): void {
+    const { neighbours, onTold } = this.#parts;
+    // Once for all of them, and not at all where nobody is there.
+    let frame: Uint8Array | undefined;
+    for (const peer of peers) {
+      const neighbour = neighbours.get(peer);
+      if (neighbour === undefined) continue;
+      frame ??= encodeFrame(controlRequests.encode(message));
+      neighbour.teller.tell(message, frame);
+      onTold();
+    }
+  }
+
+  async chunk(
+    peer: string,
+    digest: Digest,
+    index: number,
+    length: number,
+    signal: AbortSignal,
+    into?: Uint8Array,
+  ): Promise<GivenChunk> {
+    const neighbour = this.#parts.neighbours.get(peer);
+    if (neighbour === undefined) throw new AgentError('PEER_UNREACHABLE', 'the peer is gone');
+    return neighbour.chunks.request({ digest, index }, length, signal, into);
+  }
+
+  sign(statement: Uint8Array): Uint8Array {
+    return this.#parts.signing.sign(statement);
+  }
+
+  verify(signer: string, statement: Uint8Array, signature: Uint8Array): boolean {
+    return this.#parts.signing.verify(signer, statement, signature);
+  }
+
+  attend(attendant: Attendant): void {
+    this.#parts.attendance.attend(attendant);
   }
 
   peers(): PeerStatus[] {

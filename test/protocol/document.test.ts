@@ -108,7 +108,7 @@ const CHECKS: Record<string, () => void> = {
   'complete-announcement': () =>
     framed('complete-announcement', controlRequests, { type: 'complete', truncated: false }),
   'chunk-request': () => framed('chunk-request', chunkRequests, { digest: DIGEST, index: 1 }),
-  'chunk-answer': () => framed('chunk-answer', chunkAnswers, { type: 'chunk', length: 3 }, 'abc'),
+  'chunk-answer': () => framed('chunk-answer', chunkAnswers, { type: 'chunk', length: 3, mark: null }, 'abc'),
   'chunk-missing-answer': () => framed('chunk-missing-answer', chunkAnswers, { type: 'missing' }),
   'chunk-busy-answer': () => framed('chunk-busy-answer', chunkAnswers, { type: 'busy' }),
 };

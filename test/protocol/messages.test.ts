@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encode } from 'cborg';
 import fc from 'fast-check';
+import { bitmapOf, setBit } from '../../protocol/bitmap.ts';
 import { MAX_CHUNK_MAP_LENGTH } from '../../protocol/chunk-map.ts';
-import { MAX_BLOB_SIZE, MAX_CHUNKS } from '../../protocol/chunks.ts';
+import { layoutOf, MAX_BLOB_SIZE, MAX_CHUNKS } from '../../protocol/chunks.ts';
 import { toDigest } from '../../protocol/digest.ts';
 import {
   type ChunkAnswer,
@@ -17,6 +18,8 @@ import {
   controlRequests,
   MAX_ANNOUNCED,
   MAX_FRAME_LENGTH,
+  MAX_LEASES,
+  MAX_NAMED,
 } from '../../protocol/messages.ts';
 
 const digest = fc.oneof(
@@ -28,6 +31,36 @@ const size = fc.integer({ min: 0, max: MAX_BLOB_SIZE });
 const index = fc.integer({ min: 0, max: MAX_CHUNKS - 1 });
 const root = fc.uint8Array({ minLength: 32, maxLength: 32 });
 
+const peer = fc.string({ minLength: 1, maxLength: 64 });
+const named = fc.array(peer, { maxLength: MAX_NAMED });
+const takenSize = fc.option(size);
+
+/** Of `count` chunks at least one. */
+const segmentOf = (count: number): fc.Arbitrary<[number, number]> =>
+  fc
+    .tuple(fc.integer({ min: 0, max: count - 1 }), fc.integer({ min: 1, max: count }))
+    .map(([one, other]) => (one < other ? [one, other] : [other - 1, one + 1]));
+
+const bitmapArbitrary = (count: number): fc.Arbitrary<Uint8Array> =>
+  fc.uniqueArray(fc.integer({ min: 0, max: Math.max(count - 1, 0) }), { maxLength: 20 }).map((indexes) => {
+    const bitmap = bitmapOf(count);
+    for (const index of indexes) if (index < count) setBit(bitmap, index);
+    return bitmap;
+  });
+
+const taking = takenSize.chain((size): fc.Arbitrary<ControlRequest> => {
+  const count = size === null ? 1 : layoutOf(size).count;
+  return fc.record({
+    type: fc.constant('taking' as const),
+    digest,
+    size: fc.constant(size),
+    marks: bitmapArbitrary(count),
+    mapped: fc.option(fc.tuple(root, bitmapArbitrary(count)), { nil: null }),
+    leases: count === 0 ? fc.constant([]) : fc.array(segmentOf(count), { maxLength: MAX_LEASES }),
+    received: fc.integer({ min: 0, max: MAX_BLOB_SIZE }),
+  });
+});
+
 const controlRequest: fc.Arbitrary<ControlRequest> = fc.oneof(
   fc.record({ type: fc.constant('have' as const), id, digest }),
   fc.record({ type: fc.constant('map' as const), id, digest }),
@@ -37,6 +70,12 @@ const controlRequest: fc.Arbitrary<ControlRequest> = fc.oneof(
   }),
   fc.record({ type: fc.constant('drop' as const), digests: fc.array(digest, { minLength: 1, maxLength: 20 }) }),
   fc.record({ type: fc.constant('complete' as const), truncated: fc.boolean() }),
+  taking,
+  fc.record({ type: fc.constant('left' as const), digest }),
+  fc.record({ type: fc.constant('claim' as const), digest, size: takenSize }),
+  fc.record({ type: fc.constant('grant' as const), digest, segment: segmentOf(MAX_CHUNKS), partners: named }),
+  fc.record({ type: fc.constant('refuse' as const), digest, fetching: named, partners: named }),
+  fc.record({ type: fc.constant('accuse' as const), digest, index, signer: peer }),
 );
 const controlAnswer: fc.Arbitrary<ControlAnswer> = fc.oneof(
   fc.record({ type: fc.constant('holding' as const), id, size, root }),
@@ -45,7 +84,11 @@ const controlAnswer: fc.Arbitrary<ControlAnswer> = fc.oneof(
 );
 const chunkRequest: fc.Arbitrary<ChunkRequest> = fc.record({ digest, index });
 const chunkAnswer: fc.Arbitrary<ChunkAnswer> = fc.oneof(
-  fc.record({ type: fc.constant('chunk' as const), length: size }),
+  fc.record({
+    type: fc.constant('chunk' as const),
+    length: size,
+    mark: fc.option(fc.tuple(peer, fc.uint8Array({ minLength: 64, maxLength: 64 }))),
+  }),
   fc.record({ type: fc.constantFrom('missing' as const, 'busy' as const) }),
 );
 
@@ -108,7 +151,7 @@ test('a message has one encoding: another order of keys, and a whole number as a
     [controlRequests, { type: 'have', id: 9, digest }],
     [controlAnswers, { type: 'holding', id: 9, size: 9, root: new Uint8Array(32) }],
     [chunkRequests, { digest, index: 9 }],
-    [chunkAnswers, { type: 'chunk', length: 9 }],
+    [chunkAnswers, { type: 'chunk', length: 9, mark: null }],
   ] as [Codec<unknown>, Record<string, unknown>][]) {
     assert.deepEqual(codec.decode(encode(message)), message);
     assert.equal(codec.decode(encode(message, shuffled)), undefined);
@@ -177,10 +220,93 @@ test('values out of bounds are refused', () => {
     [controlAnswers, { type: 'map', id: 1, map: new Uint8Array(0) }],
     [chunkRequests, { digest, index: MAX_CHUNKS }],
     [chunkRequests, { digest, index: -1 }],
-    [chunkAnswers, { type: 'chunk', length: Number.NaN }],
-    [chunkAnswers, { type: 'chunk', length: -1 }],
+    [chunkAnswers, { type: 'chunk', length: Number.NaN, mark: null }],
+    [chunkAnswers, { type: 'chunk', length: -1, mark: null }],
+    [chunkAnswers, { type: 'chunk', length: 1 }],
+    [chunkAnswers, { type: 'chunk', length: 1, mark: ['peer', new Uint8Array(63)] }],
+    [chunkAnswers, { type: 'chunk', length: 1, mark: ['', new Uint8Array(64)] }],
+    [chunkAnswers, { type: 'chunk', length: 1, mark: ['p'.repeat(129), new Uint8Array(64)] }],
+    [chunkAnswers, { type: 'chunk', length: 1, mark: ['peer', new Uint8Array(64), 1] }],
     [chunkAnswers, ['chunk', 1]],
   ] as [Codec<unknown>, unknown][]) {
     assert.equal(codec.decode(encode(value)), undefined, JSON.stringify(value));
+  }
+});
+
+test('the largest fleet messages go into a frame', () => {
+  const longest = toDigest('sha512', Buffer.alloc(64, 0xff));
+  const peers = Array.from({ length: MAX_NAMED }, () => 'p'.repeat(128));
+  const bitmap = new Uint8Array(MAX_CHUNKS / 8).fill(0xff);
+  for (const message of [
+    {
+      type: 'taking',
+      digest: longest,
+      size: MAX_BLOB_SIZE,
+      marks: bitmap,
+      mapped: [new Uint8Array(32), bitmap],
+      leases: [
+        [0, MAX_CHUNKS],
+        [MAX_CHUNKS - 1, MAX_CHUNKS],
+      ],
+      received: MAX_BLOB_SIZE,
+    },
+    { type: 'refuse', digest: longest, fetching: peers, partners: peers },
+    { type: 'grant', digest: longest, segment: [0, MAX_CHUNKS], partners: peers },
+  ] as ControlRequest[]) {
+    const body = controlRequests.encode(message);
+    assert.ok(body.length <= 8 * 1024, `${message.type} takes ${body.length} bytes`);
+    assert.equal(controlRequests.decode(body)?.type, message.type);
+  }
+});
+
+test('fleet messages out of bounds are refused', () => {
+  const digest = toDigest('sha256', Buffer.alloc(32));
+  const MIB = 1024 * 1024;
+  const state = {
+    type: 'taking',
+    digest,
+    size: 9 * MIB,
+    marks: Uint8Array.of(0xff, 1),
+    mapped: [new Uint8Array(32), Uint8Array.of(0, 1)],
+    leases: [[8, 9]],
+    received: 0,
+  };
+  const unknown = { ...state, size: null, marks: Uint8Array.of(1), mapped: null, leases: [[0, 1]] };
+  const empty = { ...state, size: 0, marks: Uint8Array.of(0), mapped: null, leases: [] };
+  for (const value of [state, unknown, empty]) {
+    assert.equal(controlRequests.decode(encode(value))?.type, 'taking');
+  }
+  const named = (length: number) => Array.from({ length }, () => 'peer');
+  for (const value of [
+    { ...state, marks: Uint8Array.of(0xff) },
+    { ...state, marks: Uint8Array.of(0xff, 2) },
+    { ...state, marks: Uint8Array.of(0xff, 1, 0) },
+    { ...state, mapped: [new Uint8Array(31), Uint8Array.of(0, 1)] },
+    { ...state, mapped: [new Uint8Array(32), Uint8Array.of(0)] },
+    { ...state, mapped: [new Uint8Array(32), Uint8Array.of(0, 3)] },
+    { ...state, leases: [[8, 10]] },
+    { ...state, leases: [[8, 8]] },
+    { ...state, leases: [[3, 2]] },
+    { ...state, leases: [0, 1, 2].map((from) => [from, from + 1]) },
+    { ...state, leases: [[-1, 2]] },
+    { ...state, received: -1 },
+    { ...unknown, marks: Uint8Array.of(2) },
+    { ...unknown, leases: [[0, 2]] },
+    { ...empty, marks: Uint8Array.of(1) },
+    { ...empty, marks: new Uint8Array(0) },
+    { ...empty, leases: [[0, 1]] },
+    { type: 'left' },
+    { type: 'left', digest, id: 1 },
+    { type: 'claim', digest },
+    { type: 'claim', digest, size: -1 },
+    { type: 'grant', digest, segment: [4, 4], partners: [] },
+    { type: 'grant', digest, segment: [0, MAX_CHUNKS + 1], partners: [] },
+    { type: 'grant', digest, segment: [0, 1], partners: named(MAX_NAMED + 1) },
+    { type: 'refuse', digest, fetching: named(MAX_NAMED + 1), partners: [] },
+    { type: 'refuse', digest, fetching: [''], partners: [] },
+    { type: 'accuse', digest, index: MAX_CHUNKS, signer: 'peer' },
+    { type: 'accuse', digest, index: 0, signer: 'p'.repeat(129) },
+  ]) {
+    assert.equal(controlRequests.decode(encode(value)), undefined, JSON.stringify(value));
   }
 });

@@ -118,7 +118,8 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     const layout = layoutOf(claim.bytes.length);
     const start = chunkStart(layout, request.index);
     const chunk = claim.shown.subarray(start, start + chunkLength(layout, request.index));
-    sayChunk(stream, { type: 'chunk', length: behaviour === 'wrong-length' ? chunk.length + 1 : chunk.length });
+    const length = behaviour === 'wrong-length' ? chunk.length + 1 : chunk.length;
+    sayChunk(stream, { type: 'chunk', length, mark: null });
     if (behaviour === 'stall' || behaviour === 'cut') {
       stream.send(chunk.subarray(0, chunk.length / 2));
       stalled.add(stream);

@@ -132,7 +132,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
         send(stream, { type: 'missing' });
         continue;
       }
-      send(stream, { type: 'chunk', length: chunk.length });
+      send(stream, { type: 'chunk', length: chunk.length, mark: null });
       stream.send(chunk);
       chunksServed += 1;
     }
@@ -177,7 +177,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       while (asked < hashes.length && asked - chunks.length < PIPELINED) send(stream, { digest, index: asked++ });
       const index = chunks.length;
       const length = Math.min(CHUNK_SIZE, size - index * CHUNK_SIZE);
-      assert.deepEqual(parse(await incoming.frame()), { type: 'chunk', length });
+      assert.deepEqual(parse(await incoming.frame()), { type: 'chunk', length, mark: null });
       const chunk = await incoming.exactly(length);
       assert.deepEqual(sha256(chunk), Buffer.from(hashes[index] ?? []), `chunk ${index} is what the map says`);
       chunks.push(chunk);

@@ -1,9 +1,11 @@
 import { hash } from 'node:crypto';
 import { AgentError, type ErrorCode } from '../../agent/errors.ts';
-import type { Holder, Offence, Swarm } from '../../agent/fetch/ports.ts';
+import type { Attendant, Holder, Neighbour, Offence, Swarm } from '../../agent/fetch/ports.ts';
 import { type ChunkMap, chunkMap, chunkMapRoot } from '../../protocol/chunk-map.ts';
 import { chunkStart, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
+import type { Mark } from '../../protocol/mark.ts';
+import type { FleetMessage } from '../../protocol/messages.ts';
 
 /** How a peer of the twin behaves; whatever is not given is as an honest peer does it. */
 export interface PeerScript {
@@ -19,6 +21,21 @@ export interface PeerScript {
   readonly chunk?: (index: number, signal: AbortSignal) => Promise<void> | void;
 }
 
+/** How a neighbour that takes blobs together with this agent behaves. */
+export interface TakerScript {
+  /** @default one of its own */
+  readonly address?: string;
+  /** Gives a chunk, or throws an AgentError as the port has it. @default PEER_MISSING */
+  chunk?(digest: Digest, index: number, signal: AbortSignal): Promise<GivenChunk> | GivenChunk;
+  /** Hears what this agent tells it; what it says to that is for `say`. */
+  heard?(message: FleetMessage): void;
+}
+
+export interface GivenChunk {
+  readonly bytes: Uint8Array;
+  readonly mark?: Mark | undefined;
+}
+
 /** A twin of the swarm role in memory: peers that behave as they are told. */
 export interface MemorySwarm extends Swarm {
   hasNeighbours: boolean;
@@ -29,9 +46,26 @@ export interface MemorySwarm extends Swarm {
   readonly given: Map<string, number[]>;
   /** Keeps look-ups open after the last answer, as a DHT that goes on searching does. */
   keepsLooking: boolean;
+  /** A neighbour comes, to take blobs together. */
+  meet(peer: string, script?: TakerScript): void;
+  /** It goes. */
+  part(peer: string): void;
+  /** It says something to this agent. */
+  say(peer: string, message: FleetMessage): void;
+  /** What this agent told, in order. */
+  readonly told: { readonly peers: readonly string[]; readonly message: FleetMessage }[];
+  /** Who attends. */
+  readonly attendant: Attendant | undefined;
+}
+
+/** What the twins of all peers take for a peer's signature. */
+export function signatureOf(signer: string, statement: Uint8Array): Uint8Array {
+  return hash('sha512', Buffer.concat([Buffer.from(signer), statement]), 'buffer');
 }
 
 export function memorySwarm(): MemorySwarm {
+  const takers = new Map<string, TakerScript & Neighbour>();
+  let attendant: Attendant | undefined;
   const peers: { peer: string; digest: Digest; script: PeerScript }[] = [];
   const twin: MemorySwarm = {
     hasNeighbours: true,
@@ -53,6 +87,45 @@ export function memorySwarm(): MemorySwarm {
         yield holder(peer, digest, script);
       }
       if (twin.keepsLooking) await pause(60_000, signal);
+    },
+    peerId: 'this agent',
+    told: [],
+    get attendant() {
+      return attendant;
+    },
+    meet(peer, script = {}) {
+      const taker = { peer, ...script, address: script.address ?? `10.1.0.${takers.size}` };
+      takers.set(peer, taker);
+      attendant?.came({ peer, address: taker.address });
+    },
+    part(peer) {
+      if (takers.delete(peer)) attendant?.left(peer);
+    },
+    say(peer, message) {
+      if (takers.has(peer) && !twin.isBanned(peer)) attendant?.heard(peer, message);
+    },
+    neighbours: () =>
+      [...takers.values()].filter(({ peer }) => !twin.isBanned(peer)).map(({ peer, address }) => ({ peer, address })),
+    tell(told, message) {
+      twin.told.push({ peers: [...told], message });
+      for (const peer of told) takers.get(peer)?.heard?.(message);
+    },
+    async chunk(peer, digest, index, length, signal, into = Buffer.alloc(length)) {
+      const taker = takers.get(peer);
+      if (taker === undefined) throw new AgentError('PEER_UNREACHABLE', 'the peer is gone');
+      if (taker.chunk === undefined) throw new AgentError('PEER_MISSING', 'as the script says');
+      const { bytes, mark } = await taker.chunk(digest, index, signal);
+      signal.throwIfAborted();
+      if (bytes.length !== length) throw new AgentError('PEER_PROTOCOL', 'a chunk of another length');
+      twin.given.set(peer, [...(twin.given.get(peer) ?? []), index]);
+      into.set(bytes);
+      return { bytes: into, mark };
+    },
+    sign: (statement) => signatureOf(twin.peerId, statement),
+    verify: (signer, statement, signature) => Buffer.compare(signatureOf(signer, statement), signature) === 0,
+    attend(next) {
+      attendant = next;
+      for (const { peer, address } of takers.values()) next.came({ peer, address });
     },
     strike: (peer, offence) => void twin.strikes.push({ peer, offence }),
     isBanned: (peer) => twin.strikes.some((strike) => strike.peer === peer && strike.offence === 'lied'),

@@ -4,16 +4,16 @@ import { CHUNKS_PROTOCOL } from '../../../protocol/names.ts';
 import { AgentError } from '../../errors.ts';
 import { type Throttle, UNLIMITED } from '../../limits/throttle.ts';
 import { CHUNK_STREAMS_PER_PEER, REQUESTS_PER_CHUNK_STREAM, WAITING_CHUNK_REQUESTS } from '../limits.ts';
-import { type ChunkStream, createChunkStream } from './stream.ts';
+import { type ChunkStream, createChunkStream, type GivenChunk } from './stream.ts';
 
 /** Chunk requests to one peer, over a few streams that are kept and used again. */
 export interface ChunkClient {
   /**
-   * The chunk's bytes, exactly `length`, unverified; in `into` where it is given, which is lost to the caller when
-   * this throws: bytes may still come.
+   * The chunk's bytes, exactly `length`, and the mark they came with, both unverified; in `into` where it is given,
+   * which is lost to the caller when this throws: bytes may still come.
    * @throws AgentError PEER_STALLED, PEER_MISSING, PEER_BUSY, PEER_PROTOCOL, PEER_UNREACHABLE; the signal's reason
    */
-  request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
+  request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk>;
   /** Ends the streams and what is outstanding on them. */
   close(): void;
 }
@@ -49,7 +49,7 @@ class Client implements ChunkClient {
     this.#init = init;
   }
 
-  async request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
+  async request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk> {
     let opened = 0;
     try {
       for (;;) {

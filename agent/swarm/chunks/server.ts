@@ -5,23 +5,29 @@ import { type ChunkAnswer, type ChunkRequest, chunkAnswers, chunkRequests } from
 import { AgentError } from '../../errors.ts';
 import type { Throttle } from '../../limits/throttle.ts';
 import { PIECE, READ_AHEAD } from '../limits.ts';
-import type { Holdings } from '../ports.ts';
+import type { Attendant, Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
 import { sendDrained, streamSink } from '../stream/sink.ts';
-import type { Admission } from './admission.ts';
+import type { Admission, Asker, Place } from './admission.ts';
 
 export interface ChunkServerComponents {
   readonly holdings: Holdings;
+  /** Has the chunks of blobs that are still on their way, and who vouches for a chunk. */
+  readonly attendance: Pick<Attendant, 'chunk' | 'mark'>;
   readonly admission: Admission;
   /** Each piece of a body is paid for before it is sent. */
   readonly upload: Throttle;
   /** Told of every body byte that went. */
   onServed(bytes: number): void;
+  /** Told of every request that was answered "busy". */
+  onBusy(): void;
+  /** Monotonic, ms. */
+  now(): number;
 }
 
 export interface ChunkServerInit {
-  /** The asker's IP address, by which it is limited. */
-  readonly address: string;
+  /** By whom the requests are limited. */
+  readonly asker: Asker;
   /** ms after which a peer that takes no bytes has stalled. */
   readonly stallTimeout: number;
   readonly signal: AbortSignal;
@@ -30,7 +36,7 @@ export interface ChunkServerInit {
 /** A request that was read; without a place it is answered "busy", in its turn. */
 interface Queued {
   readonly request: ChunkRequest;
-  readonly admitted: boolean;
+  readonly place: Place | undefined;
 }
 
 /**
@@ -43,7 +49,7 @@ export async function serveChunks(
   components: ChunkServerComponents,
   init: ChunkServerInit,
 ): Promise<void> {
-  const { admission } = components;
+  const { admission, now } = components;
   const reader = readStream(stream, { frameTimeout: init.stallTimeout });
   const queue: Queued[] = [];
   const stop = new AbortController();
@@ -70,7 +76,7 @@ export async function serveChunks(
       if (body === undefined) return;
       const request = chunkRequests.decode(body);
       if (request === undefined) throw new AgentError('PEER_PROTOCOL', 'not a chunk request');
-      queue.push({ request, admitted: admission.enter(init.address) });
+      queue.push({ request, place: admission.enter(init.asker, request, now()) });
       wakeAnswers?.();
     }
   };
@@ -90,7 +96,7 @@ export async function serveChunks(
       try {
         await answer(stream, next, components, init.stallTimeout, signal);
       } finally {
-        if (next.admitted) admission.leave(init.address);
+        next.place?.leave();
       }
     }
   };
@@ -112,23 +118,34 @@ export async function serveChunks(
   } finally {
     signal.removeEventListener('abort', onStop);
     reader.detach();
-    for (const { admitted } of queue) if (admitted) admission.leave(init.address);
+    for (const { place } of queue) place?.leave();
   }
 }
 
 async function answer(
   stream: Stream,
-  { request, admitted }: Queued,
-  { holdings, upload, onServed }: ChunkServerComponents,
+  { request: { digest, index }, place }: Queued,
+  { holdings, attendance, upload, onServed, onBusy }: ChunkServerComponents,
   stallTimeout: number,
   signal: AbortSignal,
 ): Promise<void> {
   const say = (message: ChunkAnswer) =>
     sendDrained(stream, encodeFrame(chunkAnswers.encode(message)), stallTimeout, signal);
-  if (!admitted) return say({ type: 'busy' });
-  const chunk = await holdings.chunk(request.digest, request.index, signal);
+  if (place === undefined) {
+    onBusy();
+    return say({ type: 'busy' });
+  }
+  // Whoever asks for a chunk on its way asks for what it was told of; the store knows at once what it does not hold.
+  const chunk = (await holdings.chunk(digest, index, signal)) ?? (await attendance.chunk(digest, index, signal));
   if (chunk === undefined) return say({ type: 'missing' });
-  const head = encodeFrame(chunkAnswers.encode({ type: 'chunk', length: chunk.length }));
+  const mark = attendance.mark(digest, index);
+  const head = encodeFrame(
+    chunkAnswers.encode({
+      type: 'chunk',
+      length: chunk.length,
+      mark: mark === undefined ? null : [mark.signer, mark.signature],
+    }),
+  );
   let unpaid = head.length;
   const onSent = (bytes: number): void => {
     onServed(bytes - unpaid);

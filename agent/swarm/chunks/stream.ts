@@ -1,17 +1,24 @@
 import type { Stream } from '@libp2p/interface';
 import { encodeFrame } from '../../../protocol/frame.ts';
+import type { Mark } from '../../../protocol/mark.ts';
 import { type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
 import { AgentError } from '../../errors.ts';
 import type { Throttle } from '../../limits/throttle.ts';
 import { readStream, type StreamReader } from '../stream/reader.ts';
 import { type StallWatch, watchStall } from '../stream/stall.ts';
 
+/** A chunk as it came, unverified like the mark that came with it. */
+export interface GivenChunk {
+  readonly bytes: Uint8Array;
+  readonly mark: Mark | undefined;
+}
+
 /** One stream of chunk requests, answered in order. */
 export interface ChunkStream {
   /** Requests that were sent and not yet answered. */
   readonly outstanding: number;
   /** @throws like ChunkClient.request */
-  request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
+  request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk>;
   close(error: AgentError): void;
 }
 
@@ -34,7 +41,7 @@ interface Outstanding {
   abandoned: boolean;
   /** Where the bytes go; a buffer of their own where there is none. */
   readonly into: Uint8Array | undefined;
-  resolve(bytes: Uint8Array): void;
+  resolve(chunk: GivenChunk): void;
   reject(error: unknown): void;
 }
 
@@ -61,7 +68,7 @@ class Requests implements ChunkStream {
     return this.#outstanding.length;
   }
 
-  async request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array> {
+  async request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk> {
     if (this.#failure !== undefined) throw this.#failure;
     signal.throwIfAborted();
     try {
@@ -70,7 +77,7 @@ class Requests implements ChunkStream {
     } catch (error) {
       throw new AgentError('PEER_UNREACHABLE', 'the stream broke', { cause: error });
     }
-    const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+    const { promise, resolve, reject } = Promise.withResolvers<GivenChunk>();
     const entry: Outstanding = { length, into, abandoned: false, resolve, reject };
     this.#outstanding.push(entry);
     const onAbort = (): void => {
@@ -141,11 +148,11 @@ class Requests implements ChunkStream {
         return entry.reject(new AgentError('PEER_BUSY', 'the peer serves as many as it can'));
       case 'chunk':
         if (answer.length !== entry.length) throw new AgentError('PEER_PROTOCOL', 'a chunk of another length');
-        return this.#readChunk(entry, watch, onBytes);
+        return this.#readChunk(entry, markOf(answer.mark), watch, onBytes);
     }
   }
 
-  async #readChunk(entry: Outstanding, watch: StallWatch, onBytes: () => void): Promise<void> {
+  async #readChunk(entry: Outstanding, mark: Mark | undefined, watch: StallWatch, onBytes: () => void): Promise<void> {
     const { length } = entry;
     // Bytes that nobody wants any more come all the same, and are paid for all the same.
     const into = entry.abandoned ? undefined : (entry.into ?? Buffer.allocUnsafeSlow(length));
@@ -157,8 +164,13 @@ class Requests implements ChunkStream {
       else await this.#reader.readExactly(end - at, undefined, onBytes, into.subarray(at, end));
       at = end;
     }
-    if (into !== undefined) entry.resolve(into);
+    if (into !== undefined) entry.resolve({ bytes: into, mark });
   }
+}
+
+/** The signature in an array of its own: kept with a blob, a view would keep the frame it came in. */
+function markOf(mark: readonly [string, Uint8Array] | null): Mark | undefined {
+  return mark === null ? undefined : { signer: mark[0], signature: mark[1].slice() };
 }
 
 function abandonedStream(): AgentError {

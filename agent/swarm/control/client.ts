@@ -29,6 +29,8 @@ export interface ControlClient {
    * @throws AgentError PEER_UNREACHABLE
    */
   open(): Promise<Stream>;
+  /** The stream, where it is open. */
+  readonly stream: Stream | undefined;
   /** Ends the stream and everything outstanding on it. */
   close(): void;
 }
@@ -68,6 +70,10 @@ class Client implements ControlClient {
   constructor(components: ControlClientComponents, init: ControlClientInit) {
     this.#components = components;
     this.#init = init;
+  }
+
+  get stream(): Stream | undefined {
+    return this.#stream;
   }
 
   async ask(question: Question, signal: AbortSignal): Promise<ControlAnswer> {

@@ -7,6 +7,7 @@ import {
   controlRequests,
 } from '../../../protocol/messages.ts';
 import { AgentError } from '../../errors.ts';
+import type { Hearing } from '../fleet/hearing.ts';
 import type { Telling } from '../inventory/inventories.ts';
 import type { Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
@@ -16,6 +17,8 @@ export interface ControlServerComponents {
   readonly holdings: Holdings;
   /** Takes what the peer tells of its own blobs on this stream. */
   readonly telling: Telling;
+  /** Takes what it says of blobs that agents take together. */
+  readonly hearing: Hearing;
 }
 
 export interface ControlServerInit {
@@ -31,7 +34,7 @@ export interface ControlServerInit {
  */
 export async function serveControl(
   stream: Stream,
-  { holdings, telling }: ControlServerComponents,
+  { holdings, telling, hearing }: ControlServerComponents,
   init: ControlServerInit,
 ): Promise<void> {
   const reader = readStream(stream, { frameTimeout: init.stallTimeout });
@@ -42,12 +45,23 @@ export async function serveControl(
       if (body === undefined) break;
       const request = controlRequests.decode(body);
       if (request === undefined) throw new AgentError('PEER_PROTOCOL', 'not a control request');
-      if (!('id' in request)) {
-        telling.take(request);
-        continue;
+      switch (request.type) {
+        case 'have':
+        case 'map': {
+          const answer = controlAnswers.encode(answerTo(request, holdings));
+          await sendDrained(stream, encodeFrame(answer), init.stallTimeout, init.signal);
+          break;
+        }
+        case 'hold':
+        case 'drop':
+        case 'complete':
+          telling.take(request);
+          break;
+        default: {
+          const held = hearing.hear(request, init.signal);
+          if (held !== undefined) await held;
+        }
       }
-      const answer = controlAnswers.encode(answerTo(request, holdings));
-      await sendDrained(stream, encodeFrame(answer), init.stallTimeout, init.signal);
     }
     // Not after the peer has taken the last answer, which may be never.
     telling.close();

@@ -36,16 +36,72 @@ test('who does not have what it advertised is left alone for a while', () => {
   assert.equal(missing.has('peer', digest), false);
 });
 
+const BLOB = toDigest('sha256', Buffer.alloc(32));
+
 test('places are bounded for an address and over all, and come back', () => {
-  const admission = createAdmission({ perAddress: 2, overall: 3 });
+  const admission = createAdmission({ perAddress: 2, overall: 3, chunkTurn: 1_000 });
+  let index = 0;
+  const enter = (address: string) =>
+    admission.enter({ peer: `of ${address}`, address }, { digest: BLOB, index: index++ }, 0);
+  const places = ['a', 'a', 'a', 'b', 'b', 'c'].map(enter);
   assert.deepEqual(
-    ['a', 'a', 'a', 'b', 'b', 'c'].map((address) => admission.enter(address)),
+    places.map((place) => place !== undefined),
     [true, true, false, true, false, false],
   );
-  admission.leave('a');
-  assert.equal(admission.enter('c'), true);
-  admission.leave('a');
-  assert.throws(() => admission.leave('a'), RangeError);
+  places[0]?.leave();
+  assert.throws(() => places[0]?.leave(), RangeError);
+  assert.ok(enter('c'));
+  assert.equal(enter('a'), undefined);
+});
+
+test('a chunk goes to one peer at a time, other chunks and other blobs meanwhile', () => {
+  const admission = createAdmission({ perAddress: 12, overall: 64, chunkTurn: 1_000 });
+  const one = { peer: 'one', address: 'a' };
+  const other = { peer: 'other', address: 'b' };
+  const chunk = { digest: BLOB, index: 3 };
+  const first = admission.enter(one, chunk, 0);
+  const second = admission.enter(one, chunk, 0);
+  assert.ok(first && second, 'who has its turn may ask again');
+  assert.equal(admission.enter(other, chunk, 0), undefined);
+  assert.ok(admission.enter(other, { digest: BLOB, index: 4 }, 0));
+  assert.ok(admission.enter(other, { digest: toDigest('sha256', Buffer.alloc(32, 1)), index: 3 }, 0));
+  first.leave();
+  assert.equal(admission.enter(other, chunk, 0), undefined);
+  second.leave();
+  assert.ok(admission.enter(other, chunk, 0));
+});
+
+test('who takes its bytes slowly keeps a chunk from others for one turn, and gives back what is its own', () => {
+  const admission = createAdmission({ perAddress: 12, overall: 64, chunkTurn: 1_000 });
+  const chunk = { digest: BLOB, index: 0 };
+  const slow = admission.enter({ peer: 'slow', address: 'a' }, chunk, 0);
+  const other = { peer: 'other', address: 'b' };
+  assert.equal(admission.enter(other, chunk, 999), undefined);
+  assert.ok(admission.enter(other, chunk, 1_000));
+  slow?.leave();
+  assert.equal(admission.enter({ peer: 'third', address: 'c' }, chunk, 1_001), undefined, 'it is the other’s turn');
+});
+
+test('places never leak, whatever comes and goes', () => {
+  const asked = fc.record({ peer: fc.nat(4), index: fc.nat(3), at: fc.nat(200), leaves: fc.nat(20) });
+  fc.assert(
+    fc.property(fc.array(asked, { maxLength: 60 }), (steps) => {
+      const admission = createAdmission({ perAddress: 4, overall: 6, chunkTurn: 100 });
+      const places: { leave(): void }[] = [];
+      let now = 0;
+      for (const { peer, index, at, leaves } of steps) {
+        now += at;
+        const place = admission.enter({ peer: `${peer}`, address: `${peer % 2}` }, { digest: BLOB, index }, now);
+        if (place !== undefined) places.push(place);
+        assert.ok(places.length <= 6);
+        if (leaves < places.length) places.splice(leaves, 1)[0]?.leave();
+      }
+      for (const place of places.splice(0)) place.leave();
+      for (let index = 0; index < 6; index++) {
+        assert.ok(admission.enter({ peer: 'new', address: `${index % 2}` }, { digest: BLOB, index }, now));
+      }
+    }),
+  );
 });
 
 test('a network key is one line; short and malformed ones are refused without being shown', () => {

@@ -1,0 +1,31 @@
+import { MAX_CHUNKS } from './chunks.ts';
+
+/** The longest bitmap. Bytes. */
+export const MAX_BITMAP_LENGTH = MAX_CHUNKS / 8;
+
+/** One bit a chunk: chunk 0 is the lowest bit of the first byte. Bits beyond the last chunk are 0. */
+export type Bitmap = Uint8Array;
+
+/** A bitmap of `count` chunks with none set; at least one byte, also for the empty blob. */
+export function bitmapOf(count: number): Bitmap {
+  return new Uint8Array(Math.max(1, Math.ceil(count / 8)));
+}
+
+export function hasBit(bitmap: Bitmap, index: number): boolean {
+  return (((bitmap[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
+}
+
+export function setBit(bitmap: Bitmap, index: number): void {
+  bitmap[index >> 3] = (bitmap[index >> 3] as number) | (1 << (index & 7));
+}
+
+export function clearBit(bitmap: Bitmap, index: number): void {
+  bitmap[index >> 3] = (bitmap[index >> 3] as number) & ~(1 << (index & 7));
+}
+
+/** Whether `bitmap` is one of `count` chunks: of that length, with no bit beyond the last. */
+export function isBitmapOf(bitmap: Bitmap, count: number): boolean {
+  if (bitmap.length !== Math.max(1, Math.ceil(count / 8))) return false;
+  const beyond = count % 8 === 0 && count > 0 ? 0 : 0xff << (count % 8);
+  return ((bitmap.at(-1) as number) & beyond & 0xff) === 0;
+}
