@@ -12,6 +12,10 @@ export interface BlobAnswer {
   readonly size: number | undefined;
   /** The position of the first byte that comes. */
   readonly start: number;
+  /** The position behind the last byte that comes; undefined where that is the blob's end, or not told. */
+  readonly end: number | undefined;
+  /** Whether the registry gave the part that was asked for, and not all it has. */
+  readonly isRanged: boolean;
 }
 
 export function blobQuestion(
@@ -32,7 +36,7 @@ export function blobQuestion(
 }
 
 /**
- * What an answer to a GET from `offset` to the end brings (RFC 9110 §14, §15.3.7). A 200 brings all, whatever was asked.
+ * What an answer to a GET from `offset` on brings (RFC 9110 §14, §15.3.7). A 200 brings all, whatever was asked.
  * @throws AgentError UPSTREAM_FAILED where it does not fit the question
  */
 export function readBlobAnswer(answer: Answer, offset: number): BlobAnswer {
@@ -42,13 +46,17 @@ export function readBlobAnswer(answer: Answer, offset: number): BlobAnswer {
     throw new AgentError('UPSTREAM_FAILED', `${host} compresses a blob (${encoding}) though asked not to`);
   }
   if (status === 200) {
-    return { answer, size: parseContentLength(headers['content-length']?.toString()), start: 0 };
+    const size = parseContentLength(headers['content-length']?.toString());
+    return { answer, size, start: 0, end: undefined, isRanged: false };
   }
   const range = parseContentRange(headers['content-range']?.toString());
-  if (status === 206 && range !== undefined && range.start === offset)
-    return { answer, size: range.size, start: offset };
+  if (status === 206 && range !== undefined && range.start === offset) {
+    return { answer, size: range.size, start: offset, end: range.end, isRanged: true };
+  }
   // Of a blob that has been read to its end nothing is left to send.
-  if (status === 416 && range !== undefined && range.size === offset) return { answer, size: offset, start: offset };
+  if (status === 416 && range !== undefined && range.size === offset) {
+    return { answer, size: offset, start: offset, end: undefined, isRanged: true };
+  }
   throw new AgentError('UPSTREAM_FAILED', `${host} answered ${status} with a range that was not asked for`);
 }
 

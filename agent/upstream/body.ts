@@ -24,13 +24,15 @@ export interface BodyInit {
   /** For logs and messages. */
   readonly what: string;
   readonly offset: number;
+  /** The byte to stop before, where the registry does not send more of itself; undefined for the blob's end. */
+  readonly end: number | undefined;
   readonly opened: BlobAnswer;
   readonly stallTimeout: number;
   readonly signal: AbortSignal;
 }
 
 /**
- * A blob's bytes from an offset to the end, through as many answers as it takes. It can be iterated once; ending that
+ * A blob's bytes from an offset to the end, or to where that was asked for, through as many answers as it takes. It can be iterated once; ending that
  * early, even before its first piece, closes the request.
  */
 export function blobBody(components: BodyComponents, init: BodyInit): AsyncIterable<Uint8Array> {
@@ -52,7 +54,7 @@ export function blobBody(components: BodyComponents, init: BodyInit): AsyncItera
 }
 
 async function* resumed(components: BodyComponents, init: BodyInit): AsyncGenerator<Uint8Array, undefined> {
-  const { what, signal } = init;
+  const { what, end, signal } = init;
   let { offset, opened } = init;
   let breaks = NO_BREAKS;
   let size = opened.size;
@@ -65,7 +67,9 @@ async function* resumed(components: BodyComponents, init: BodyInit): AsyncGenera
       }
       signal.throwIfAborted();
       // A body of unknown length was ended by its own framing; undici throws where that is cut.
-      if (size === undefined || offset === size) return;
+      if (size === undefined ? opened.end === undefined : offset === size) return;
+      // Read to its own end, so that the connection is there for the next part.
+      if (end !== undefined && offset >= end) return;
       throw new AgentError('UPSTREAM_UNREACHABLE', `${opened.answer.host} ended ${what} at byte ${offset}`);
     } catch (error) {
       signal.throwIfAborted();

@@ -28,6 +28,8 @@ export interface UpstreamComponents {
 export interface UpstreamBlob {
   /** Size of the whole blob; undefined where the registry does not say. Bytes. */
   readonly size: number | undefined;
+  /** Whether the part came that was asked for; false where the registry sends everything from the start, every time. */
+  readonly isRanged: boolean;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -50,8 +52,17 @@ export interface UpstreamClient {
     signal: AbortSignal,
   ): Promise<ManifestBody>;
   headBlob(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }>;
-  /** From byte `offset` to the end. The caller iterates the body, or ends it by `signal`. */
-  getBlob(repository: Repository, digest: Digest, offset: number, signal: AbortSignal): Promise<UpstreamBlob>;
+  /**
+   * From byte `offset` to the end, or to before `end`. The caller iterates the body, or ends it by `signal`; one that is
+   * iterated to its own end leaves the connection for the next part.
+   */
+  getBlob(
+    repository: Repository,
+    digest: Digest,
+    offset: number,
+    signal: AbortSignal,
+    end?: number,
+  ): Promise<UpstreamBlob>;
   /** Ends all requests and sockets. */
   close(): Promise<void>;
 }
@@ -83,10 +94,10 @@ export function createUpstream(
     getManifest: (repository, reference, accept, signal) =>
       getManifest(ask, repository, reference, accept, options.stallTimeout, received, untilClosed(signal)),
     headBlob: (repository, digest, signal) => headBlob(ask, repository, digest, untilClosed(signal)),
-    async getBlob(repository, digest, offset, callers) {
+    async getBlob(repository, digest, offset, callers, end) {
       const signal = untilClosed(callers);
       const open = async (from: number, row: number, within: AbortSignal): Promise<BlobAnswer> => {
-        const range = from === 0 ? undefined : `bytes=${from}-`;
+        const range = from === 0 && end === undefined ? undefined : `bytes=${from}-${end === undefined ? '' : end - 1}`;
         // The endpoint whose body broke once is asked again; one that goes on breaking makes way for the next.
         const answer = await ask(blobQuestion('GET', repository, digest, range, Math.max(0, row - 1)), within);
         try {
@@ -105,9 +116,9 @@ export function createUpstream(
       const { stallTimeout } = options;
       const body = blobBody(
         { reopen: open, received, throttle, logger },
-        { what, offset, opened, stallTimeout, signal },
+        { what, offset, end, opened, stallTimeout, signal },
       );
-      return { size: opened.size, body };
+      return { size: opened.size, isRanged: opened.isRanged || (offset === 0 && end === undefined), body };
     },
     async close() {
       lifetime.abort(new AgentError('DRAINING', 'the upstream client is closed'));

@@ -4,6 +4,8 @@ import { isBlobSize } from '../../protocol/chunks.ts';
 export interface ContentRange {
   /** First byte; undefined in an answer to a range that cannot be satisfied. */
   readonly start: number | undefined;
+  /** Where it ends: the byte behind the last. Undefined as {@link start}. */
+  readonly end: number | undefined;
   /** Size of the whole; undefined where the server does not say. */
   readonly size: number | undefined;
 }
@@ -19,7 +21,7 @@ export function parseContentRange(header: string | undefined): ContentRange | un
   if (start !== undefined && last !== undefined && (start > last || last >= (size ?? Number.POSITIVE_INFINITY))) {
     return undefined;
   }
-  return { start, size };
+  return { start, end: last === undefined ? undefined : last + 1, size };
 }
 
 /** The size in a Content-Length header; undefined where there is none or it is no blob's size. */

@@ -16,6 +16,8 @@ export interface MemoryUpstream extends Upstream {
   breakAt: number | undefined;
   /** Sends this body instead of the true one. */
   wrong: Uint8Array | undefined;
+  /** Knows no Range: sends all there is, whatever end was asked for. */
+  isRangeless: boolean;
   /** Waits for this before each piece of a body. */
   pace: (signal: AbortSignal) => Promise<void>;
   /** The offsets that blobs were asked for from, in order. */
@@ -45,6 +47,7 @@ export function memoryUpstream(): MemoryUpstream {
     away: undefined,
     breakAt: undefined,
     wrong: undefined,
+    isRangeless: false,
     pace: () => Promise.resolve(),
     gets: [],
     manifestGets: [],
@@ -70,10 +73,11 @@ export function memoryUpstream(): MemoryUpstream {
     async headBlob(_repository, digest) {
       return { size: blob(digest, 'BLOB_UNKNOWN').length };
     },
-    async getBlob(_repository, digest, offset, signal) {
+    async getBlob(_repository, digest, offset, signal, end) {
       const bytes = twin.wrong ?? blob(digest, 'BLOB_UNKNOWN');
       twin.gets.push({ digest, offset });
-      return { size: bytes.length, body: body(bytes, offset, signal) };
+      const to = twin.isRangeless ? bytes.length : Math.min(bytes.length, end ?? bytes.length);
+      return { size: bytes.length, isRanged: !twin.isRangeless, body: body(bytes.subarray(0, to), offset, signal) };
     },
   };
 

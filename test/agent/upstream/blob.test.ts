@@ -28,6 +28,32 @@ test('whole, from an offset, from its end, and empty', async (context) => {
   );
 });
 
+test('part after part on one connection; a break within a part is mended; without Range the rest comes too', async (context) => {
+  const { registry, upstream, signal } = await fixture(context);
+  const [layer] = registry.addImage(REPOSITORY.name, { layers: [3 * MIB + 5] }).layers;
+  assert.ok(layer);
+  const whole = registry.blobBytes(layer.digest);
+  const ends = [MIB, 2 * MIB + 7, layer.size, layer.size + 9];
+  registry.misbehave({ kind: 'break', after: MIB / 2, times: 1 });
+  let from = 0;
+  for (const end of ends) {
+    const { size, isRanged, body } = await upstream.getBlob(REPOSITORY, layer.digest, from, signal, end);
+    assert.deepEqual([size, isRanged], [layer.size, true]);
+    assert.ok(whole.subarray(from, end).equals(await readAll(body)), `from ${from} to ${end}`);
+    from = Math.min(end, layer.size);
+    // The client frees the connection a moment after the body's end.
+    await new Promise(setImmediate);
+  }
+  const served = registry.requests.filter(({ kind }) => kind === 'blob');
+  assert.equal(served[0]?.range, `bytes=0-${MIB - 1}`);
+  assert.equal(served[1]?.range, `bytes=${MIB / 2}-${MIB - 1}`);
+  assert.equal(new Set(served.slice(1).map(({ clientPort }) => clientPort)).size, 1, 'one connection after the break');
+  registry.misbehave({ kind: 'no-range' });
+  const { isRanged, body } = await upstream.getBlob(REPOSITORY, layer.digest, 0, signal, MIB);
+  assert.equal(isRanged, false);
+  assert.ok(whole.equals(await readAll(body)));
+});
+
 test('unknown', async (context) => {
   const { upstream, signal } = await fixture(context);
   await assert.rejects(upstream.getBlob(REPOSITORY, UNKNOWN, 0, signal), failsWith('BLOB_UNKNOWN'));
