@@ -170,7 +170,7 @@ class Requests implements ChunkStream {
 
 /** The signature in an array of its own: kept with a blob, a view would keep the frame it came in. */
 function markOf(mark: readonly [string, Uint8Array] | null): Mark | undefined {
-  return mark === null ? undefined : { signer: mark[0], signature: mark[1].slice() };
+  return mark === null ? undefined : { signer: mark[0], signature: Uint8Array.from(mark[1]) };
 }
 
 function abandonedStream(): AgentError {

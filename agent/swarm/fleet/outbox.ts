@@ -6,8 +6,8 @@ import { WAITING_FLEET_MESSAGES, WAITING_STATES } from '../limits.ts';
 export interface Outbox {
   readonly size: number;
   add(message: FleetMessage, frame: Uint8Array): void;
-  /** The next to go; it counts as gone. */
-  next(): Uint8Array | undefined;
+  /** The next to go, as many as fit in `limit` bytes and at least one, in one piece; they count as gone. */
+  take(limit: number): Uint8Array | undefined;
   clear(): void;
 }
 
@@ -48,13 +48,18 @@ export function createOutbox(): Outbox {
         dropOldest('number');
       }
     },
-    next() {
+    take(limit) {
+      const frames: Uint8Array[] = [];
+      let length = 0;
       for (const [key, frame] of waiting) {
+        length += frame.length;
+        if (length > limit && frames.length > 0) break;
         waiting.delete(key);
         if (typeof key === 'number') others -= 1;
-        return frame;
+        frames.push(frame);
       }
-      return undefined;
+      // Not a copy of the one: it is shared by all who are told.
+      return frames.length > 1 ? Buffer.concat(frames) : frames[0];
     },
     clear() {
       waiting.clear();

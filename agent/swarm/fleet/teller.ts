@@ -6,11 +6,15 @@ import { createOutbox, type Outbox } from './outbox.ts';
 /** After a control stream that did not open, nothing is told for so long: opening costs more than what it is for. ms */
 const REOPEN_AFTER = 1_000;
 
+/** The most that is sent at once, but for a single message: one message of the Noise stream. Bytes. */
+const MAX_PIECE = 60 * 1024;
+
 /** Tells one neighbour of the blobs that are taken together, on this agent's control stream to it. */
 export interface Teller {
   /**
-   * Sends `frame`, which is `message`: within this call where the stream is open and idle, else as soon as the
-   * neighbour takes it, behind what waits already. What it does not take is dropped in time (outbox.ts).
+   * Sends `frame`, which is `message`: before this turn of the event loop is over where the stream is open and idle, in
+   * one piece with what else is told in it; otherwise as soon as the neighbour takes it, behind what waits already. What
+   * it does not take is dropped in time (outbox.ts).
    */
   tell(message: FleetMessage, frame: Uint8Array): void;
   stop(): void;
@@ -26,13 +30,17 @@ export function createTeller(components: TellerComponents): Teller {
   return new ControlTeller(components);
 }
 
-/** A message goes without a promise, a timer or a closure of its own: a fleet's agents send some hundred a second. */
+/**
+ * A message goes without a timer or a closure of its own, and what is told in one turn goes together: nearly all that a
+ * message costs, at both ends, is its way through yamux, Noise and the kernel.
+ */
 class ControlTeller implements Teller {
   readonly #components: TellerComponents;
   readonly #outbox: Outbox = createOutbox();
   /** The stream whose drains this listens to. */
   #stream: Stream | undefined;
   #isOpening = false;
+  #isFlushing = false;
   #refusedUntil = Number.NEGATIVE_INFINITY;
   #isStopped = false;
 
@@ -43,7 +51,7 @@ class ControlTeller implements Teller {
   tell(message: FleetMessage, frame: Uint8Array): void {
     if (this.#isStopped) return;
     this.#outbox.add(message, frame);
-    this.#flush();
+    this.#flushSoon();
   }
 
   stop(): void {
@@ -53,7 +61,14 @@ class ControlTeller implements Teller {
     this.#stream = undefined;
   }
 
-  #flush(): void {
+  #flushSoon(): void {
+    if (this.#isFlushing) return;
+    this.#isFlushing = true;
+    queueMicrotask(this.#flush);
+  }
+
+  readonly #flush = (): void => {
+    this.#isFlushing = false;
     if (this.#isStopped || this.#outbox.size === 0) return;
     const { stream } = this.#components.control;
     if (stream === undefined) {
@@ -68,19 +83,19 @@ class ControlTeller implements Teller {
     try {
       // Nothing behind unsent bytes: a state that waits here can still be replaced by a newer one.
       while (!stream.writableNeedsDrain && stream.writeBufferLength === 0) {
-        const frame = this.#outbox.next();
-        if (frame === undefined) return;
-        stream.send(frame);
+        const piece = this.#outbox.take(MAX_PIECE);
+        if (piece === undefined) return;
+        stream.send(piece);
       }
     } catch {
       // The stream has just broken; what it was to take is told again, on another.
       this.#outbox.clear();
     }
-  }
+  };
 
   /** The stream itself sends what it has left a microtask after its drain, and that goes first. */
   readonly #onDrain = (): void => {
-    if (this.#outbox.size > 0) queueMicrotask(() => this.#flush());
+    if (this.#outbox.size > 0) this.#flushSoon();
   };
 
   #open(): void {
@@ -94,7 +109,7 @@ class ControlTeller implements Teller {
     control.open().then(
       () => {
         this.#isOpening = false;
-        this.#flush();
+        this.#flushSoon();
       },
       () => {
         this.#isOpening = false;

@@ -82,6 +82,8 @@ class Reader implements StreamReader {
       if (this.#ended) return undefined;
       await this.#more(signal);
     }
+    const whole = this.#takeWhole();
+    if (whole !== undefined) return whole;
     const timer = setTimeout(() => {
       this.#failure ??= new AgentError('PEER_STALLED', `a frame was not whole after ${this.#frameTimeout} ms`);
       this.#wake?.();
@@ -91,6 +93,21 @@ class Reader implements StreamReader {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** The next frame's body where all of it is in the first piece: nearly every message, for no timer and no promise. */
+  #takeWhole(): Uint8Array | undefined {
+    const [first] = this.#queue;
+    if (first === undefined) return undefined;
+    const head = frameHead(first);
+    if (head.kind !== 'frame') return undefined;
+    const end = head.start + head.length;
+    if (end > first.length) return undefined;
+    if (end === first.length) this.#queue.shift();
+    else this.#queue[0] = first.subarray(end);
+    this.#queued -= end;
+    // A copy, and not by slice(), which for a Buffer gives a view: that would keep the whole piece alive.
+    return Uint8Array.from(first.subarray(head.start, end));
   }
 
   async #readBegun(signal: AbortSignal | undefined): Promise<Uint8Array> {
