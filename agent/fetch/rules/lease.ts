@@ -47,9 +47,15 @@ export class Lease {
     return true;
   }
 
-  /** Chunk `index` of it is there. */
-  took(index: number): void {
-    if (this.#current !== undefined && index >= this.#current.at) this.#current.at = index + 1;
+  /** A chunk more is there, from wherever: a chunk from a peer behind the lease must not end it. */
+  advance(isThere: (index: number) => boolean): void {
+    const current = this.#current;
+    while (current !== undefined && current.at < current.to && isThere(current.at)) current.at++;
+  }
+
+  /** It goes on to before chunk `to`, whether it was granted or not. */
+  extend(to: number): void {
+    if (this.#current !== undefined) this.#current.to = to;
   }
 
   /** Nothing from chunk `index` on is taken. */

@@ -186,7 +186,7 @@ export class Share {
     if (part === undefined) return;
     setBit(vouched === 'mark' ? part.marked : part.mapped, index);
     this.table.ownChunk(index, now);
-    this.#lease.took(index);
+    this.#lease.advance((each) => hasBit(this.table.own.have, each));
     part.gainedAt = now;
     part.isStuck = false;
     this.#announceLeases(now);
@@ -237,6 +237,16 @@ export class Share {
     if (this.#part !== undefined) this.#part.searchUntil = Number.NEGATIVE_INFINITY;
   }
 
+  /** A holder was found, and its chunk map is asked for: upstream is left alone until then. ms */
+  searching(until: number): void {
+    if (this.#part !== undefined) this.#part.searchUntil = until;
+  }
+
+  /** Upstream gives no parts: what is being taken is everything from there on. */
+  noRange(): void {
+    this.#lease.extend(this.table.count);
+  }
+
   /** How the client reads it. @param first the chunk it waits for @param streams whether it sees chunks of peers at once */
   reading(lanes: number, first: number, streams: boolean): void {
     if (this.#part !== undefined) Object.assign(this.#part, { lanes: Math.min(lanes, MOST_LANES), first, streams });
@@ -247,7 +257,10 @@ export class Share {
     this.table.leased(own, own.leases, own.received + bytes, now);
   }
 
-  /** The taking from upstream is over. @param isUsable whether upstream is worth asking again */
+  /**
+   * The taking from upstream is over, and whatever chunks it brought were told of by {@link took}: one that is not would
+   * be taken again. @param isUsable whether upstream is worth asking again
+   */
   upstreamEnded(isUsable: boolean, now: number): void {
     const part = this.#part;
     if (part === undefined) return;

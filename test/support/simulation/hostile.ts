@@ -1,0 +1,44 @@
+import { bitmapOf, setBit } from '../../../protocol/bitmap.ts';
+import { layoutOf } from '../../../protocol/chunks.ts';
+import type { FleetMessage } from '../../../protocol/messages.ts';
+import type { Host } from './host.ts';
+import type { World } from './world.ts';
+
+/** What a host really sends where its rules want `message` sent: an honest one just that. */
+export function bend(host: Host, message: FleetMessage, world: World): FleetMessage | undefined {
+  switch (host.lie) {
+    case 'boasts':
+    case 'lacks':
+      return message.type === 'taking' ? { ...message, marks: everything(message.size) } : message;
+    case 'stalls':
+      return message.type === 'taking' ? { ...message, received: 0 } : message;
+    case 'drips':
+      return message.type === 'taking' ? { ...message, received: Math.floor(world.agenda.now / 1_000) } : message;
+    case 'refuses':
+      return isVerdict(message) ? { type: 'refuse', digest: message.digest, fetching: [], partners: [] } : message;
+    case 'names':
+      return isVerdict(message)
+        ? {
+            type: 'refuse',
+            digest: message.digest,
+            fetching: world.hosts.slice(0, 3).map(({ name }) => name),
+            partners: [],
+          }
+        : message;
+    case 'grants':
+      return isVerdict(message) ? { type: 'grant', digest: message.digest, segment: [0, 1], partners: [] } : message;
+    default:
+      return message;
+  }
+}
+
+function isVerdict({ type }: FleetMessage): boolean {
+  return type === 'grant' || type === 'refuse';
+}
+
+function everything(size: number | null): Uint8Array {
+  const count = size === null ? 1 : layoutOf(size).count;
+  const all = bitmapOf(count);
+  for (let index = 0; index < count; index++) setBit(all, index);
+  return all;
+}

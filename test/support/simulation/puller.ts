@@ -1,0 +1,255 @@
+import type { Wish } from '../../../agent/fetch/rules/wish.ts';
+import { bitmapOf } from '../../../protocol/bitmap.ts';
+import { layoutOf } from '../../../protocol/chunks.ts';
+import type { Digest } from '../../../protocol/digest.ts';
+import { Hold, type Host, type Request } from './host.ts';
+import type { World } from './world.ts';
+
+/** No byte for so long, and a request has failed. ms */
+const STALL = 5_000;
+
+/** In how many pieces a chunk comes from upstream. */
+const PIECES = 8;
+
+/** How long it takes to get a chunk map of a holder. ms */
+const MAP = 3;
+
+/** All blobs have one chunk map. */
+const ROOT = new Uint8Array(32).fill(7);
+
+type Deed = Exclude<Wish, { kind: 'tell' }>;
+
+/** Does what the rules wish for, as the agent would: takes chunks from peers and from upstream, and tells the rules. */
+export class Puller {
+  readonly #world: World;
+  readonly #hasRanges: boolean;
+  readonly #fails: (host: Host) => boolean;
+  readonly #onDone = new Map<Hold, () => void>();
+
+  constructor(world: World, init: { readonly hasRanges?: boolean; readonly fails?: (host: Host) => boolean }) {
+    this.#world = world;
+    this.#hasRanges = init.hasRanges ?? true;
+    this.#fails = init.fails ?? (() => false);
+  }
+
+  join(host: Host, { digest, size }: { readonly digest: Digest; readonly size: number }, onDone: () => void): void {
+    const now = this.#now;
+    const hold = new Hold(digest, size, now);
+    host.holds.set(digest, hold);
+    this.#onDone.set(hold, onDone);
+    const { hosts } = this.#world;
+    const isHolder = (each: Host) =>
+      each.isAlive && each.holds.get(digest)?.doneAt !== undefined && this.#world.areConnected(host, each);
+    const holders = hosts.filter(isHolder).map(({ name }) => name);
+    this.#world.act(host, () => {
+      const none = bitmapOf(hold.count);
+      const searchUntil = holders.length > 0 ? now + 100 : now;
+      host.fleet.join(digest, size, { have: none, marked: none.slice(), searchUntil }, now);
+    });
+    if (holders.length === 0) return;
+    host.run(now + MAP, () =>
+      this.#tell(host, digest, (share) => {
+        share.use(ROOT, holders);
+        share.searched();
+      }),
+    );
+  }
+
+  heed(host: Host, deed: Deed): void {
+    const hold = host.holds.get(deed.digest);
+    if (hold === undefined) return;
+    switch (deed.kind) {
+      case 'take':
+        this.#take(host, deed);
+        break;
+      case 'cancel': {
+        const request = host.requests.get(keyOf(deed.peer, deed.digest, deed.index));
+        if (request !== undefined)
+          this.#world.agenda.after(0, () => this.#answer(host, deed.peer, request, 'cancelled'));
+        break;
+      }
+      case 'upstream':
+        this.#upstream(host, hold, deed.from, deed.to);
+        break;
+      case 'stuck':
+        hold.isStuck = true;
+        break;
+    }
+  }
+
+  /** A host that dies lets go of upstream. */
+  abandon(hold: Hold): void {
+    if (hold.flow !== undefined) this.#world.uplink.abort(hold.flow, Number.POSITIVE_INFINITY);
+  }
+
+  /** The connection to `peer` is gone. */
+  lose(host: Host, peer: Host): void {
+    for (const [key, request] of [...host.requests]) {
+      if (key.startsWith(`${peer.name}/`)) this.#answer(host, peer.name, request, 'failed');
+    }
+  }
+
+  get #now(): number {
+    return this.#world.agenda.now;
+  }
+
+  #tell(host: Host, digest: Digest, event: Parameters<Host['fleet']['on']>[2]): void {
+    this.#world.act(host, () => host.fleet.on(digest, this.#now, event));
+  }
+
+  // From a peer.
+
+  #take(host: Host, { digest, peer, index }: Extract<Deed, { kind: 'take' }>): void {
+    const request: Request = { from: host, digest, index, isOver: false };
+    const server = this.#world.byName.get(peer) as Host;
+    host.requests.set(keyOf(peer, digest, index), request);
+    this.#watch(host, server, request, STALL);
+    if (!server.isAlive) return;
+    this.#world.across(host, server, () =>
+      server.run(server.message(this.#now + this.#world.latency), () => this.#serve(server, request)),
+    );
+  }
+
+  /** Ends a request of which no byte comes. */
+  #watch(host: Host, server: Host, request: Request, delay: number): void {
+    this.#world.agenda.after(delay, () => {
+      if (request.isOver || !host.isAlive) return;
+      const isMute = !server.isAlive || this.#now < server.pausedUntil || server.lie === 'boasts';
+      if (isMute || !this.#world.areConnected(host, server)) this.#answer(host, server.name, request, 'failed');
+      else this.#watch(host, server, request, STALL / 5);
+    });
+  }
+
+  #serve(server: Host, request: Request): void {
+    const { from: host, digest, index } = request;
+    if (request.isOver || server.lie === 'boasts') return;
+    const reply = (outcome: 'busy' | 'failed') =>
+      this.#world.across(server, host, () =>
+        host.run(host.message(this.#now + this.#world.latency), () =>
+          this.#answer(host, server.name, request, outcome),
+        ),
+      );
+    const hold = server.holds.get(digest);
+    if (server.lie === 'hoards') return reply('busy');
+    if (hold === undefined || hold.vouched[index] === 0) return reply('failed');
+    const place = server.admission.enter({ peer: host.name, address: host.name }, { digest, index }, this.#now);
+    if (place === undefined) return reply('busy');
+    const length = Math.min(layoutOf(hold.size).chunkSize, hold.size - index * layoutOf(hold.size).chunkSize);
+    server.work(server.chunkCost, () => {
+      if (request.isOver) return place.leave();
+      const begin = Math.max(this.#now, server.upFreeAt);
+      server.upFreeAt = begin + length / server.link;
+      const arrived = Math.max(Math.max(begin, host.downFreeAt) + length / host.link, server.upFreeAt);
+      host.downFreeAt = arrived;
+      this.#world.agenda.at(arrived, () => place.leave());
+      const vouched = hold.vouched[index] as number;
+      this.#world.agenda.at(arrived + this.#world.latency, () =>
+        this.#world.across(server, host, () =>
+          host.work(host.chunkCost, () => this.#arrived(host, server, request, vouched)),
+        ),
+      );
+    });
+  }
+
+  #arrived(host: Host, server: Host, request: Request, vouched: number): void {
+    if (request.isOver) return;
+    if (server.lie === 'corrupts') this.#answer(host, server.name, request, 'failed');
+    else this.#answer(host, server.name, request, 'done', vouched);
+  }
+
+  #answer(
+    host: Host,
+    peer: string,
+    request: Request,
+    outcome: 'done' | 'busy' | 'failed' | 'cancelled',
+    vouched = 0,
+  ): void {
+    if (request.isOver || !host.isAlive) return;
+    const { digest, index } = request;
+    request.isOver = true;
+    host.requests.delete(keyOf(peer, digest, index));
+    this.#tell(host, digest, (share) => {
+      share.answered(peer, index, outcome, this.#now);
+      if (outcome === 'done') share.took(index, vouched === 1 ? 'mark' : 'map', this.#now);
+    });
+    if (outcome === 'done') this.#have(host, digest, index, vouched);
+  }
+
+  #have(host: Host, digest: Digest, index: number, vouched: number): void {
+    const hold = host.holds.get(digest) as Hold;
+    if (hold.vouched[index] !== 0) return;
+    hold.vouched[index] = vouched;
+    hold.missing--;
+    if (hold.missing > 0) return;
+    hold.doneAt = this.#now;
+    this.#tell(host, digest, (share) => share.completed());
+    this.#onDone.get(hold)?.();
+  }
+
+  // From upstream.
+
+  #upstream(host: Host, hold: Hold, from: number, to: number): void {
+    if (hold.flow !== undefined) throw new Error(`${host.name} takes a second segment of one blob at a time`);
+    const { uplink } = this.#world;
+    const flow = uplink.open();
+    hold.flow = flow;
+    this.#world.trace?.(`${host.name} ${digestName(hold.digest)} upstream ${from} to ${to}`);
+    if (host.lie === 'stalls' || host.lie === 'drips') return;
+    const { chunkSize } = layoutOf(hold.size);
+    const skipped = this.#hasRanges ? 0 : from * chunkSize;
+    const end = this.#hasRanges ? Math.min(hold.size, to * chunkSize) : hold.size;
+    host.run(this.#now + uplink.rtt, () => {
+      if (this.#fails(host)) this.#ended(host, hold, false);
+      else if (skipped > 0)
+        uplink.read(flow, skipped, () => host.run(this.#now, () => this.#next(host, hold, from, to, end)));
+      else this.#next(host, hold, from, to, end);
+    });
+  }
+
+  #next(host: Host, hold: Hold, index: number, to: number, end: number): void {
+    const { chunkSize } = layoutOf(hold.size);
+    const flow = hold.flow as Flow;
+    const unread = end - index * chunkSize;
+    if (index >= to || !host.fleet.goesOn(hold.digest, index, this.#now)) {
+      this.#world.uplink.abort(flow, Math.max(0, unread));
+      this.#world.trace?.(`${host.name} ${digestName(hold.digest)} upstream ends before ${index} of ${to}`);
+      this.#ended(host, hold, true);
+      return;
+    }
+    const length = Math.min(chunkSize, hold.size - index * chunkSize);
+    this.#piece(host, hold, index, length, 1, () => {
+      host.work(host.chunkCost / 2, () => {
+        this.#tell(host, hold.digest, (share) => share.took(index, 'mark', this.#now));
+        this.#have(host, hold.digest, index, 1);
+        if (index + 1 >= to) this.#next(host, hold, index + 1, to, end);
+      });
+      if (index + 1 < to) this.#next(host, hold, index + 1, to, end);
+    });
+  }
+
+  #piece(host: Host, hold: Hold, index: number, length: number, piece: number, onChunk: () => void): void {
+    const bytes = Math.floor((length * piece) / PIECES) - Math.floor((length * (piece - 1)) / PIECES);
+    this.#world.uplink.read(hold.flow as Flow, bytes, () =>
+      host.run(this.#now, () => {
+        this.#tell(host, hold.digest, (share) => share.upstreamBytes(bytes, this.#now));
+        if (piece < PIECES) this.#piece(host, hold, index, length, piece + 1, onChunk);
+        else onChunk();
+      }),
+    );
+  }
+
+  #ended(host: Host, hold: Hold, isUsable: boolean): void {
+    hold.flow = undefined;
+    this.#tell(host, hold.digest, (share) => share.upstreamEnded(isUsable, this.#now));
+  }
+}
+
+type Flow = NonNullable<Hold['flow']>;
+
+function digestName(digest: Digest): string {
+  return digest.slice(7, 11);
+}
+
+function keyOf(peer: string, digest: Digest, index: number): string {
+  return `${peer}/${digest}/${index}`;
+}
