@@ -1,27 +1,44 @@
 /**
- * Usage: npm run bench [-- CASE…]: pair, hit, memory; all of them where none is named.
+ * Usage: npm run bench [-- CASE…]: pair, hit, memory; all of these where none is named.
+ *        npm run bench -- fleet [OPTION…]: hosts in network namespaces; needs root, and hours. See README.md.
  * Prints a table a case, and everything measured as one line of JSON at the end.
  */
 import { cpus } from 'node:os';
+import { fleet } from './fleet.ts';
 import { hit } from './hit.ts';
 import { memory } from './memory.ts';
 import { pair } from './pair.ts';
 
-const CASES = { pair, hit, memory };
-type Case = keyof typeof CASES;
+/** Those that are run where none is named. */
+const CASES: Readonly<Record<string, () => Promise<unknown>>> = { pair, hit, memory };
+/** Those that are run alone, with options of their own. */
+const LONG_CASES: Readonly<Record<string, (options: readonly string[]) => Promise<unknown>>> = { fleet };
 
-const named = process.argv.slice(2);
-const unknown = named.filter((name) => !(name in CASES));
-if (unknown.length > 0) {
-  console.error(`bench: no case ${unknown.join(', ')}; there are ${Object.keys(CASES).join(', ')}`);
-  process.exit(2);
-}
-const chosen = (named.length > 0 ? named : Object.keys(CASES)) as Case[];
+const given = process.argv.slice(2);
 const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}`;
-console.log(`${machine}\n`);
 const results: Record<string, unknown> = { machine };
-for (const name of chosen) {
-  results[name] = await CASES[name]();
+const [first = '', ...options] = given;
+const long = LONG_CASES[first];
+if (long !== undefined) {
+  console.log(`${machine}\n`);
+  try {
+    results[first] = await long(options);
+  } catch (error) {
+    console.error(`bench: ${error instanceof Error ? error.message : error}`);
+    process.exit(1);
+  }
   console.log();
+} else {
+  const unknown = given.filter((name) => !(name in CASES));
+  if (unknown.length > 0) {
+    const all = [...Object.keys(CASES), ...Object.keys(LONG_CASES)];
+    console.error(`bench: no case ${unknown.join(', ')}; there are ${all.join(', ')}`);
+    process.exit(2);
+  }
+  console.log(`${machine}\n`);
+  for (const name of given.length > 0 ? given : Object.keys(CASES)) {
+    results[name] = await CASES[name]?.();
+    console.log();
+  }
 }
 console.log(JSON.stringify(results));

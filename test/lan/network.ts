@@ -15,10 +15,17 @@ const WAN = '10.78.0';
 /** Where the upstream registry listens. */
 export const UPSTREAM_ADDRESS = `${WAN}.2`;
 
+/** What tbf lets through at once. At 1 Gbit it is a millisecond's worth; below a GSO packet (64 KiB) tbf would cut each up. */
+export const BURST = '128k';
+/** How long a packet may wait in tbf before it is dropped. */
+const LATENCY = '100ms';
+
 /** A network namespace with one interface, eth0, and the cable that leads from it. */
 export interface Space {
   readonly name: string;
   readonly address: string;
+  /** Name of its cable's other end, in the switch. */
+  readonly port: string;
   /** Prefix of a command that is to run inside. */
   readonly enter: readonly string[];
   /** What has gone over its eth0, as it sees it. */
@@ -34,6 +41,8 @@ export interface Network {
   /** Host `number` of the LAN, at 10.77.0.(10 + number). */
   addHost(number: number): Promise<Space>;
   readonly upstream: Space;
+  /** Name of the namespace that switches between hosts, and routes between them and upstream. */
+  readonly router: string;
   /** Packets between the LAN and upstream vanish without a word, as behind a broken provider. */
   blackholeUplink(): Promise<void>;
   close(): Promise<void>;
@@ -76,11 +85,12 @@ export async function createNetwork(): Promise<Network> {
     return {
       name,
       address,
+      port,
       // Not `ip netns exec`: it hides the cgroup mounts, without which dockerd does not start.
       enter: ['nsenter', '--target', String(holder.pid), '--net', '--mount', '--'],
       counters: interfaceCounters(holder.pid, 'eth0'),
       shape: async (rate) => {
-        const bucket = ['root', 'tbf', 'rate', `${rate}mbit`, 'burst', '128k', 'latency', '100ms'];
+        const bucket = ['root', 'tbf', 'rate', `${rate}mbit`, 'burst', BURST, 'latency', LATENCY];
         await must(['tc', '-n', name, 'qdisc', 'replace', 'dev', 'eth0', ...bucket]);
         await must(['tc', '-n', SWITCH, 'qdisc', 'replace', 'dev', port, ...bucket]);
       },
@@ -117,6 +127,7 @@ export async function createNetwork(): Promise<Network> {
     return {
       addHost: (number) => addSpace(`h${number}`, `${LAN}.${10 + number}`, `${LAN}.1`),
       upstream,
+      router: SWITCH,
       blackholeUplink: async () => {
         await must(['ip', '-n', SWITCH, 'route', 'add', 'blackhole', `${UPSTREAM_ADDRESS}/32`]);
       },

@@ -9,5 +9,5 @@ export const CACHE_DIR = process.env.LAYERLAN_LAN_CACHE ?? '/var/cache/layerlan-
 /** What the upstream registry serves. */
 export const REGISTRY_DIR = join(LAB_DIR, 'registry');
 
-/** Namespaces of the lab begin with this: test/lan/run removes them by it. */
-export const PREFIX = 'll-';
+/** Namespaces of the lab begin with this: test/lan/run removes them by it. Another lab beside it needs another. */
+export const PREFIX = process.env.LAYERLAN_LAN_PREFIX ?? 'll-';
