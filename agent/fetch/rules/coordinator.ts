@@ -39,9 +39,10 @@ export class Coordinator {
 
   /**
    * @param claimant this agent itself, too
+   * @param first the chunk its client waits for: what is granted lies behind it, where there is anything behind it
    * @param isLone whether there is nobody else on the LAN: then a lease is the whole blob at once
    */
-  claim(claimant: string, now: number, isLone = false): Verdict {
+  claim(claimant: string, first: number, now: number, isLone = false): Verdict {
     const table = this.#table;
     table.review(now);
     this.#forgetOld(now);
@@ -54,7 +55,7 @@ export class Coordinator {
     const own = claimant === this.#self ? table.own : table.others.get(claimant);
     // Who has a lease asks for the next before the last of it is there: what it takes already is not taken again.
     const busy = [...others.values(), ...(own === undefined ? [] : [own.leases])];
-    const from = this.#firstFree(busy);
+    const from = this.#firstFree(first, busy);
     if (from === undefined) return { kind: 'refuse', fetching };
     const isNew = own === undefined || own.received === 0;
     const isAlone = !this.#someoneElse(claimant, () => true);
@@ -64,21 +65,33 @@ export class Coordinator {
     return { kind: 'grant', segment };
   }
 
-  /** Where what is granted and not yet announced is announced, it is the table's. */
-  announced(peer: string): void {
+  /**
+   * What is granted is announced now, and from here on the table's. What was announced before the grant arrived says
+   * nothing of it: who claims tells of itself in the same moment.
+   */
+  announced(peer: string, leases: readonly Segment[]): void {
+    const granted = this.#granted.get(peer);
+    if (granted === undefined) return;
+    const [from, to] = granted.segment;
+    if (leases.some((lease) => lease[0] < to && lease[1] > from)) this.#granted.delete(peer);
+  }
+
+  /** A neighbour is gone, and what it was granted is free. */
+  left(peer: string): void {
     this.#granted.delete(peer);
   }
 
   /** Who else takes chunks from upstream, or was just told to. */
   #taken(claimant: string, now: number): Map<string, readonly Segment[]> {
-    const { own, others, barred } = this.#table;
+    const { own, barred } = this.#table;
     const taken = new Map<string, readonly Segment[]>();
     for (const { peer, leases } of this.#table.leases(now)) if (peer !== claimant) taken.set(peer, leases);
     if (claimant !== this.#self && own.leases.length > 0 && !this.#table.isLate(own, now)) {
       taken.set(this.#self, own.leases);
     }
     for (const [peer, { segment }] of this.#granted) {
-      if (peer === claimant || barred.has(peer) || (peer !== this.#self && !others.has(peer))) continue;
+      // Who claims may not have been heard of otherwise yet: when all start at once, claims come first.
+      if (peer === claimant || barred.has(peer)) continue;
       taken.set(peer, [...(taken.get(peer) ?? []), segment]);
     }
     return taken;
@@ -92,8 +105,12 @@ export class Coordinator {
     return false;
   }
 
-  #firstFree(busy: readonly (readonly Segment[])[]): number | undefined {
-    for (let index = 0; index < this.#table.count; index++) if (this.#isFree(index, busy)) return index;
+  #firstFree(first: number, busy: readonly (readonly Segment[])[]): number | undefined {
+    const { count } = this.#table;
+    for (let step = 0; step < count; step++) {
+      const index = (first + step) % count;
+      if (this.#isFree(index, busy)) return index;
+    }
     return undefined;
   }
 

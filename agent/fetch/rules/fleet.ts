@@ -63,7 +63,7 @@ export class Fleet {
         this.#onShare(message.digest, message.size, now, (share) => share.hear(peer, message, now));
         break;
       case 'claim':
-        this.#onShare(message.digest, message.size, now, (share) => share.claimed(peer, now));
+        this.#onShare(message.digest, message.size, now, (share) => share.claimed(peer, message.first, now));
         break;
       case 'left':
         for (const [key, share] of this.#shares) {
@@ -105,7 +105,7 @@ export class Fleet {
 
   /** Does what is due. */
   tick(now: number): void {
-    for (const [key, share] of this.#shares) if (share.dueAt(now) <= now) this.#settle(key, share, now);
+    for (const [key, share] of this.#shares) this.#settle(key, share, now);
   }
 
   /** When {@link tick} has something to do, if nothing happens before. */

@@ -56,6 +56,8 @@ export class Requests {
   readonly #pauses = new Map<string, number>();
   readonly #chunkPauses = new Map<string, number>();
   #inAll = 0;
+  /** Whether others had something, when last looked at, that is not under way yet. */
+  #isOffered = false;
   /** How long chunks from peers take, smoothed. */
   #usual = 0;
 
@@ -69,6 +71,10 @@ export class Requests {
     return this.#inAll;
   }
 
+  get isOffered(): boolean {
+    return this.#isOffered;
+  }
+
   isUnderWay(index: number): boolean {
     return this.#underWay.has(index);
   }
@@ -79,6 +85,7 @@ export class Requests {
     if (this.#inAll >= wanting.lanes) return chosen;
     const perPeer = this.#sources(wanting) <= 2 ? PER_PEER_OF_FEW : PER_PEER;
     const candidates = this.#candidates(wanting);
+    this.#isOffered = candidates.length > 0;
     for (const index of candidates) {
       if (this.#inAll >= wanting.lanes) break;
       const peer = this.#peerFor(index, wanting, perPeer, now);

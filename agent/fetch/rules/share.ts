@@ -47,6 +47,8 @@ export interface Wanted {
   readonly marked: Bitmap;
   /** Until when the look-up for holders may hold upstream back. ms */
   readonly searchUntil: number;
+  /** The chunk a client waits for. */
+  readonly first: number;
 }
 
 /** This agent's own part in a blob. */
@@ -67,6 +69,8 @@ interface Part {
   announcedAt: number;
   /** When the last chunk came. */
   gainedAt: number;
+  /** Since when there is something to be had of others. ms; Infinity where there is not */
+  offeredAt: number;
   /** Nobody gave what they said they had: upstream is asked for it, until somebody gives something again. */
   isForsaken: boolean;
 }
@@ -108,17 +112,18 @@ export class Share {
 
   hear(peer: string, message: TakingMessage, now: number): void {
     if (!this.table.hear(peer, message, now)) return;
-    this.#coordinator.announced(peer);
+    this.#coordinator.announced(peer, message.leases);
   }
 
   left(peer: string): void {
     this.table.drop(peer);
     this.#claimant.left(peer);
+    this.#coordinator.left(peer);
     this.#part?.holders.delete(peer);
   }
 
-  claimed(peer: string, now: number): void {
-    const verdict = this.#coordinator.claim(peer, now);
+  claimed(peer: string, first: number, now: number): void {
+    const verdict = this.#coordinator.claim(peer, first, now);
     const { digest } = this;
     this.#surroundings.wish({
       kind: 'tell',
@@ -158,13 +163,14 @@ export class Share {
       searchUntil: wanted.searchUntil,
       upstreamUsable: true,
       lanes: MOST_LANES,
-      first: 0,
+      first: wanted.first,
       streams: false,
       isWhole: false,
       isStuck: false,
       hasNews: true,
       announcedAt: Number.NEGATIVE_INFINITY,
       gainedAt: now,
+      offeredAt: Number.POSITIVE_INFINITY,
       isForsaken: false,
     };
     this.table.takesPart = true;
@@ -317,7 +323,7 @@ export class Share {
       this.#requests.dueAt(now),
       this.#claimant.dueAt,
       part.searchUntil,
-      part.gainedAt + STANDSTILL,
+      Math.max(part.gainedAt, part.offeredAt) + STANDSTILL,
     ];
     return Math.min(this.table.reviewAt, ...due.filter((at) => at > now));
   }
@@ -350,6 +356,9 @@ export class Share {
     for (const { peer, index } of asked) {
       this.#surroundings.wish({ kind: 'take', digest: this.digest, peer, index });
     }
+    // Who waits for what others take from upstream does not stand still: at 3 Mbit a chunk takes them ten seconds.
+    const isOffered = this.#requests.count > 0 || this.#requests.isOffered;
+    part.offeredAt = isOffered ? Math.min(part.offeredAt, now) : Number.POSITIVE_INFINITY;
   }
 
   #claim(part: Part, now: number): void {
@@ -360,20 +369,20 @@ export class Share {
     if (now < part.searchUntil || (this.#lease.isHeld && !this.#lease.isRunningOut)) return;
     if (this.#onOwnAccount(part, now)) return;
     if (this.table.leases(now).length >= LIVE_LEASES || this.#uncovered(part, now) === undefined) return;
-    this.#askCoordinator(now);
+    this.#askCoordinator(part, now);
   }
 
-  #askCoordinator(now: number): void {
+  #askCoordinator({ first }: Part, now: number): void {
     const order = this.#surroundings.order();
     const peer = this.#claimant.next(order, now);
     if (peer === undefined) return;
     this.#claimant.asked(peer, now);
     if (peer !== this.#surroundings.self) {
       const { digest, size } = this;
-      this.#surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size } });
+      this.#surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size, first } });
       return;
     }
-    const verdict = this.#coordinator.claim(peer, now, order.length === 1);
+    const verdict = this.#coordinator.claim(peer, first, now, order.length === 1);
     if (verdict.kind === 'grant') this.#grant(peer, verdict.segment, now);
     else this.refused(peer, verdict.fetching, now);
   }
@@ -415,7 +424,7 @@ export class Share {
   /** Nothing has come for long and nothing is under way: whoever says to have it does not give it. True where it acts. */
   #onOwnAccount(part: Part, now: number): boolean {
     if (this.#requests.count > 0 || this.#lease.isHeld) return false;
-    part.isForsaken ||= now - part.gainedAt >= STANDSTILL;
+    part.isForsaken ||= now - Math.max(part.gainedAt, part.offeredAt) >= STANDSTILL;
     if (!part.isForsaken) return false;
     const { own, count } = this.table;
     const live = this.table.leases(now);

@@ -123,7 +123,7 @@ export class Puller {
   #serve(server: Host, request: Request): void {
     const { from: host, digest, index } = request;
     if (request.isOver || server.lie === 'boasts') return;
-    const reply = (outcome: 'busy' | 'failed') =>
+    const reply = (outcome: 'busy' | 'failed'): void =>
       this.#world.across(server, host, () =>
         host.run(host.message(this.#now + this.#world.latency), () =>
           this.#answer(host, server.name, request, outcome),
