@@ -23,8 +23,8 @@ export const QUEUED_CHUNKS_PER_ADDRESS = 12;
 export const QUEUED_CHUNKS = 64;
 
 /**
- * What may be asked of a limited upload at a time: as many seconds' worth of chunks. An asker gives a chunk 20 s, so
- * more would be sent for nothing; "busy" sends it elsewhere in time.
+ * What may be asked of a limited upload at a time: as many seconds' worth of chunks. An asker gives a chunk a minute, and
+ * asks elsewhere long before; "busy" sends it elsewhere in time.
  */
 export const UPLOAD_AHEAD = 16;
 

@@ -2,6 +2,8 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { MAX_ADVERTISED } from '../../agent/swarm/advertise.ts';
 import { cidOf } from '../../agent/swarm/dht.ts';
 import { HORIZON_TTL } from '../../agent/swarm/horizon.ts';
@@ -11,7 +13,9 @@ import * as limits from '../../agent/swarm/limits.ts';
 import { MISSING_TTL } from '../../agent/swarm/missing.ts';
 import { PROVIDER_VALIDITY } from '../../agent/swarm/node.ts';
 import { LIE_BAN, SLIP_BAN } from '../../agent/swarm/reputation.ts';
+import { createSigning } from '../../agent/swarm/signing.ts';
 import { MIN_PROGRESS } from '../../agent/swarm/stream/stall.ts';
+import { bitmapOf, MAX_BITMAP_LENGTH, setBit } from '../../protocol/bitmap.ts';
 import {
   CHUNK_HASH_LENGTH,
   chunkMapRoot,
@@ -22,6 +26,7 @@ import {
 import { layoutOf, MAX_BLOB_SIZE, MAX_CHUNKS, MIN_CHUNK_SIZE } from '../../protocol/chunks.ts';
 import { toDigest } from '../../protocol/digest.ts';
 import { encodeFrame, frameHead } from '../../protocol/frame.ts';
+import { MARK_SIGNATURE_LENGTH, markStatement } from '../../protocol/mark.ts';
 import {
   type Codec,
   chunkAnswers,
@@ -30,8 +35,11 @@ import {
   controlRequests,
   MAX_ANNOUNCED,
   MAX_FRAME_LENGTH,
+  MAX_LEASES,
+  MAX_NAMED,
 } from '../../protocol/messages.ts';
 import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL, KAD_PROTOCOL, MDNS_SERVICE } from '../../protocol/names.ts';
+import { rank, rendezvousOrder } from '../../protocol/rendezvous.ts';
 import { mapOf } from '../support/holdings.ts';
 
 /* The document is what other implementations are written from: every number and every byte in it is checked here. */
@@ -53,6 +61,13 @@ const DIGEST = toDigest('sha256', createHash('sha256').update(BLOB).digest());
 const MAP = mapOf(DIGEST, BLOB);
 const MAP_BYTES = encodeChunkMap(MAP);
 const MAP_ROOT = chunkMapRoot(MAP);
+
+/** Who signs in the examples, and another. */
+const SIGNER_KEY = await generateKeyPairFromSeed('Ed25519', example('mark-seed'));
+const SIGNER = peerIdFromPrivateKey(SIGNER_KEY).toString();
+const OTHER = peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', Buffer.alloc(32, 0xff))).toString();
+const STATEMENT = markStatement(DIGEST, BLOB.length, 1, createHash('sha256').update('abc').digest());
+const SIGNATURE = createSigning(SIGNER_KEY).sign(STATEMENT);
 
 function example(name: string): Buffer {
   const found = EXAMPLES.get(name);
@@ -109,6 +124,42 @@ const CHECKS: Record<string, () => void> = {
     framed('complete-announcement', controlRequests, { type: 'complete', truncated: false }),
   'chunk-request': () => framed('chunk-request', chunkRequests, { digest: DIGEST, index: 1 }),
   'chunk-answer': () => framed('chunk-answer', chunkAnswers, { type: 'chunk', length: 3, mark: null }, 'abc'),
+  'mark-seed': () => assert.ok(DOCUMENT.includes(`the peer id is \`${SIGNER}\``)),
+  'mark-statement': () => assert.equal(hex(example('mark-statement')), hex(STATEMENT)),
+  'mark-signature': () => {
+    assert.equal(hex(example('mark-signature')), hex(SIGNATURE));
+    assert.equal(createSigning(SIGNER_KEY).verify(SIGNER, STATEMENT, example('mark-signature')), true);
+  },
+  rank: () => {
+    assert.equal(hex(example('rank')), hex(rank(DIGEST, SIGNER)));
+    assert.deepEqual(rendezvousOrder(DIGEST, [OTHER, SIGNER]), [SIGNER, OTHER]);
+  },
+  'rank-other': () => {
+    assert.equal(hex(example('rank-other')), hex(rank(DIGEST, OTHER)));
+    assert.ok(DOCUMENT.includes(`comes before \`${OTHER}\``));
+  },
+  'taking-message': () =>
+    framed('taking-message', controlRequests, {
+      type: 'taking',
+      digest: DIGEST,
+      size: BLOB.length,
+      marks: Uint8Array.of(1),
+      mapped: [Buffer.from(MAP_ROOT, 'hex'), Uint8Array.of(0)],
+      leases: [[1, 2]],
+      received: MIN_CHUNK_SIZE,
+    }),
+  'left-message': () => framed('left-message', controlRequests, { type: 'left', digest: DIGEST }),
+  'claim-message': () => framed('claim-message', controlRequests, { type: 'claim', digest: DIGEST, size: BLOB.length }),
+  'claim-unsized-message': () =>
+    framed('claim-unsized-message', controlRequests, { type: 'claim', digest: DIGEST, size: null }),
+  'grant-message': () =>
+    framed('grant-message', controlRequests, { type: 'grant', digest: DIGEST, segment: [0, 2], partners: [] }),
+  'refuse-message': () =>
+    framed('refuse-message', controlRequests, { type: 'refuse', digest: DIGEST, fetching: [SIGNER], partners: [] }),
+  'accuse-message': () =>
+    framed('accuse-message', controlRequests, { type: 'accuse', digest: DIGEST, index: 1, signer: SIGNER }),
+  'chunk-marked-answer': () =>
+    framed('chunk-marked-answer', chunkAnswers, { type: 'chunk', length: 3, mark: [SIGNER, SIGNATURE] }, 'abc'),
   'chunk-missing-answer': () => framed('chunk-missing-answer', chunkAnswers, { type: 'missing' }),
   'chunk-busy-answer': () => framed('chunk-busy-answer', chunkAnswers, { type: 'busy' }),
 };
@@ -128,6 +179,7 @@ test('the names in the document are those in the code', () => {
     'DHT protocol': KAD_PROTOCOL,
     'mDNS service': MDNS_SERVICE,
     'chunk map format': text('protocol/chunk-map.ts', 'FORMAT'),
+    'mark format': text('protocol/mark.ts', 'FORMAT'),
     'label of the prologue': text('agent/swarm/key.ts', 'PROLOGUE_LABEL'),
     'label of the service': text('agent/swarm/key.ts', 'MDNS_LABEL'),
   });
@@ -143,6 +195,8 @@ test('the numbers in the document are those in the code', () => {
     'largest blob': MAX_BLOB_SIZE,
     'chunk hash': CHUNK_HASH_LENGTH,
     'encoded chunk map': MAX_CHUNK_MAP_LENGTH,
+    bitmap: MAX_BITMAP_LENGTH,
+    'signature of a mark': MARK_SIGNATURE_LENGTH,
     'frame body': MAX_FRAME_LENGTH,
     'network key, least bytes': NETWORK_KEY_LENGTH,
     'outstanding questions': limits.OUTSTANDING_QUESTIONS,
@@ -151,6 +205,18 @@ test('the numbers in the document are those in the code', () => {
     'blobs an agent tells of': limits.ROSTER_LENGTH,
     'blobs kept of one peer': limits.INVENTORY_LENGTH,
     'least time between changes, ms': limits.ANNOUNCE_WITHIN,
+    'leases of one agent': MAX_LEASES,
+    'peers named in a list': MAX_NAMED,
+    'least time between states, ms': product('agent/fetch/rules/share.ts', 'ANNOUNCE_WITHIN'),
+    'heartbeat of a state, ms': product('agent/fetch/rules/share.ts', 'HEARTBEAT'),
+    'silence that ends a state, ms': product('agent/fetch/rules/table.ts', 'SILENCE'),
+    'live leases of a blob': product('agent/fetch/rules/coordinator.ts', 'LIVE_LEASES'),
+    'chunks of a first lease': product('agent/fetch/rules/coordinator.ts', 'FIRST_SEGMENT'),
+    'chunks of a lease': product('agent/fetch/rules/coordinator.ts', 'SEGMENT'),
+    'life of a grant, ms': product('agent/fetch/rules/coordinator.ts', 'GRANT_LIFE'),
+    'fleet messages read at once': limits.FLEET_BURST,
+    'fleet messages read, a second': limits.FLEET_RATE,
+    'fleet messages waiting for a peer': limits.WAITING_FLEET_MESSAGES,
     'memory of a DHT without others, ms': HORIZON_TTL,
     'inbound control streams, a connection': limits.INBOUND_CONTROL_STREAMS,
     'inbound chunk streams, a connection': limits.INBOUND_CHUNK_STREAMS,
@@ -159,6 +225,7 @@ test('the numbers in the document are those in the code', () => {
     'chunk requests read ahead': limits.READ_AHEAD,
     'chunk requests taken from one address': limits.QUEUED_CHUNKS_PER_ADDRESS,
     'chunk requests taken in all': limits.QUEUED_CHUNKS,
+    'turn of a peer with a chunk, ms': limits.CHUNK_TURN,
     'stream window, at its largest': window,
     'unread bytes of a stream': window * product('agent/swarm/node.ts', 'MAX_UNREAD', 'STREAM_WINDOW'),
     'stall time-out, ms': defaults.stallTimeout,
@@ -166,7 +233,8 @@ test('the numbers in the document are those in the code', () => {
     'bytes within a stall time-out': MIN_PROGRESS,
     'patience of answerers, stall time-outs': product('agent/swarm/server.ts', 'SENDER_PATIENCE'),
     'chunk deadline, ms': product('agent/fetch/peer-lane.ts', 'CHUNK_DEADLINE'),
-    'pause after busy, ms': product('agent/fetch/holders.ts', 'BUSY_PAUSE'),
+    'pause after busy, ms': product('agent/fetch/rules/requests.ts', 'BUSY_PAUSE'),
+    'longest pause after busy, ms': product('agent/fetch/rules/requests.ts', 'LONGEST_PAUSE'),
     'validity of a DHT record, ms': PROVIDER_VALIDITY,
     'blobs advertised': MAX_ADVERTISED,
     'ban of a liar, ms': LIE_BAN,
@@ -200,6 +268,12 @@ test('what the document calls refused is refused, and what it calls read is read
     assert.equal(message === undefined ? 'refused' : 'read', result, what);
     if (message !== undefined) assert.deepEqual(message, { type: 'missing', id: 9 });
   }
+});
+
+test('the bitmap in the document is the one the code makes', () => {
+  const bitmap = bitmapOf(17);
+  for (const index of [0, 9, 16]) setBit(bitmap, index);
+  assert.ok(DOCUMENT.includes(`Chunks 0, 9 and 16 of 17 are \`${hex(bitmap).replace(/..(?!$)/g, '$& ')}\``));
 });
 
 test('the table of layouts is what the code computes', () => {
