@@ -63,7 +63,7 @@ export class Fleet {
         this.#onShare(message.digest, message.size, now, (share) => share.hear(peer, message, now));
         break;
       case 'claim':
-        this.#onShare(message.digest, message.size, now, (share) => share.claimed(peer, message.first, now));
+        this.#onShare(message.digest, message.size, now, (share) => share.claimed(peer, 0, now));
         break;
       case 'left':
         for (const [key, share] of this.#shares) {

@@ -334,7 +334,7 @@ export class Share {
     const { openEnd } = this.#lease;
     if (table.others.size > 0) {
       if (openEnd !== undefined && index >= openEnd) return false;
-      if (table.isLate(table.own, now)) {
+      if (table.own.leases.length > 0 && table.isLate(table.own, now)) {
         table.barred.add(this.#surroundings.self);
         return false;
       }
@@ -379,7 +379,7 @@ export class Share {
     this.#claimant.asked(peer, now);
     if (peer !== this.#surroundings.self) {
       const { digest, size } = this;
-      this.#surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size, first } });
+      this.#surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size } });
       return;
     }
     const verdict = this.#coordinator.claim(peer, first, now, order.length === 1);

@@ -44,7 +44,7 @@ export class Puller {
     this.#world.act(host, () => {
       const none = bitmapOf(hold.count);
       const searchUntil = holders.length > 0 ? now + 100 : now;
-      host.fleet.join(digest, size, { have: none, marked: none.slice(), searchUntil }, now);
+      host.fleet.join(digest, size, { have: none, marked: none.slice(), first: 0, searchUntil }, now);
     });
     if (holders.length === 0) return;
     host.run(now + MAP, () =>
@@ -130,10 +130,19 @@ export class Puller {
         ),
       );
     const hold = server.holds.get(digest);
-    if (server.lie === 'hoards') return reply('busy');
-    if (hold === undefined || hold.vouched[index] === 0) return reply('failed');
+    if (server.lie === 'hoards') {
+      reply('busy');
+      return;
+    }
+    if (hold === undefined || hold.vouched[index] === 0) {
+      reply('failed');
+      return;
+    }
     const place = server.admission.enter({ peer: host.name, address: host.name }, { digest, index }, this.#now);
-    if (place === undefined) return reply('busy');
+    if (place === undefined) {
+      reply('busy');
+      return;
+    }
     const length = Math.min(layoutOf(hold.size).chunkSize, hold.size - index * layoutOf(hold.size).chunkSize);
     server.work(server.chunkCost, () => {
       if (request.isOver) return place.leave();
@@ -199,6 +208,7 @@ export class Puller {
     const skipped = this.#hasRanges ? 0 : from * chunkSize;
     const end = this.#hasRanges ? Math.min(hold.size, to * chunkSize) : hold.size;
     host.run(this.#now + uplink.rtt, () => {
+      if (!this.#hasRanges) this.#tell(host, hold.digest, (share) => share.noRange());
       if (this.#fails(host)) this.#ended(host, hold, false);
       else if (skipped > 0)
         uplink.read(flow, skipped, () => host.run(this.#now, () => this.#next(host, hold, from, to, end)));

@@ -120,6 +120,8 @@ export class World {
       }
       const message = bend(host, wish.message, this);
       if (message === undefined) continue;
+      if (message.type !== 'taking')
+        this.trace?.(`${host.name} ${message.digest.slice(7, 11)} ${spelt(message)} to ${wish.peers}`);
       for (const peer of wish.peers) {
         const to = this.byName.get(peer) as Host;
         host.message(this.agenda.now);
@@ -161,4 +163,9 @@ export class World {
       }
     }
   }
+}
+
+function spelt(message: FleetMessage): string {
+  if (message.type === 'grant') return `grants ${message.segment}`;
+  return message.type === 'refuse' ? `refuses, ${message.fetching} fetch` : message.type;
 }
