@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
 import { noise } from '@chainsafe/libp2p-noise';
+import { generateKeyPair } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
 import type { Connection, Stream } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';
@@ -8,6 +8,8 @@ import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { decode, encode } from 'cborg';
 import { createLibp2p } from 'libp2p';
+import { createFleet, type IndependentTaking } from './independent-taking.ts';
+import { bytes, type Message, PATIENCE, parse, read, send, sha256, text } from './independent-wire.ts';
 
 /*
  * A peer written from docs/protocol.md alone: it imports nothing of agent/ or protocol/, not even a constant, so that
@@ -19,19 +21,15 @@ const CHUNKS = '/layerlan/chunks/1.0.0';
 const MAP_FORMAT = 'layerlan/chunk-map/1';
 const PROLOGUE_LABEL = 'layerlan/network-key/noise-prologue/1';
 
-/** "Chunks", "Frames": bytes. */
+/** "Chunks": bytes. */
 const CHUNK_SIZE = 1024 * 1024;
 const MAX_CHUNKS = 16_384;
-const MAX_FRAME = 525_312;
 
 /** "Announcements": entries of one message. */
 const MAX_ANNOUNCED = 1_000;
 
 /** Chunk requests on the one stream this peer uses: "an asker should have two outstanding". */
 const PIPELINED = 2;
-
-/** Ends whatever hangs, with a wide margin. Milliseconds. */
-const PATIENCE = 30_000;
 
 export interface IndependentPeerInit {
   readonly listen: string;
@@ -58,12 +56,15 @@ export interface IndependentPeer {
   announce(address: string): Promise<void>;
   /** Takes a blob of a size that is known for sure from the agent at a multiaddr, and checks all there is to check. */
   fetch(address: string, digest: string, size: number): Promise<Buffer>;
+  /**
+   * Takes a blob, which is not held, together with the agent at a multiaddr: from now on it says how far it is, each
+   * second and when that changes, and coordinates what it is asked to.
+   */
+  take(address: string, digest: string, size: number): Promise<IndependentTaking>;
   /** What the agent at a multiaddr answers to `have`. */
   have(address: string, digest: string): Promise<Message>;
   stop(): Promise<void>;
 }
-
-type Message = Record<string, unknown>;
 
 export async function startIndependentPeer(init: IndependentPeerInit): Promise<IndependentPeer> {
   const blobs = new Map<string, Uint8Array>();
@@ -74,7 +75,9 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
   let questions = 0;
   let chunksServed = 0;
   let nextId = 1_000;
+  const privateKey = await generateKeyPair('Ed25519');
   const node = await createLibp2p({
+    privateKey,
     addresses: { listen: [init.listen] },
     transports: [tcp()],
     connectionEncrypters: [noise({ prologueBytes: prologueOf(init.networkKey) })],
@@ -106,13 +109,15 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
     return true;
   };
 
+  const fleet = createFleet(privateKey);
+
   const entryOf = (digest: string, blob: Uint8Array) => [digest, blob.length, sha256(mapOf(digest, blob))];
 
-  const answerControl = async (stream: Stream): Promise<void> => {
+  const answerControl = async (stream: Stream, peer: string): Promise<void> => {
     const incoming = read(stream);
     for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
       const message = parse(body);
-      if (takeAnnouncement(message)) continue;
+      if (takeAnnouncement(message) || fleet.heard(peer, message)) continue;
       questions += 1;
       const { type, id, digest } = message;
       const blob = blobs.get(text(digest));
@@ -127,21 +132,23 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
     const incoming = read(stream);
     for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
       const { digest, index } = parse(body);
-      const chunk = chunksOf(blobs.get(text(digest)) ?? new Uint8Array(0))[Number(index)];
+      const held = chunksOf(blobs.get(text(digest)) ?? new Uint8Array(0))[Number(index)];
+      const taken = fleet.chunk(text(digest), Number(index));
+      const chunk = held ?? taken?.bytes;
       if (chunk === undefined) {
         send(stream, { type: 'missing' });
         continue;
       }
-      send(stream, { type: 'chunk', length: chunk.length, mark: null });
+      send(stream, { type: 'chunk', length: chunk.length, mark: taken?.mark ?? null });
       stream.send(chunk);
       chunksServed += 1;
     }
     await stream.close();
   };
 
-  const serve = (protocol: string, answer: (stream: Stream) => Promise<void>) =>
-    node.handle(protocol, (stream) => {
-      answer(stream).catch((error) => stream.abort(error));
+  const serve = (protocol: string, answer: (stream: Stream, peer: string) => Promise<void>) =>
+    node.handle(protocol, (stream, { remotePeer }) => {
+      answer(stream, remotePeer.toString()).catch((error) => stream.abort(error));
     });
   await serve(CONTROL, answerControl);
   await serve(CHUNKS, answerChunks);
@@ -177,7 +184,8 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       while (asked < hashes.length && asked - chunks.length < PIPELINED) send(stream, { digest, index: asked++ });
       const index = chunks.length;
       const length = Math.min(CHUNK_SIZE, size - index * CHUNK_SIZE);
-      assert.deepEqual(parse(await incoming.frame()), { type: 'chunk', length, mark: null });
+      const { mark: _mark, ...answer } = parse(await incoming.frame());
+      assert.deepEqual(answer, { type: 'chunk', length });
       const chunk = await incoming.exactly(length);
       assert.deepEqual(sha256(chunk), Buffer.from(hashes[index] ?? []), `chunk ${index} is what the map says`);
       chunks.push(chunk);
@@ -222,6 +230,12 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       if (entries.length > 0) send(stream, { type: 'hold', blobs: entries });
       send(stream, { type: 'complete', truncated: false });
     },
+    async take(address, digest, size) {
+      const connection = await connect(address);
+      const control = await connection.newStream(CONTROL, { signal: AbortSignal.timeout(PATIENCE) });
+      const chunks = await connection.newStream(CHUNKS, { signal: AbortSignal.timeout(PATIENCE) });
+      return fleet.take({ peer: connection.remotePeer.toString(), control, chunks }, digest, size);
+    },
     async have(address, digest) {
       return (await ask(await connect(address), digest)).have;
     },
@@ -238,6 +252,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       return blob;
     },
     async stop() {
+      fleet.stop();
       for (const connection of node.getConnections()) connection.abort(new Error('stopped'));
       await node.stop();
     },
@@ -269,88 +284,4 @@ function hashesIn(encoded: Uint8Array, digest: string, size: number): Uint8Array
   assert.equal(all.length, 32 * Math.ceil(size / CHUNK_SIZE));
   assert.deepEqual(Buffer.from(encode([format, ofDigest, ofSize, chunkSize, all])), Buffer.from(encoded));
   return Array.from({ length: all.length / 32 }, (_, i) => all.subarray(32 * i, 32 * i + 32));
-}
-
-/** "Frames". */
-function send(stream: Stream, message: Message): void {
-  const body = encode(message);
-  const head: number[] = [];
-  for (let rest = body.length; ; rest = Math.floor(rest / 128)) {
-    head.push(rest < 128 ? rest : (rest % 128) + 128);
-    if (rest < 128) break;
-  }
-  stream.send(Buffer.concat([Buffer.from(head), body]));
-}
-
-function parse(body: Uint8Array | undefined): Message {
-  assert.ok(body !== undefined, 'the stream goes on');
-  const options = { strict: true, allowIndefinite: false, allowUndefined: false, rejectDuplicateMapKeys: true };
-  const message = decode(body, options) as Message;
-  assert.deepEqual(Buffer.from(encode(message)), Buffer.from(body), 'a message has one encoding');
-  return message;
-}
-
-/** Bytes of a stream as they come, gathered: what this peer asks for is bounded by what it asks for. */
-function read(stream: Stream) {
-  let unread = Buffer.alloc(0);
-  let ended = false;
-  let wake: () => void = () => {};
-  stream.addEventListener('message', ({ data }) => {
-    unread = Buffer.concat([unread, data instanceof Uint8Array ? data : data.subarray()]);
-    wake();
-  });
-  for (const event of ['end', 'close'] as const) {
-    stream.addEventListener(event, () => {
-      ended = true;
-      wake();
-    });
-  }
-  const more = () =>
-    new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`nothing came for ${PATIENCE} ms`)), PATIENCE);
-      wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  const exactly = async (length: number): Promise<Buffer> => {
-    while (unread.length < length) {
-      assert.ok(!ended, 'the stream ends where it may');
-      await more();
-    }
-    const taken = unread.subarray(0, length);
-    unread = unread.subarray(length);
-    return taken;
-  };
-  return {
-    exactly,
-    /** The next body; undefined where the other side ended the stream between two frames. */
-    async frame(): Promise<Uint8Array | undefined> {
-      while (unread.length === 0) {
-        if (ended) return undefined;
-        await more();
-      }
-      let length = 0;
-      for (let place = 1; ; place *= 128) {
-        const [byte = 0] = await exactly(1);
-        length += (byte % 128) * place;
-        assert.ok(length <= MAX_FRAME, 'no frame is longer');
-        if (byte < 128) return exactly(length);
-      }
-    },
-  };
-}
-
-function sha256(of: Uint8Array): Buffer {
-  return createHash('sha256').update(of).digest();
-}
-
-function text(value: unknown): string {
-  assert.equal(typeof value, 'string');
-  return value as string;
-}
-
-function bytes(value: unknown): Uint8Array {
-  assert.ok(value instanceof Uint8Array);
-  return value;
 }
