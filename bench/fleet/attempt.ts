@@ -35,6 +35,8 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
   const key = init.networkKeyFile === undefined ? {} : { networkKeyFile: init.networkKeyFile };
   const hostileCount = row.hostile?.length ?? 0;
   const honest = (row.hosts ?? DEFAULT_HOSTS) - hostileCount;
+  const slowest = honest - 1;
+  const links = new Map(row.slowLink === undefined ? [] : [[slowest, row.slowLink]]);
   const patience = (row.patience ?? DEFAULT_PATIENCE) * 1000;
   const home = await lab.dir(label);
   const agents: FleetAgent[] = [];
@@ -62,7 +64,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
   });
 
   try {
-    await lab.reset({ uplink: PREPARING, ...(row.links && { links: row.links }) });
+    await lab.reset({ uplink: PREPARING, links });
     const starts = await Promise.allSettled(addresses.map((_, host) => startAgent(host)));
     // Only now: one that was still starting would outlive the attempt.
     for (const each of starts) if (each.status === 'rejected') throw each.reason;
@@ -86,7 +88,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
         hostile.push(await startHostile({ space, behaviour, dial: addresses, files, log, ...key, ...identified }));
       }
     }
-    await lab.reset({ uplink: row.uplink ?? DEFAULT_UPLINK, ...(row.links && { links: row.links }) });
+    await lab.reset({ uplink: row.uplink ?? DEFAULT_UPLINK, links });
     await lab.registry.misbehave(row.upstream ?? []);
     const takers = addresses.map((_, host) => host).slice(holders.length);
     pullers.push(...(await readyPullers(takers.map(orderFor), lab.log(`${label}-pullers`))));
@@ -144,7 +146,9 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     const had = await lab.uplink.byHost();
     const counted = [...ended].filter(([host]) => !forgiven.has(host));
     const all = counted.map(([, result]) => result);
-    const timed = counted.filter(([host]) => row.timed?.(host) ?? true).map(([, result]) => result);
+    const timed = counted
+      .filter(([host]) => row.slowLink === undefined || host !== slowest)
+      .map(([, result]) => result);
     const delivered = [...ended.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     const cpu = agents.reduce((sum, agent, host) => sum + agent.cpu() - (before[host] ?? 0), 0);
     const t = duration(timed);

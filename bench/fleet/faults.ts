@@ -15,8 +15,6 @@ const PAUSES = 10;
 const BETWEEN_PAUSES = 200;
 /** How long the LAN stays in two halves. Milliseconds. */
 const SPLIT = 4_000;
-/** The host that has no agent at the start. */
-export const LATECOMER = 8;
 
 /** The host whose agent coordinates the largest layer. */
 function coordinatorOf({ agents, images }: Stage): number {
@@ -61,10 +59,11 @@ export const killBusiest: FaultFunction = async (stage) => {
 };
 
 export const lateCoordinator: FaultFunction = async (stage) => {
+  const latecomer = stage.agents.length;
   await stage.untilCarried(EARLY_AIM);
   await stage.break(async () => {
-    const agent = await stage.startCoordinator(LATECOMER, largestLayer(stage.images[0] as Published));
-    await stage.join(LATECOMER, agent);
+    await stage.startCoordinator(latecomer, largestLayer(stage.images[0] as Published));
+    await stage.join(latecomer);
   });
 };
 

@@ -1,11 +1,11 @@
 /**
  * The fleet case itself, as bench/fleet.ts runs it: in a process of its own, whose end is followed by a sweep.
- * Usage: main.ts [--runs N] [--rows NAME,…] [--key with|without|both] [--no-rivals] [--logs DIR]
+ * Usage: main.ts [--runs N] [--rows NAME,…] [--key with|without|both] [--no-rivals] [--hosts N] [--logs DIR]
  */
 import { cp, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { generateNetworkKey } from '../../agent/swarm/key.ts';
-import { LAB_DIR } from '../../test/lan/place.ts';
+import { LAB_DIR, PREFIX } from '../../test/lan/place.ts';
 import { CROWD, CROWD_SIZES, type CrowdFigures, crowdTable, playCrowd } from './crowd.ts';
 import { type FleetLab, LAN_RATE, openLab } from './lab.ts';
 import { type FleetOptions, parseFleetOptions } from './options.ts';
@@ -13,13 +13,15 @@ import { playRow } from './play.ts';
 import { fleetTable, type KeyMode, type RowResult } from './report.ts';
 import { plainStream } from './rivals.ts';
 import { ROWS } from './rows.ts';
+import { sweep } from './sweep.ts';
 
 /** Enough for TCP to be at its rate for most of it. Bytes. */
 const STREAM_BYTES = 256 * 1024 * 1024;
 
 const options = parseFleetOptions(process.argv.slice(2));
-// Whoever started this sweeps up when it is gone; without them, what is left waits for the next run's sweep.
-process.once('disconnect', () => process.exit(1));
+// Whoever started this sweeps up when it is gone, and where they are gone themselves, this does.
+const orphaned = () => void sweep(LAB_DIR, PREFIX).finally(() => process.exit(1));
+process.once('disconnect', orphaned);
 process.once('SIGTERM', () => process.exit(143));
 process.once('SIGINT', () => process.exit(130));
 
@@ -50,6 +52,7 @@ try {
   }
   await lab.close();
 }
+process.off('disconnect', orphaned);
 process.disconnect?.();
 
 async function playCrowds(

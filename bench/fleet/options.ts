@@ -1,12 +1,15 @@
 import { parseArgs } from 'node:util';
 import { CROWD } from './crowd.ts';
 import type { KeyMode } from './report.ts';
+import { DEFAULT_HOSTS } from './row.ts';
 import { ROWS } from './rows.ts';
 
 /** How the fleet case is run. */
 export interface FleetOptions {
   /** @default 3 */
   readonly runs: number;
+  /** Fewer hosts than a row has, for a quick look. @default as the rows have it */
+  readonly hosts?: number;
   /** Names. @default all */
   readonly rows: readonly string[];
   /** @default both */
@@ -29,6 +32,7 @@ export function parseFleetOptions(args: readonly string[]): FleetOptions {
     args: [...args],
     options: {
       runs: { type: 'string', default: '3' },
+      hosts: { type: 'string' },
       rows: { type: 'string' },
       key: { type: 'string', default: 'both' },
       rivals: { type: 'boolean', default: true },
@@ -44,5 +48,15 @@ export function parseFleetOptions(args: readonly string[]): FleetOptions {
   if (keys === undefined) throw new Error(`--key is one of ${Object.keys(KEYS).join(', ')}`);
   const runs = Number(values.runs);
   if (!Number.isInteger(runs) || runs < 1) throw new Error('--runs is a whole number from 1');
-  return { runs, rows, keys, rivals: values.rivals, ...(values.logs !== undefined && { logs: values.logs }) };
+  const hosts = values.hosts === undefined ? undefined : Number(values.hosts);
+  if (hosts !== undefined && !(Number.isInteger(hosts) && hosts >= 2 && hosts <= DEFAULT_HOSTS))
+    throw new Error(`--hosts is a whole number from 2 to ${DEFAULT_HOSTS}`);
+  return {
+    runs,
+    rows,
+    keys,
+    rivals: values.rivals,
+    ...(values.logs !== undefined && { logs: values.logs }),
+    ...(hosts !== undefined && { hosts }),
+  };
 }

@@ -4,7 +4,7 @@ import type { FleetLab } from './lab.ts';
 import type { FleetOptions } from './options.ts';
 import type { Published } from './registry.ts';
 import { attemptText, type RowResult, type Run } from './report.ts';
-import { type Figures, MissedWindowError, type Row } from './row.ts';
+import { DEFAULT_HOSTS, type Figures, MissedWindowError, type Row } from './row.ts';
 import { measureYardsticks } from './yardsticks.ts';
 
 /** A fault that came outside mid-flight is tried again so often. */
@@ -13,10 +13,11 @@ const ATTEMPTS = 4;
 /** Plays a row as often as was asked for; says how it goes while it does. */
 export async function playRow(
   lab: FleetLab,
-  row: Row,
+  asWritten: Row,
   options: FleetOptions,
   networkKeyFile: string,
 ): Promise<RowResult> {
+  const row = withHosts(asWritten, options.hosts);
   const runs: Run[] = [];
   const failures: string[] = [];
   console.log(`${row.name}: ${row.title}`);
@@ -41,7 +42,9 @@ async function playRun(
 ): Promise<Run> {
   const label = `${row.name}-${number}`;
   // New bytes each time: nobody can have them.
-  const specs = (row.images ?? fleetImage)(`${label} ${Date.now()}`);
+  const hosts = Array.from({ length: row.hosts ?? DEFAULT_HOSTS }, (_, host) => host);
+  const wanted = 1 + Math.max(...hosts.map((host) => row.wants?.(host) ?? 0));
+  const specs = (row.images ?? fleetImage)(`${label} ${Date.now()}`).slice(0, wanted);
   const images: Published[] = [];
   for (const [at, spec] of specs.entries()) images.push(await lab.registry.publish(`${label}-${at}`, spec));
   const yardsticks = await measureYardsticks(lab, row, images, options.rivals);
@@ -61,6 +64,12 @@ async function playRun(
     console.log(`    ${attemptText(mode, figures)}`);
   }
   return { yardsticks, agents };
+}
+
+/** The row with fewer hosts; a lone taker stays alone, and liars stay in the minority. */
+function withHosts(row: Row, hosts: number | undefined): Row {
+  if (hosts === undefined || row.hosts !== undefined) return row;
+  return { ...row, hosts: Math.min(DEFAULT_HOSTS, Math.max(hosts, 2 * (row.hostile?.length ?? 0) + 1)) };
 }
 
 async function untilItCounts(act: () => Promise<Figures>): Promise<Figures> {

@@ -27,8 +27,8 @@ export interface Row {
   readonly hosts?: number;
   /** Rate of the uplink, both directions. Megabits a second. @default 100 */
   readonly uplink?: number;
-  /** Hosts whose link has another rate than a gigabit. Megabits a second. */
-  readonly links?: ReadonlyMap<number, number>;
+  /** Rate of the last host's link. Megabits a second. @default a gigabit, as all have; its time does not count then */
+  readonly slowLink?: number;
   /** @default the image of 163 MiB */
   readonly images?: (seed: string) => readonly ImageSpec[];
   /** Which of the images a host pulls. @default 0 */
@@ -44,8 +44,6 @@ export interface Row {
   /** The hostile host ranks highest for the largest layer. */
   readonly hostileCoordinates?: true;
   readonly fault?: FaultFunction;
-  /** Hosts whose time counts; all must succeed. @default all */
-  readonly timed?: (host: number) => boolean;
   /** @default none */
   readonly rivals?: 'cold' | 'warm' | 'stream';
   /** How long the pulls may take. Seconds. @default 300 */

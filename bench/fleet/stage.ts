@@ -25,7 +25,7 @@ export interface Stage {
   /** This host's puller does not count any more: it lost its agent. */
   forgive(host: number): void;
   /** Adds a pull that counts, on a host whose agent came late. */
-  join(host: number, agent: FleetAgent): Promise<void>;
+  join(host: number): Promise<void>;
   /** Starts an agent on a host that had none, with an identity that ranks highest for `digest`. */
   startCoordinator(host: number, digest: string): Promise<FleetAgent>;
 }
