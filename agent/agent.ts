@@ -97,7 +97,11 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
   const ports: { store: Store; swarm: Swarm; upstream: Upstream } = { store, swarm, upstream };
   const content = createContent(
     { ...ports, metrics, logger: logger.child({ role: 'fetch' }), download: limits.peerDownload },
-    { lookupTimeout: config.peers.lookupTimeout, holdFor: config.release.holdFor },
+    {
+      lookupTimeout: config.peers.lookupTimeout,
+      leaseTimeout: config.peers.leaseTimeout,
+      holdFor: config.release.holdFor,
+    },
   );
   started.push({ what: 'fetch', close: () => content.stop() });
 

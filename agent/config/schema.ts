@@ -13,6 +13,9 @@ const LONGEST_RECHECK = 3650 * 86_400_000;
 /** A peer that is silent for less than this is just busy. Milliseconds. */
 const LEAST_STALL = 100;
 
+/** A coordinator that is asked for less would never be in time. Milliseconds. */
+const LEAST_LEASE = 10;
+
 /** Every key of the configuration file, by section. The names are the product's interface. */
 function shapes(around: Surroundings) {
   const path = z
@@ -70,6 +73,12 @@ function shapes(around: Surroundings) {
        * @default 100ms
        */
       lookupTimeout: duration().prefault('100ms'),
+      /**
+       * How long the peer that hands out a blob's leases may take to answer before the next is asked. Above a hundred
+       * neighbours it is given a second at least. Milliseconds here, a duration in the file.
+       * @default 250ms
+       */
+      leaseTimeout: duration({ least: LEAST_LEASE }).prefault('250ms'),
       /**
        * How long a peer may send nothing before what it was asked for is taken elsewhere. Milliseconds here, a duration
        * in the file.

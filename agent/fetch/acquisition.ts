@@ -1,19 +1,20 @@
 import type { Logger } from 'pino';
-import { CHUNK_HASH_LENGTH, type ChunkMap, chunkHash, chunkMap, chunkMapRoot } from '../../protocol/chunk-map.ts';
-import { type ChunkLayout, chunkLength, layoutOf } from '../../protocol/chunks.ts';
+import { bitmapOf, setBit } from '../../protocol/bitmap.ts';
+import { CHUNK_HASH_LENGTH, chunkMap, chunkMapRoot } from '../../protocol/chunk-map.ts';
+import { type ChunkLayout, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, briefly, isAgentError } from '../errors.ts';
-import { type Repository, repositoryText } from '../oci/reference.ts';
+import type { Repository } from '../oci/reference.ts';
 import { judge, liars } from './blame.ts';
 import { Change } from './change.ts';
-import { chooseSource } from './choice.ts';
+import { followHolders } from './guide.ts';
 import { Holders } from './holders.ts';
 import { InFlight } from './in-flight.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
-import { takeFromPeer } from './peer-lane.ts';
+import { Intake } from './intake.ts';
 import type { Partial, Source } from './ports.ts';
 import { type Piece, Readers } from './readers.ts';
-import { takeFromUpstream } from './upstream-lane.ts';
+import type { Sharing } from './sharing.ts';
 
 /** How long a pull with no other source waits for late answers of a look-up before it fails. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
@@ -23,6 +24,10 @@ const MAX_MISMATCHES = 3;
 
 /** Repositories one digest is asked for from, at most: it may be denied in one and public in another. */
 const MAX_REPOSITORIES = 8;
+
+export interface AcquisitionComponents extends FetchComponents {
+  readonly sharing: Sharing;
+}
 
 /** What is to be acquired. */
 export interface Wanted {
@@ -45,7 +50,7 @@ export class Acquisition {
   /** Settles when it has ended and let go of everything; never rejects. */
   readonly ended: Promise<void>;
 
-  readonly #components: FetchComponents;
+  readonly #components: AcquisitionComponents;
   readonly #init: FetchInit;
   readonly #logger: Logger;
   readonly #change = new Change();
@@ -56,10 +61,14 @@ export class Acquisition {
   readonly #repositories: Repository[] = [];
   readonly #firstPosition: number;
   readonly #lanes: () => number;
+  readonly #started = performance.now();
+  /** A holder was found, or one that was found is of no more use. */
+  readonly #sources = new Change();
   #mismatches = 0;
+  #isStuck = false;
   #upstreamError: unknown;
 
-  constructor(components: FetchComponents, init: FetchInit, wanted: Wanted) {
+  constructor(components: AcquisitionComponents, init: FetchInit, wanted: Wanted) {
     const { digest, size, repository, position, lanes } = wanted;
     this.digest = digest;
     this.layout = layoutOf(size);
@@ -69,11 +78,15 @@ export class Acquisition {
     this.#firstPosition = position;
     this.#lanes = lanes;
     this.#blob = new InFlight(this.layout, this.#change);
-    this.#holders = new Holders(components.swarm, digest, size, () => this.#change.notify());
+    this.#holders = new Holders(components.swarm, digest, size, () => {
+      this.#isStuck = false;
+      this.#sources.notify();
+      this.#change.notify();
+    });
     this.#readers = new Readers(this.#blob, {
       digest,
       holdFor: init.holdFor,
-      isReleased: () => components.swarm.isTrusted || this.#holders.isCorroborated(),
+      isReleased: () => this.#isReleased(),
       onAbandoned: () => this.stop(new AgentError('CONTENT_UNAVAILABLE', `nobody waits for ${digest} any more`)),
     });
     this.join(repository);
@@ -113,15 +126,20 @@ export class Acquisition {
 
   async #run(): Promise<void> {
     const signal = this.#stop.signal;
-    const started = performance.now();
+    let intake: Intake | undefined;
+    let isWhole = false;
     try {
       this.#holders.look(signal);
       const partial = await this.#components.store.openPartial(this.digest, this.layout.size, signal);
       this.#blob.open(partial);
       const resumed = partial.marked;
+      intake = this.#begin(partial);
+      const guiding = followHolders(partial, intake, this.#holders, this.#components.sharing, this.#sources, signal);
+      guiding.catch((error) => this.#fail(error));
       do {
-        await this.#takeMissing(partial, started, signal);
-      } while (!(await this.#commit(partial)));
+        await this.#allThere(partial, signal);
+      } while (!(await this.#commit(partial, intake)));
+      isWhole = true;
       this.#blameLiars(partial);
       this.#blob.end({ kind: 'complete' });
       const from = Object.fromEntries(this.#blob.bytesFrom);
@@ -131,97 +149,78 @@ export class Acquisition {
       if (!signal.aborted) this.#logger.warn(briefly(error), 'blob not fetched');
     } finally {
       this.#stop.abort();
+      if (intake !== undefined) this.#components.sharing.leave(this.digest, isWhole);
       this.#readers.close();
+      await intake?.settled();
       await this.#blob.close().catch((error) => this.#logger.warn({ err: error }, 'partial not closed'));
     }
   }
 
-  /** Takes chunks from one source after the other until none is missing. */
-  async #takeMissing(partial: Partial, started: number, signal: AbortSignal): Promise<void> {
+  /** Joins those of the LAN who take the blob too; from here on the rules say what is taken from where. */
+  #begin(partial: Partial): Intake {
+    const { signal } = this.#stop;
+    const intake = new Intake(
+      {
+        ...this.#components,
+        holders: this.#holders,
+        blob: this.#blob,
+        logger: this.#logger,
+        repositories: this.#repositories,
+      },
+      {
+        signal,
+        reading: () => this.#reading(),
+        onStuck: (error) => {
+          this.#isStuck = true;
+          this.#upstreamError = error;
+          this.#change.notify();
+        },
+        onFailure: (error) => this.#fail(error),
+      },
+      partial,
+    );
+    const have = bitmapOf(this.layout.count);
+    const marked = bitmapOf(this.layout.count);
+    for (let index = 0; index < this.layout.count; index++) {
+      const source = partial.sourceOf(index);
+      if (source === undefined) continue;
+      setBit(have, index);
+      if (source !== 'upstream') continue;
+      setBit(marked, index);
+      intake.marks.vouch(index, partial.hashOf(index) as Uint8Array);
+    }
+    // Somebody who was found already is about to be made use of.
+    const isNobody = this.#holders.done && this.#holders.best() === undefined;
+    const searchUntil = isNobody ? this.#started : this.#started + this.#init.lookupTimeout;
+    const first = this.#reading().first;
+    this.#components.sharing.join(this.digest, this.layout.size, { have, marked, searchUntil, first }, intake);
+    return intake;
+  }
+
+  #reading(): { lanes: number; first: number; streams: boolean } {
+    const position = this.#readers.first ?? this.#firstPosition;
+    // A client that has read all but what is held back waits for what is missing, wherever that is.
+    const first = Math.min(Math.floor(position / this.layout.chunkSize), Math.max(0, this.layout.count - 1));
+    return { lanes: this.#lanes(), first, streams: this.#isReleased() };
+  }
+
+  /** Waits until no chunk is missing. @throws what ends the acquisition */
+  async #allThere(partial: Partial, signal: AbortSignal): Promise<void> {
+    const patience = this.#started + LOOKUP_PATIENCE;
     while (partial.marked < this.layout.count) {
       signal.throwIfAborted();
       const now = performance.now();
-      const choice = chooseSource({
-        now,
-        candidates: this.#holders.candidates(),
-        lookup: {
-          done: this.#holders.done,
-          deadline: started + this.#init.lookupTimeout,
-          patience: started + LOOKUP_PATIENCE,
-        },
-        upstreamUsable: this.#repositories.length > 0 && this.#upstreamError === undefined,
-      });
-      if (choice.kind === 'fail') throw this.#upstreamError ?? this.#nobody();
-      if (choice.kind === 'wait') await this.#change.next(signal, choice.until - now);
-      else if (choice.kind === 'peer') await this.#takeFromPeer(partial, choice.peer, signal);
-      else await this.#takeFromUpstream(partial, signal);
+      if (this.#isStuck && (this.#holders.done || now >= patience)) throw this.#upstreamError ?? this.#nobody();
+      await this.#change.next(signal, this.#isStuck ? patience - now : undefined);
     }
   }
 
-  async #takeFromPeer(partial: Partial, peer: string, signal: AbortSignal): Promise<void> {
-    const holder = this.#holders.get(peer);
-    if (holder === undefined) return;
-    try {
-      const map = await this.#holders.adopt(holder, signal);
-      await this.#drop(partial, disagreeing(partial, map));
-      await takeFromPeer(
-        {
-          partial,
-          holder,
-          map,
-          lanes: this.#lanes,
-          next: (taken) => this.#nextMissing(partial, taken),
-          heldBack: () => this.#components.download?.held ?? 0,
-          signal,
-        },
-        (index) => {
-          this.#components.metrics.peerBytes.inc(chunkLength(this.layout, index));
-          this.#blob.marked(index, 'peer', peer);
-        },
-      );
-    } catch (error) {
-      signal.throwIfAborted();
-      this.#holders.failed(peer, error);
-      if (isAgentError(error, 'DIGEST_MISMATCH')) this.#components.metrics.refusedChunks.inc({ source: 'peer' });
-      // A holder with a low limit says so twice a second to each blob that waits for it: that is all well.
-      const level = isAgentError(error, 'PEER_BUSY') ? 'debug' : 'warn';
-      this.#logger[level]({ peer, address: holder.address, ...briefly(error) }, 'peer given up for this blob');
-      if (!isAgentError(error)) throw error;
-    }
-  }
-
-  async #takeFromUpstream(partial: Partial, signal: AbortSignal): Promise<void> {
-    const repository = this.#repositories[0] as Repository;
-    const before = partial.marked;
-    try {
-      await takeFromUpstream(
-        {
-          partial,
-          from: this.#nextMissing(partial, new Set()) ?? 0,
-          open: (offset, inner) => this.#components.upstream.getBlob(repository, this.digest, offset, inner),
-          enough: () => this.#holders.anyUsable(performance.now()),
-          signal,
-        },
-        {
-          streamed: (to) => this.#blob.streamed(to),
-          marked: (index) => this.#blob.marked(index, 'upstream', repositoryText(repository)),
-        },
-      );
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isAgentError(error)) throw error;
-      const elsewhere = isAgentError(error, 'BLOB_UNKNOWN', 'UPSTREAM_DENIED') && this.#repositories.length > 1;
-      if (elsewhere) this.#repositories.shift();
-      // What brought something may bring the rest; what brought nothing would fail the same way again.
-      else if (partial.marked === before) this.#upstreamError = error;
-      this.#logger.warn({ repository: repositoryText(repository), ...briefly(error) }, 'upstream broke off');
-    } finally {
-      this.#blob.streamed(0);
-    }
+  #fail(error: unknown): void {
+    this.stop(error);
   }
 
   /** Whether the blob is whole and in the store; where it does not match, what is to blame is dropped. */
-  async #commit(partial: Partial): Promise<boolean> {
+  async #commit(partial: Partial, intake: Intake): Promise<boolean> {
     this.#blob.isCommitting = true;
     try {
       await partial.commit(null);
@@ -236,22 +235,17 @@ export class Acquisition {
     }));
     const verdict = judge(suspects);
     this.#logger.warn({ mapIsFalse: verdict.mapIsFalse, again: verdict.drop.length }, 'whole blob does not match');
-    await this.#drop(partial, verdict.drop);
     const blamed = this.#holders.dropMap(verdict.mapIsFalse);
     for (const peer of blamed) this.#components.swarm.strike(peer, 'lied');
+    // First, so that nothing that is still on its way is matched to a false map.
+    intake.guide(undefined, undefined, []);
+    await intake.forget(verdict.drop);
+    for (const index of verdict.drop) this.#readers.mislead(index);
     if (verdict.upstreamIsWrong) {
       throw new AgentError('UPSTREAM_MISMATCH', `upstream sent ${this.layout.size} bytes that are not ${this.digest}`);
     }
+    this.#sources.notify();
     return false;
-  }
-
-  /** Forgets chunks that are false, or may be: they are taken again. */
-  async #drop(partial: Partial, indexes: readonly number[]): Promise<void> {
-    await partial.unmark(indexes);
-    for (const index of indexes) {
-      this.#blob.forget(index);
-      this.#readers.mislead(index);
-    }
   }
 
   /** With the blob verified its true chunk map is known, and with it who claimed another. */
@@ -267,29 +261,11 @@ export class Acquisition {
     }
   }
 
-  /** The missing chunk a reader needs first; behind the readers, the first missing one. */
-  #nextMissing(partial: Partial, taken: ReadonlySet<number>): number | undefined {
-    const isMissing = (index: number) => partial.sourceOf(index) === undefined && !taken.has(index);
-    for (const position of [...this.#readers.positions, this.#firstPosition]) {
-      for (let index = Math.floor(position / this.layout.chunkSize); index < this.layout.count; index++) {
-        if (isMissing(index)) return index;
-      }
-    }
-    for (let index = 0; index < this.layout.count; index++) if (isMissing(index)) return index;
-    return undefined;
+  #isReleased(): boolean {
+    return this.#components.swarm.isTrusted || this.#holders.isCorroborated();
   }
 
   #nobody(): AgentError {
     return new AgentError('CONTENT_UNAVAILABLE', `nobody has ${this.digest} and no upstream is known for it`);
   }
-}
-
-/** The marked chunks that came from peers, perhaps in an earlier run, and are not what this map says. */
-function disagreeing(partial: Partial, map: ChunkMap): number[] {
-  const indexes: number[] = [];
-  for (let index = 0; index < partial.layout.count; index++) {
-    if (partial.sourceOf(index) !== 'peer') continue;
-    if (Buffer.compare(partial.hashOf(index) as Uint8Array, chunkHash(map, index)) !== 0) indexes.push(index);
-  }
-  return indexes;
 }

@@ -6,6 +6,7 @@ import { Acquisition } from './acquisition.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
 import { isAway, Manifests, type VerifiedManifest } from './manifests.ts';
 import { lanesFor } from './peer-lane.ts';
+import { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
@@ -53,6 +54,7 @@ class Content implements LanContent {
   readonly #components: FetchComponents;
   readonly #init: FetchInit;
   readonly #manifests: Manifests;
+  readonly #sharing: Sharing;
   /** One a digest; each ends soon after its last reader has left, so clients bound their number. */
   readonly #acquisitions = new Map<Digest, Acquisition>();
   readonly #stopped = new AbortController();
@@ -62,6 +64,7 @@ class Content implements LanContent {
   constructor(components: FetchComponents, init: FetchInit) {
     this.#components = components;
     this.#init = init;
+    this.#sharing = new Sharing(components.swarm, init.leaseTimeout);
     this.#manifests = new Manifests(components, init, this.#stopped.signal);
   }
 
@@ -109,6 +112,7 @@ class Content implements LanContent {
     const running = [...this.#acquisitions.values()];
     for (const acquisition of running) acquisition.stop(reason);
     await Promise.all(running.map((acquisition) => acquisition.ended));
+    this.#sharing.stop();
   }
 
   #sizeUpstream(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }> {
@@ -222,7 +226,7 @@ class Content implements LanContent {
       // It still holds the partial that the next one needs.
       await running.ended;
     }
-    const acquisition = new Acquisition(this.#components, this.#init, {
+    const acquisition = new Acquisition({ ...this.#components, sharing: this.#sharing }, this.#init, {
       digest,
       size,
       repository,

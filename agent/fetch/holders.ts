@@ -1,18 +1,15 @@
 import type { ChunkMap } from '../../protocol/chunk-map.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { isAgentError } from '../errors.ts';
-import { addressesClaiming, type Candidate } from './choice.ts';
+import { addressesClaiming, type Candidate, mostClaimed } from './choice.ts';
 import type { Holder, Offence, Swarm } from './ports.ts';
-
-/** After a peer said it is busy, it is left alone for this long. Milliseconds. */
-const BUSY_PAUSE = 500;
 
 /** Holders one acquisition takes note of; more would not make it faster. */
 const MAX_HOLDERS = 64;
 
 interface Known {
   readonly holder: Holder;
-  usableFrom: number;
+  isUsable: boolean;
 }
 
 /** The peers that say they hold one blob, as the look-up finds them, and the chunk map that is trusted for now. */
@@ -46,17 +43,26 @@ export class Holders {
     });
   }
 
-  candidates(): (Candidate & { readonly peer: string })[] {
-    return [...this.#known.values()].map(({ holder, usableFrom }) => ({
+  candidates(): Candidate[] {
+    return [...this.#known.values()].map(({ holder, isUsable }) => ({
       peer: holder.peer,
       address: holder.address,
       root: holder.root,
-      usableFrom: this.#swarm.isBanned(holder.peer) ? Number.POSITIVE_INFINITY : usableFrom,
+      isUsable: isUsable && !this.#swarm.isBanned(holder.peer),
     }));
   }
 
-  anyUsable(now: number): boolean {
-    return this.candidates().some((candidate) => candidate.usableFrom <= now);
+  /** The chunk map most addresses claim, of those that somebody can still be taken from, and whom; undefined for none. */
+  best(): { readonly root: string; readonly holders: readonly Holder[] } | undefined {
+    const candidates = this.candidates();
+    const usable = candidates.filter(({ isUsable }) => isUsable);
+    const root = mostClaimed(usable, candidates);
+    if (root === undefined) return undefined;
+    const peers = new Set(usable.filter((candidate) => candidate.root === root).map(({ peer }) => peer));
+    return {
+      root,
+      holders: [...this.#known.values()].map(({ holder }) => holder).filter(({ peer }) => peers.has(peer)),
+    };
   }
 
   get(peer: string): Holder | undefined {
@@ -80,13 +86,19 @@ export class Holders {
     return addressesClaiming(root, claimants) >= 2 && claimants.every(({ peer }) => !this.#swarm.isBanned(peer));
   }
 
-  /** Notes what a peer did instead of sending the chunk. */
+  /** Notes what a peer did instead of sending the chunk; it may be one that does not hold the whole. */
   failed(peer: string, error: unknown): void {
     const known = this.#known.get(peer);
-    if (known === undefined) return;
-    known.usableFrom = isAgentError(error, 'PEER_BUSY') ? performance.now() + BUSY_PAUSE : Number.POSITIVE_INFINITY;
+    if (known !== undefined) known.isUsable = false;
     const offence = offenceOf(error);
     if (offence !== undefined) this.#swarm.strike(peer, offence);
+    this.#changed();
+  }
+
+  /** A chunk map that contradicts what is known to be so: nobody who claims it is taken from. */
+  setAside(root: string): void {
+    for (const known of this.#known.values()) if (known.holder.root === root) known.isUsable = false;
+    if (this.#map?.root === root) this.#map = undefined;
   }
 
   /**
@@ -97,7 +109,7 @@ export class Holders {
     const root = this.#map?.root;
     this.#map = undefined;
     const claimants = [...this.#known.values()].filter(({ holder }) => holder.root === root);
-    for (const known of claimants) known.usableFrom = Number.POSITIVE_INFINITY;
+    for (const known of claimants) known.isUsable = false;
     return isFalse ? claimants.map(({ holder }) => holder.peer) : [];
   }
 
@@ -105,7 +117,7 @@ export class Holders {
     for await (const holder of this.#swarm.holders(this.#digest, signal)) {
       // The size is upstream's or a verified manifest's: who claims another has another blob.
       if (holder.size !== this.#size || this.#known.has(holder.peer)) continue;
-      this.#known.set(holder.peer, { holder, usableFrom: 0 });
+      this.#known.set(holder.peer, { holder, isUsable: true });
       this.#changed();
       if (this.#known.size >= MAX_HOLDERS) break;
     }

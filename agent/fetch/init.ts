@@ -18,6 +18,8 @@ export interface FetchComponents {
 export interface FetchInit {
   /** The longest a look-up for holders holds a pull once upstream could have started. @default 100 */
   readonly lookupTimeout: number;
+  /** How long a blob's coordinator may take to answer a claim. @default 250 */
+  readonly leaseTimeout: number;
   /** How long a client waits before it is shown what untrusted peers sent, chunk by chunk. @default 60_000 */
   readonly holdFor: number;
 }

@@ -1,12 +1,13 @@
 import { hash } from 'node:crypto';
 import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
-import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
-import { AgentError, isAgentError } from '../errors.ts';
+import { type ChunkLayout, chunkLength } from '../../protocol/chunks.ts';
+import type { Mark } from '../../protocol/mark.ts';
+import { AgentError } from '../errors.ts';
 import { withDeadline } from './deadline.ts';
-import type { Holder, Partial } from './ports.ts';
+import type { Marks } from './marks.ts';
 
-/** Chunks one blob has under way at most: on the wire, being verified, being written, so that nobody waits for another. */
-const MOST_LANES = 4;
+/** Chunks one blob has under way at most. */
+const MOST_LANES = 16;
 
 /** And at least, however many blobs there are: one on the wire while the other is verified and written. */
 const LEAST_LANES = 2;
@@ -21,80 +22,61 @@ export function lanesFor(blobs: number): number {
 
 /**
  * The longest a chunk may take in all, so that a byte a second is no way to hold a pull; time in which our own limit
- * held chunks back does not count. Milliseconds.
+ * held chunks back does not count. Sixteen chunks at once over a link of 10 Mbit/s take 13 s. Milliseconds.
  */
-const CHUNK_DEADLINE = 20_000;
+const CHUNK_DEADLINE = 60_000;
 
-interface PeerTake {
-  readonly partial: Partial;
-  readonly holder: Holder;
-  readonly map: ChunkMap;
-  /** The next missing chunk that is not among those taken. */
-  next(taken: ReadonlySet<number>): number | undefined;
-  /** How many chunks may be under way now; what is under way ends in its own time. */
-  lanes(): number;
-  /** Milliseconds, in all so far, in which a limit of our own held back what is taken from peers. */
-  heldBack(): number;
-  readonly signal: AbortSignal;
+/** What a chunk that came from a peer is checked by. */
+export interface Verification {
+  readonly layout: ChunkLayout;
+  readonly marks: Marks;
+  /** The chunk map in use when the chunk has come, where there is one: it may have proved false meanwhile. */
+  map(): ChunkMap | undefined;
+  /** Whether a signer was caught lying. */
+  isBanned(signer: string): boolean;
+}
+
+/** A chunk that was checked. */
+export interface VerifiedChunk {
+  readonly bytes: Uint8Array;
+  readonly sha256: Uint8Array;
+  /** Undefined where it is the chunk map that vouches for it. */
+  readonly mark: Mark | undefined;
 }
 
 /**
- * Takes every missing chunk from one peer, matching each to the map before it is written and marked.
- * @throws AgentError DIGEST_MISMATCH for a chunk that is not what the map says, PEER_… where the peer fails
+ * A chunk from a peer, checked by the chunk map in use or by its mark.
+ * @param fetch gives the chunk, unverified
+ * @param heldBack milliseconds, in all so far, in which a limit of our own held back what is taken from peers
+ * @throws AgentError DIGEST_MISMATCH where the sender must have known that it is false, PEER_MISSING where nobody who
+ *   counts vouches for it, and what `fetch` throws
  */
-export async function takeFromPeer(take: PeerTake, marked: (index: number) => void): Promise<void> {
-  const failed = new AbortController();
-  const signal = AbortSignal.any([take.signal, failed.signal]);
-  const taken = new Set<number>();
-  let underWay = 0;
-  const lane = async (number: number) => {
-    // One buffer a lane, not one a chunk: what V8 must find out to be garbage costs more than what it held.
-    const buffer = Buffer.allocUnsafeSlow(take.map.layout.chunkSize);
-    while (number < take.lanes()) {
-      signal.throwIfAborted();
-      const index = take.next(taken);
-      if (index === undefined) return;
-      taken.add(index);
-      underWay += 1;
-      try {
-        await takeChunk(take, index, buffer, signal);
-      } catch (error) {
-        // A holder that serves fewer at a time than we have lanes: the others go on, and take this chunk too.
-        if (underWay === 1 || !isAgentError(error, 'PEER_BUSY')) throw error;
-        taken.delete(index);
-        return;
-      } finally {
-        underWay -= 1;
-      }
-      marked(index);
-    }
-  };
-  const lanes = Array.from({ length: take.lanes() }, (_, number) =>
-    lane(number).catch((error) => {
-      failed.abort(error);
-      throw error;
-    }),
-  );
-  await Promise.allSettled(lanes);
-  // The first failure, not the aborts that followed from it.
-  if (failed.signal.aborted) throw failed.signal.reason;
-}
-
-async function takeChunk(take: PeerTake, index: number, buffer: Buffer, signal: AbortSignal): Promise<void> {
-  const { partial, holder, map } = take;
-  const length = chunkLength(map.layout, index);
-  const into = buffer.subarray(0, length);
-  const fetched = (inner: AbortSignal) => holder.chunk(index, length, inner, into);
-  const bytes = await withDeadline(signal, CHUNK_DEADLINE, 'a chunk', fetched, take.heldBack);
+export async function takeFromPeer(
+  verification: Verification,
+  index: number,
+  fetch: (signal: AbortSignal) => Promise<{ bytes: Uint8Array; mark: Mark | undefined }>,
+  heldBack: () => number,
+  signal: AbortSignal,
+): Promise<VerifiedChunk> {
+  const { bytes, mark } = await withDeadline(signal, CHUNK_DEADLINE, 'a chunk', fetch, heldBack);
   // In this thread: 0.8 ms a chunk, where another thread would cost a copy of it.
   const sha256 = hash('sha256', bytes, 'buffer');
-  if (Buffer.compare(sha256, chunkHash(map, index)) !== 0) {
-    throw new AgentError(
-      'DIGEST_MISMATCH',
-      `chunk ${index} of ${map.digest} from peer ${holder.peer} (${holder.address}) does not match its hash`,
-    );
+  const { marks, layout } = verification;
+  const map = verification.map();
+  if (bytes.length !== chunkLength(layout, index)) throw new AgentError('PEER_PROTOCOL', 'a chunk of another length');
+  if (mark !== undefined && !marks.isTrue(index, sha256, mark)) throw mismatch(index, 'does not match its mark');
+  const isMapped = map !== undefined && Buffer.compare(sha256, chunkHash(map, index)) === 0;
+  if (mark === undefined) {
+    if (isMapped) return { bytes, sha256, mark };
+    if (map === undefined) throw new AgentError('PEER_MISSING', `nobody vouches for chunk ${index}`);
+    throw mismatch(index, 'does not match its hash');
   }
-  // What has arrived and matches is kept, also where another lane has failed meanwhile.
-  await partial.write(chunkStart(map.layout, index), bytes);
-  await partial.mark(index, sha256, 'peer');
+  if (verification.isBanned(mark.signer)) throw new AgentError('PEER_BUSY', `chunk ${index} is a liar's`);
+  // Two who contradict each other: whoever passed it on has done so in good faith.
+  if (map !== undefined && !isMapped) throw new AgentError('PEER_MISSING', `chunk ${index} is not what the map says`);
+  return { bytes, sha256, mark };
+}
+
+function mismatch(index: number, why: string): AgentError {
+  return new AgentError('DIGEST_MISMATCH', `chunk ${index} ${why}`);
 }

@@ -48,9 +48,10 @@ export class Readers {
     this.#startLinger();
   }
 
-  /** Where each reader is, the one that came first first. */
-  get positions(): number[] {
-    return [...this.#readers].map((reader) => reader.position);
+  /** Where the reader is that came first; undefined where nobody reads. */
+  get first(): number | undefined {
+    for (const { position } of this.#readers) return position;
+    return undefined;
   }
 
   /**

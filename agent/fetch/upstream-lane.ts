@@ -7,20 +7,27 @@ interface UpstreamTake {
   readonly partial: Partial;
   /** The chunk to start with. */
   readonly from: number;
-  open(offset: number, signal: AbortSignal): Promise<UpstreamBlob>;
-  /** Asked between chunks: whether somebody nearer can go on. */
-  enough(): boolean;
+  /** The chunk to stop before. */
+  readonly to: number;
+  open(offset: number, end: number | undefined, signal: AbortSignal): Promise<UpstreamBlob>;
   readonly signal: AbortSignal;
 }
 
 interface UpstreamProgress {
+  /** Bytes came. */
+  received(bytes: number): void;
   /** Bytes of a chunk that is not whole yet are written up to here. */
   streamed(to: number): void;
-  marked(index: number): void;
+  marked(index: number, sha256: Uint8Array): void;
+  /** Asked before each further chunk: whether it is still to be taken. */
+  goesOn(index: number): boolean;
+  /** The registry knows no parts: what was asked for comes with all the rest. */
+  rangeless(): void;
 }
 
 /**
- * Takes chunks from upstream on one response, from `from` until a chunk that is marked already, the end, or enough.
+ * Takes chunks from upstream on one response, from `from` to before `to`, or until one that need not be taken. Where the
+ * registry gives no parts, to before the blob's end.
  * @throws AgentError UPSTREAM_… or BLOB_UNKNOWN
  */
 export async function takeFromUpstream(take: UpstreamTake, progress: UpstreamProgress): Promise<void> {
@@ -34,22 +41,27 @@ export async function takeFromUpstream(take: UpstreamTake, progress: UpstreamPro
 }
 
 async function follow(take: UpstreamTake, progress: UpstreamProgress, signal: AbortSignal): Promise<void> {
-  const { partial } = take;
+  const { partial, from } = take;
   const { layout } = partial;
-  const start = chunkStart(layout, take.from);
-  const response = await take.open(start, signal);
+  const start = chunkStart(layout, from);
+  const response = await take.open(start, take.to < layout.count ? chunkStart(layout, take.to) : undefined, signal);
   if (response.size !== undefined && response.size !== layout.size) {
     throw new AgentError(
       'UPSTREAM_FAILED',
       `upstream says ${partial.digest} has ${response.size} bytes, its manifest says ${layout.size}`,
     );
   }
-  let index = take.from;
+  if (!response.isRanged) progress.rangeless();
+  const to = response.isRanged ? take.to : layout.count;
+  let index = from;
   let position = start;
   let hash: Hash = createHash('sha256');
   for await (const piece of response.body) {
     signal.throwIfAborted();
+    progress.received(piece.length);
     for (let at = 0; at < piece.length; ) {
+      // All is there, and the registry goes on.
+      if (index >= to) return;
       const chunkEnd = chunkStart(layout, index) + chunkLength(layout, index);
       const part = piece.subarray(at, at + Math.min(piece.length - at, chunkEnd - position));
       hash.update(part);
@@ -60,13 +72,16 @@ async function follow(take: UpstreamTake, progress: UpstreamProgress, signal: Ab
         progress.streamed(position);
         continue;
       }
-      await partial.mark(index, hash.digest(), 'upstream');
-      progress.marked(index);
+      const sha256 = hash.digest();
+      await partial.mark(index, sha256, 'upstream');
+      progress.marked(index, sha256);
       hash = createHash('sha256');
       index++;
-      if (index === layout.count || partial.sourceOf(index) !== undefined || take.enough()) return;
+      // The body's own end is waited for, so that its connection is there for the next part.
+      if (index < to && (partial.sourceOf(index) !== undefined || !progress.goesOn(index))) return;
     }
   }
+  if (index >= to) return;
   throw new AgentError(
     'UPSTREAM_FAILED',
     `upstream sent only ${position} of the ${layout.size} bytes of ${partial.digest}`,

@@ -1,4 +1,5 @@
 import { hasBit } from '../../../protocol/bitmap.ts';
+import { RecentTimes } from './recent-times.ts';
 import type { Table } from './table.ts';
 
 /** Requests to one peer at a time. */
@@ -18,6 +19,12 @@ const BUSY_PAUSE = 30;
 
 /** The longest a peer that says nothing but "busy" is left alone. ms */
 const LONGEST_PAUSE = 500;
+
+/** A peer that takes this many times as long as most is slow: it is asked for what nobody else has, one at a time. */
+const SLOW = 4;
+
+/** And no peer is slow that takes no longer than this. ms */
+const NEVER_SLOW = 500;
 
 /** The least time after which a request that is not answered may be put to another peer as well. ms */
 const HEDGE_AFTER = 2_000;
@@ -58,8 +65,10 @@ export class Requests {
   #inAll = 0;
   /** Whether others had something, when last looked at, that is not under way yet. */
   #isOffered = false;
-  /** How long chunks from peers take, smoothed. */
-  #usual = 0;
+  /** How long chunks from peers take. */
+  readonly #times = new RecentTimes();
+  /** How long those of one peer take, smoothed. ms */
+  readonly #paces = new Map<string, number>();
 
   /** @param seed differs from agent to agent, so that they do not all ask for the same chunks */
   constructor(table: Table, seed: number) {
@@ -84,14 +93,15 @@ export class Requests {
     const chosen: Request[] = [];
     if (this.#inAll >= wanting.lanes) return chosen;
     const perPeer = this.#sources(wanting) <= 2 ? PER_PEER_OF_FEW : PER_PEER;
+    const slow = this.#slow(now);
+    if (slow.size > 0) this.#hedge(wanting, perPeer, slow, now, chosen);
     const candidates = this.#candidates(wanting);
     this.#isOffered = candidates.length > 0;
     for (const index of candidates) {
       if (this.#inAll >= wanting.lanes) break;
-      const peer = this.#peerFor(index, wanting, perPeer, now);
+      const peer = this.#peerFor(index, wanting, perPeer, slow, now);
       if (peer !== undefined) chosen.push(this.#begin(peer, index, now));
     }
-    if (candidates.length === 0) this.#hedge(wanting, perPeer, now, chosen);
     return chosen;
   }
 
@@ -106,7 +116,8 @@ export class Requests {
     this.#load.set(peer, (this.#load.get(peer) ?? 1) - 1);
     if (outcome === 'done') {
       const took = now - (request as UnderWay).since;
-      this.#usual = this.#usual === 0 ? took : this.#usual * 0.8 + took * 0.2;
+      this.#times.note(took);
+      this.#paces.set(peer, (this.#paces.get(peer) ?? took) * 0.7 + took * 0.3);
       this.#busy.delete(peer);
       this.#pauses.delete(peer);
     } else if (outcome === 'busy') {
@@ -144,7 +155,18 @@ export class Requests {
   }
 
   get #patience(): number {
-    return Math.max(HEDGE_AFTER, 4 * this.#usual);
+    return Math.max(HEDGE_AFTER, SLOW * (this.#times.median ?? 0));
+  }
+
+  /** Whose chunks take far longer than others', or who is asked for one for as long already. */
+  #slow(now: number): Set<string> {
+    const bound = Math.max(NEVER_SLOW, SLOW * (this.#times.median ?? Number.POSITIVE_INFINITY));
+    const slow = new Set<string>();
+    for (const [peer, pace] of this.#paces) if (pace > bound) slow.add(peer);
+    for (const asked of this.#underWay.values()) {
+      for (const { peer, since } of asked) if (now - since > bound) slow.add(peer);
+    }
+    return slow;
   }
 
   #begin(peer: string, index: number, now: number): Request {
@@ -186,14 +208,23 @@ export class Requests {
   }
 
   /** The least loaded of those that have the chunk and may be asked. */
-  #peerFor(index: number, { holders }: Wanting, perPeer: number, now: number): string | undefined {
+  #peerFor(
+    index: number,
+    { holders }: Wanting,
+    perPeer: number,
+    slow: ReadonlySet<string>,
+    now: number,
+  ): string | undefined {
     let best: string | undefined;
+    let hasQuick = false;
     let least = perPeer;
     let tie = Number.POSITIVE_INFINITY;
     const asked = this.#underWay.get(index);
     const consider = (peer: string, place: number): void => {
       const load = this.#load.get(peer) ?? 0;
-      if (load > least || load >= perPeer || (this.#pauses.get(peer) ?? 0) > now) return;
+      if (slow.has(peer) !== isSlow) return;
+      hasQuick ||= !isSlow;
+      if (load > least || load >= (isSlow ? 1 : perPeer) || (this.#pauses.get(peer) ?? 0) > now) return;
       if ((this.#chunkPauses.get(`${peer}/${index}`) ?? 0) > now) return;
       if (asked?.some((each) => each.peer === peer)) return;
       const mix = mixed(index + place * 7919, this.#seed);
@@ -202,24 +233,32 @@ export class Requests {
       least = load;
       tie = mix;
     };
-    let place = 0;
-    for (const [peer, { usable }] of this.#table.others) {
-      place++;
-      if (hasBit(usable, index) && !holders.has(peer)) consider(peer, place);
-    }
-    // Who has it all serves those who have nothing: it is asked where nobody else can be.
-    if (best === undefined) for (const peer of holders) consider(peer, ++place);
+    const look = (): void => {
+      let place = 0;
+      for (const [peer, { usable }] of this.#table.others) {
+        place++;
+        if (hasBit(usable, index) && !holders.has(peer)) consider(peer, place);
+      }
+      // Who has it all serves those who have nothing: it is asked where nobody else can be.
+      if (best === undefined) for (const peer of holders) consider(peer, ++place);
+    };
+    let isSlow = false;
+    look();
+    if (best !== undefined || hasQuick || slow.size === 0) return best;
+    isSlow = true;
+    least = 1;
+    look();
     return best;
   }
 
-  /** Everything missing is on its way: what is overdue is asked of somebody else too. */
-  #hedge(wanting: Wanting, perPeer: number, now: number, chosen: Request[]): void {
+  /** What is overdue is asked of somebody else too. */
+  #hedge(wanting: Wanting, perPeer: number, slow: ReadonlySet<string>, now: number, chosen: Request[]): void {
     for (const [index, asked] of this.#underWay) {
       const [first] = asked;
       if (this.#inAll >= wanting.lanes) return;
       if (first === undefined || asked.length > 1 || now - first.since < this.#patience) continue;
-      const peer = this.#peerFor(index, wanting, perPeer, now);
-      if (peer !== undefined) chosen.push(this.#begin(peer, index, now));
+      const peer = this.#peerFor(index, wanting, perPeer, slow, now);
+      if (peer !== undefined && !slow.has(peer)) chosen.push(this.#begin(peer, index, now));
     }
   }
 }

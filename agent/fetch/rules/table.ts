@@ -38,6 +38,8 @@ export class Table {
   readonly #self: string;
   /** How many, this agent among them, have each chunk, in whatever way. */
   readonly #had: Uint16Array;
+  /** When the youngest chunk that was taken over by anybody was there first. ms */
+  #youngestSpread = Number.NEGATIVE_INFINITY;
   /** Root of the chunk map that is trusted here. */
   #root: Uint8Array | undefined;
 
@@ -166,11 +168,13 @@ export class Table {
   #judge(peer: string, taking: Taking, now: number): void {
     if (this.barred.has(peer)) return;
     if (taking.leases.length > 0 && this.isLate(taking, now)) this.barred.add(peer);
-    // With one other who wants it, who is to say which of the two is slow?
-    if (this.others.size < 2 || now - taking.spreadAt <= SPREAD_PATIENCE) return;
+    // Where younger chunks of others move on, it is not the LAN that is slow. With one other who wants it, who is to
+    // say which of the two is?
+    if (this.others.size < 2) return;
     for (const [index, since] of taking.unspread) {
-      if (now - since <= SPREAD_PATIENCE) continue;
-      if (this.#wanting(index) >= 2) this.barred.add(peer);
+      if (now - since <= SPREAD_PATIENCE) return;
+      if (this.#youngestSpread <= since || this.#wanting(index) < 2) continue;
+      this.barred.add(peer);
       return;
     }
   }
@@ -182,6 +186,13 @@ export class Table {
     return wanting;
   }
 
+  #spread(taking: Taking, index: number): void {
+    const since = taking.unspread.get(index);
+    if (since === undefined) return;
+    taking.unspread.delete(index);
+    this.#youngestSpread = Math.max(this.#youngestSpread, since);
+  }
+
   /** Notes what is new in `have`: whose chunk it was, how long it took, and that it has spread. */
   #follow(peer: string, taking: Taking, before: Bitmap, have: Bitmap, now: number): void {
     for (let at = 0; at < have.length; at++) {
@@ -191,15 +202,14 @@ export class Table {
         let isFirst = true;
         for (const [other, theirs] of this.others) {
           if (other === peer) continue;
-          if (theirs.unspread.delete(index)) theirs.spreadAt = now;
+          this.#spread(theirs, index);
           if (isFirst && hasBit(theirs.have, index)) isFirst = false;
         }
-        if (peer !== this.#self && this.own.unspread.delete(index)) this.own.spreadAt = now;
+        if (peer !== this.#self) this.#spread(this.own, index);
         if (!taking.leases.some(([from, to]) => index >= from && index < to)) continue;
         this.times.note(now - taking.chunkAt);
         taking.chunkAt = now;
         if (isFirst) {
-          if (taking.unspread.size === 0) taking.spreadAt = now;
           taking.unspread.set(index, now);
         }
       }

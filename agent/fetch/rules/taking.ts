@@ -21,8 +21,6 @@ export interface Taking {
   chunkAt: number;
   /** Its chunks, taken under a lease, that nobody else has had yet; with the time they were first seen. ms */
   readonly unspread: Map<number, number>;
-  /** When somebody last took over one of its chunks. ms */
-  spreadAt: number;
 }
 
 export function newTaking(count: number, now: number): Taking {
@@ -35,7 +33,6 @@ export function newTaking(count: number, now: number): Taking {
     progressAt: now,
     chunkAt: now,
     unspread: new Map(),
-    spreadAt: now,
   };
 }
 

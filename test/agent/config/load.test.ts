@@ -43,6 +43,7 @@ test('the defaults, without any file', () => {
       static: [],
       networkKeyFile: null,
       lookupTimeout: 100,
+      leaseTimeout: 250,
       stallTimeout: 5_000,
     },
     release: { holdFor: 60_000 },

@@ -42,7 +42,7 @@ test('a wildcard is reached on loopback', () => {
 });
 
 test('the nearest key, where one is near', () => {
-  const known = ['listen', 'mdns', 'static', 'networkKeyFile', 'lookupTimeout', 'stallTimeout'];
+  const known = ['listen', 'mdns', 'static', 'networkKeyFile', 'lookupTimeout', 'leaseTimeout', 'stallTimeout'];
   assert.equal(nearest('lisen', known), 'listen');
   assert.equal(nearest('networkkeyfile', known), 'networkKeyFile');
   assert.equal(nearest('lookup-timeout', known), 'lookupTimeout');

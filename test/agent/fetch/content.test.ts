@@ -36,7 +36,7 @@ function start(over: Partial<FetchInit> = {}): LanContent {
   logged = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
   const components = { store, upstream, swarm, metrics: createMetrics(), logger };
-  const created = createContent(components, { lookupTimeout: 100, holdFor: 60_000, ...over });
+  const created = createContent(components, { lookupTimeout: 100, leaseTimeout: 250, holdFor: 60_000, ...over });
   open.push(created);
   return created;
 }

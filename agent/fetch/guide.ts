@@ -1,0 +1,69 @@
+import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
+import type { Change } from './change.ts';
+import type { Holders } from './holders.ts';
+import type { Intake } from './intake.ts';
+import type { Partial } from './ports.ts';
+import type { Sharing } from './sharing.ts';
+
+/** How long the map of a holder that was found in time may hold upstream back beyond the look-up. Milliseconds. */
+const MAP_PATIENCE = 500;
+
+/**
+ * Has chunks taken from those who hold the blob whole, by the chunk map most of them claim, for as long as there are
+ * any. Ends with `signal`.
+ */
+export async function followHolders(
+  partial: Partial,
+  intake: Intake,
+  holders: Holders,
+  sharing: Sharing,
+  changes: Change,
+  signal: AbortSignal,
+): Promise<void> {
+  const { digest } = partial;
+  let told = '';
+  while (!signal.aborted) {
+    const best = holders.best();
+    const names = best === undefined ? '' : [best.root, ...best.holders.map(({ peer }) => peer)].join(' ');
+    if (best === undefined) {
+      if (told !== '') intake.guide(undefined, undefined, []);
+      told = '';
+    } else if (names !== told) {
+      const [holder] = best.holders;
+      if (holder === undefined) return;
+      let map: ChunkMap;
+      try {
+        if (!told.startsWith(best.root)) sharing.on(digest, (share, now) => share.searching(now + MAP_PATIENCE));
+        map = await holders.adopt(holder, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        holders.failed(holder.peer, error);
+        continue;
+      }
+      const contradicted = disagreeing(partial, map);
+      if (contradicted.some((index) => partial.sourceOf(index) === 'upstream' || intake.mark(index) !== undefined)) {
+        holders.setAside(best.root);
+        continue;
+      }
+      if (contradicted.length > 0) await intake.forget(contradicted);
+      intake.guide(
+        map,
+        best.root,
+        best.holders.map(({ peer }) => peer),
+      );
+      told = names;
+    }
+    if (holders.done) sharing.on(digest, (share) => share.searched());
+    await changes.next(signal);
+  }
+}
+
+/** The chunks that are there and are not what this map says. */
+function disagreeing(partial: Partial, map: ChunkMap): number[] {
+  const indexes: number[] = [];
+  for (let index = 0; index < partial.layout.count; index++) {
+    const sha256 = partial.hashOf(index);
+    if (sha256 !== undefined && Buffer.compare(sha256, chunkHash(map, index)) !== 0) indexes.push(index);
+  }
+  return indexes;
+}

@@ -1,0 +1,257 @@
+import type { Logger } from 'pino';
+import type { ChunkMap } from '../../protocol/chunk-map.ts';
+import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
+import type { Mark } from '../../protocol/mark.ts';
+import { briefly, isAgentError } from '../errors.ts';
+import { type Repository, repositoryText } from '../oci/reference.ts';
+import { Buffers } from './buffers.ts';
+import type { Holders } from './holders.ts';
+import type { InFlight } from './in-flight.ts';
+import type { FetchComponents } from './init.ts';
+import { Marks } from './marks.ts';
+import { takeFromPeer } from './peer-lane.ts';
+import type { Partial } from './ports.ts';
+import type { Share } from './rules/share.ts';
+import type { Sharing, Taker } from './sharing.ts';
+import { takeFromUpstream } from './upstream-lane.ts';
+
+/** Buffers one blob keeps for its next chunks. */
+const KEPT_BUFFERS = 4;
+
+export interface IntakeComponents extends FetchComponents {
+  readonly sharing: Sharing;
+  readonly holders: Holders;
+  readonly blob: InFlight;
+  readonly logger: Logger;
+  /** Where the blob may be asked for upstream, best first. */
+  readonly repositories: Repository[];
+}
+
+export interface IntakeInit {
+  /** Ends everything under way. */
+  readonly signal: AbortSignal;
+  /** How the blob is read just now; see {@link Share.reading}. */
+  reading(): { lanes: number; first: number; streams: boolean };
+  /** Nobody can give what is missing. @param error what upstream last said, where it said something */
+  onStuck(error: unknown): void;
+  /** What is no fault of a peer's or upstream's: a disk that fails. */
+  onFailure(error: unknown): void;
+}
+
+/** Takes the chunks of one blob as the rules wish, verifies and marks them, and tells the rules what came of it. */
+export class Intake implements Taker {
+  readonly marks: Marks;
+  /** The chunk map that chunks are matched to, where one is used. */
+  #map: ChunkMap | undefined;
+  readonly #components: IntakeComponents;
+  readonly #init: IntakeInit;
+  readonly #partial: Partial;
+  readonly #buffers: Buffers;
+  readonly #running = new Set<Promise<void>>();
+  readonly #taking = new Map<string, AbortController>();
+  /** Chunks that are being written: another copy of one is thrown away. */
+  readonly #writing = new Set<number>();
+  #upstreamError: unknown;
+
+  constructor(components: IntakeComponents, init: IntakeInit, partial: Partial) {
+    this.#components = components;
+    this.#init = init;
+    this.#partial = partial;
+    const { digest, layout } = partial;
+    this.marks = new Marks(components.swarm, digest, layout.size);
+    this.#buffers = new Buffers(Math.min(layout.chunkSize, layout.size), KEPT_BUFFERS);
+  }
+
+  /** Resolves once nothing is under way any more; to be called after the signal has fired, or all is there. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all(this.#running);
+  }
+
+  take(peer: string, index: number): void {
+    this.#run(this.#takeFromPeer(peer, index));
+  }
+
+  cancel(peer: string, index: number): void {
+    this.#taking.get(`${peer}/${index}`)?.abort(new Error('there already'));
+  }
+
+  upstream(from: number, to: number): void {
+    this.#run(this.#takeFromUpstream(from, to));
+  }
+
+  stuck(): void {
+    this.#init.onStuck(this.#upstreamError);
+  }
+
+  async chunk(index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    const { layout } = this.#partial;
+    if (index >= layout.count || this.#components.blob.sourceOf(index) === undefined) return undefined;
+    const start = chunkStart(layout, index);
+    const length = chunkLength(layout, index);
+    const buffer = Buffer.allocUnsafeSlow(length);
+    const read = await this.#components.blob.read(start, start + length, buffer, signal);
+    return read?.bytes;
+  }
+
+  mark(index: number): Mark | undefined {
+    return this.marks.get(index);
+  }
+
+  /** Forgets chunks that are false, or may be: they are taken again. */
+  async forget(indexes: readonly number[]): Promise<void> {
+    await this.#partial.unmark(indexes);
+    for (const index of indexes) {
+      this.marks.forget(index);
+      this.#components.blob.forget(index);
+    }
+    this.#on((share) => share.forget(indexes));
+  }
+
+  /** From now on chunks are matched to this map, which these peers hold what it describes of; undefined for no map. */
+  guide(map: ChunkMap | undefined, root: string | undefined, holders: readonly string[]): void {
+    this.#map = map;
+    this.#on((share) => share.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
+  }
+
+  #run(work: Promise<void>): void {
+    const running: Promise<void> = work
+      .catch((error) => this.#init.onFailure(error))
+      .finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  #on(event: (share: Share, now: number) => void): void {
+    this.#components.sharing.on(this.#partial.digest, (share, now) => {
+      const { lanes, first, streams } = this.#init.reading();
+      share.reading(lanes, first, streams);
+      event(share, now);
+    });
+  }
+
+  async #takeFromPeer(peer: string, index: number): Promise<void> {
+    const { logger, metrics } = this.#components;
+    const cancel = new AbortController();
+    const key = `${peer}/${index}`;
+    this.#taking.set(key, cancel);
+    const onEnd = (): void => cancel.abort(this.#init.signal.reason);
+    this.#init.signal.addEventListener('abort', onEnd);
+    if (this.#init.signal.aborted) onEnd();
+    try {
+      const came = await this.#chunkFromPeer(peer, index, cancel.signal);
+      this.#on((share, now) => {
+        share.answered(peer, index, came === undefined ? 'cancelled' : 'done', now);
+        if (came !== undefined) share.took(index, came, now);
+      });
+    } catch (error) {
+      if (cancel.signal.aborted) return this.#on((share, now) => share.answered(peer, index, 'cancelled', now));
+      if (!isAgentError(error)) throw error;
+      const isBusy = isAgentError(error, 'PEER_BUSY');
+      if (isAgentError(error, 'DIGEST_MISMATCH')) metrics.refusedChunks.inc({ source: 'peer' });
+      if (!isBusy) {
+        logger.warn({ peer, index, ...briefly(error) }, 'peer given up for this blob');
+        this.#components.holders.failed(peer, error);
+      }
+      this.#on((share, now) => share.answered(peer, index, isBusy ? 'busy' : 'failed', now));
+    } finally {
+      this.#init.signal.removeEventListener('abort', onEnd);
+      this.#taking.delete(key);
+    }
+  }
+
+  /** What vouches for the chunk; undefined where it was there already. */
+  async #chunkFromPeer(peer: string, index: number, signal: AbortSignal): Promise<'mark' | 'map' | undefined> {
+    const { swarm, metrics, download, blob } = this.#components;
+    const { digest, layout } = this.#partial;
+    const length = chunkLength(layout, index);
+    const buffer = this.#buffers.take();
+    const { bytes, sha256, mark } = await takeFromPeer(
+      { layout, marks: this.marks, map: () => this.#map, isBanned: (signer) => swarm.isBanned(signer) },
+      index,
+      async (inner) => {
+        const into = buffer.subarray(0, length);
+        const holder = this.#map === undefined ? undefined : this.#components.holders.get(peer);
+        if (holder === undefined) return swarm.chunk(peer, digest, index, length, inner, into);
+        return { bytes: await holder.chunk(index, length, inner, into), mark: undefined };
+      },
+      () => download?.held ?? 0,
+      signal,
+    );
+    if (this.#writing.has(index) || this.#partial.sourceOf(index) !== undefined) {
+      this.#buffers.giveBack(buffer);
+      return undefined;
+    }
+    this.#writing.add(index);
+    try {
+      // What has arrived and matches is kept, whatever else has failed meanwhile.
+      await this.#partial.write(chunkStart(layout, index), bytes);
+      await this.#partial.mark(index, sha256, 'peer');
+    } finally {
+      this.#writing.delete(index);
+    }
+    this.#buffers.giveBack(buffer);
+    if (mark !== undefined) this.marks.keep(index, mark);
+    metrics.peerBytes.inc(length);
+    blob.marked(index, 'peer', peer);
+    return mark === undefined ? 'map' : 'mark';
+  }
+
+  async #takeFromUpstream(from: number, to: number): Promise<void> {
+    const { sharing, upstream, blob, repositories, logger } = this.#components;
+    const { digest } = this.#partial;
+    const { signal } = this.#init;
+    const repository = repositories[0] as Repository;
+    let brought = 0;
+    let at: number | undefined;
+    const leave = (): void => {
+      if (at !== undefined) this.#writing.delete(at);
+      at = undefined;
+    };
+    const begin = (index: number): boolean => {
+      leave();
+      if (this.#writing.has(index) || this.#partial.sourceOf(index) !== undefined) return false;
+      at = index;
+      this.#writing.add(index);
+      return true;
+    };
+    let isUsable = true;
+    try {
+      if (!begin(from)) return;
+      await takeFromUpstream(
+        {
+          partial: this.#partial,
+          from,
+          to,
+          open: (offset, end, inner) => upstream.getBlob(repository, digest, offset, inner, end),
+          signal,
+        },
+        {
+          received: (bytes) => this.#on((share, now) => share.upstreamBytes(bytes, now)),
+          streamed: (position) => blob.streamed(position),
+          marked: (index, sha256) => {
+            brought++;
+            this.marks.vouch(index, sha256);
+            blob.marked(index, 'upstream', repositoryText(repository));
+            this.#on((share, now) => share.took(index, 'mark', now));
+          },
+          goesOn: (index) => sharing.goesOn(digest, index) && begin(index),
+          rangeless: () => this.#on((share) => share.noRange()),
+        },
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isAgentError(error)) throw error;
+      const elsewhere = isAgentError(error, 'BLOB_UNKNOWN', 'UPSTREAM_DENIED') && repositories.length > 1;
+      if (elsewhere) repositories.shift();
+      // What brought something may bring the rest; what brought nothing would fail the same way again.
+      else if (brought === 0) isUsable = false;
+      this.#upstreamError = error;
+      logger.warn({ repository: repositoryText(repository), ...briefly(error) }, 'upstream broke off');
+    } finally {
+      leave();
+      blob.streamed(0);
+      // The client frees the connection a moment after the body's end: who asks at once would open another.
+      if (!signal.aborted) await new Promise(setImmediate);
+      this.#on((share, now) => share.upstreamEnded(isUsable, now));
+    }
+  }
+}

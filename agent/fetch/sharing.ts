@@ -1,0 +1,157 @@
+import type { Digest } from '../../protocol/digest.ts';
+import type { Mark } from '../../protocol/mark.ts';
+import type { FleetMessage } from '../../protocol/messages.ts';
+import type { Attendant, Neighbour, Swarm } from './ports.ts';
+import { Fleet } from './rules/fleet.ts';
+import type { Share, Wanted } from './rules/share.ts';
+import type { Wish } from './rules/wish.ts';
+
+/** Blobs whose marks are kept after they are whole, for those who still take them. */
+const MAX_MARKED = 512;
+
+/** Who acts on the rules' wishes for one blob. None of these throw. */
+export interface Taker {
+  take(peer: string, index: number): void;
+  cancel(peer: string, index: number): void;
+  upstream(from: number, to: number): void;
+  stuck(): void;
+  /** A chunk that is there; undefined where it is not, or the blob has come to its end meanwhile. */
+  chunk(index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** Who vouches for a chunk. */
+  mark(index: number): Mark | undefined;
+}
+
+/** The agent's part in what its LAN takes together: carries messages and the time to the rules, and their wishes out. */
+export class Sharing implements Attendant {
+  readonly #swarm: Swarm;
+  readonly #fleet: Fleet;
+  readonly #takers = new Map<Digest, Taker>();
+  /** Of blobs that are whole by now, too. */
+  readonly #marks = new Map<Digest, Taker['mark']>();
+  #timer: NodeJS.Timeout | undefined;
+  #dueAt = Number.POSITIVE_INFINITY;
+  #isActing = false;
+  #isStopped = false;
+
+  /** @param leaseTimeout how long a coordinator may take to answer a claim, ms */
+  constructor(swarm: Swarm, leaseTimeout: number) {
+    this.#swarm = swarm;
+    this.#fleet = new Fleet({ self: swarm.peerId, leaseTimeout });
+    swarm.attend(this);
+  }
+
+  /** This agent takes a blob from now on; one taker a digest. */
+  join(digest: Digest, size: number | null, wanted: Wanted, taker: Taker): void {
+    this.#takers.set(digest, taker);
+    this.#marks.delete(digest);
+    this.#marks.set(digest, (index) => taker.mark(index));
+    if (this.#marks.size > MAX_MARKED) this.#forgetMarks();
+    this.#fleet.join(digest, size, wanted, performance.now());
+    this.#act();
+  }
+
+  /** Something has happened to a blob that is being taken. */
+  on(digest: Digest, event: (share: Share, now: number) => void): void {
+    const now = performance.now();
+    this.#fleet.on(digest, now, (share) => event(share, now));
+    this.#act();
+  }
+
+  /** Whether chunk `index` is still to be taken from upstream. */
+  goesOn(digest: Digest, index: number): boolean {
+    return this.#fleet.goesOn(digest, index, performance.now());
+  }
+
+  /** The taker is gone. @param isWhole whether the blob is held now: then the LAN is served on */
+  leave(digest: Digest, isWhole: boolean): void {
+    this.#takers.delete(digest);
+    this.on(digest, (share) => {
+      if (isWhole) share.completed();
+      else share.leave();
+    });
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    clearTimeout(this.#timer);
+  }
+
+  came({ peer }: Neighbour): void {
+    this.#fleet.came(peer);
+    this.#act();
+  }
+
+  left(peer: string): void {
+    this.#fleet.left(peer, performance.now());
+    this.#act();
+  }
+
+  heard(peer: string, message: FleetMessage): void {
+    this.#fleet.heard(peer, message, performance.now());
+    this.#act();
+  }
+
+  async chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return this.#takers.get(digest)?.chunk(index, signal);
+  }
+
+  mark(digest: Digest, index: number): Mark | undefined {
+    return this.#marks.get(digest)?.(index);
+  }
+
+  /** Does what the rules wish, and what they wish because of it; then waits for what is due next. */
+  #act(): void {
+    // A wish may lead to an event at once: that one's wishes are seen to by the loop that is running.
+    if (this.#isActing || this.#isStopped) return;
+    this.#isActing = true;
+    try {
+      for (let wishes = this.#fleet.wishes(); wishes.length > 0; wishes = this.#fleet.wishes()) {
+        for (const wish of wishes) this.#fulfil(wish);
+      }
+    } finally {
+      this.#isActing = false;
+    }
+    this.#wait();
+  }
+
+  #fulfil(wish: Wish): void {
+    if (wish.kind === 'tell') {
+      this.#swarm.tell(wish.peers, wish.message);
+      return;
+    }
+    const taker = this.#takers.get(wish.digest);
+    if (taker === undefined) return;
+    if (wish.kind === 'take') taker.take(wish.peer, wish.index);
+    else if (wish.kind === 'cancel') taker.cancel(wish.peer, wish.index);
+    else if (wish.kind === 'upstream') taker.upstream(wish.from, wish.to);
+    else taker.stuck();
+  }
+
+  #wait(): void {
+    const now = performance.now();
+    const dueAt = this.#fleet.dueAt(now);
+    if (dueAt === this.#dueAt && this.#timer !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#dueAt = dueAt;
+    if (!Number.isFinite(dueAt)) return;
+    // No sooner than a millisecond from now: what is due for ever must not keep the process from all else.
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined;
+        this.#fleet.tick(performance.now());
+        this.#act();
+      },
+      Math.max(1, Math.ceil(dueAt - now)),
+    );
+    this.#timer.unref();
+  }
+
+  #forgetMarks(): void {
+    for (const digest of this.#marks.keys()) {
+      if (this.#takers.has(digest)) continue;
+      this.#marks.delete(digest);
+      return;
+    }
+  }
+}
