@@ -26,6 +26,12 @@ const SLOW = 4;
 /** And no peer is slow that takes no longer than this. ms */
 const NEVER_SLOW = 500;
 
+/** An agent whose requests mostly take this long has a slow line itself. ms */
+const LAGGING = 1_000;
+
+/** What its requests should take: with more of them at a time, each takes but longer. ms */
+const WANTED_TIME = 500;
+
 /** The least time after which a request that is not answered may be put to another peer as well. ms */
 const HEDGE_AFTER = 2_000;
 
@@ -91,14 +97,16 @@ export class Requests {
   /** What to ask for now; it counts as asked. */
   next(wanting: Wanting, now: number): Request[] {
     const chosen: Request[] = [];
-    if (this.#inAll >= wanting.lanes) return chosen;
+    const isLagging = this.#isLagging(now);
+    const lanes = isLagging ? this.#fewer(wanting.lanes) : wanting.lanes;
+    if (this.#inAll >= lanes) return chosen;
     const perPeer = this.#sources(wanting) <= 2 ? PER_PEER_OF_FEW : PER_PEER;
     const slow = this.#slow(now);
     if (slow.size > 0) this.#hedge(wanting, perPeer, slow, now, chosen);
-    const candidates = this.#candidates(wanting);
+    const candidates = this.#candidates(wanting, isLagging);
     this.#isOffered = candidates.length > 0;
     for (const index of candidates) {
-      if (this.#inAll >= wanting.lanes) break;
+      if (this.#inAll >= lanes) break;
       const peer = this.#peerFor(index, wanting, perPeer, slow, now);
       if (peer !== undefined) chosen.push(this.#begin(peer, index, now));
     }
@@ -158,6 +166,19 @@ export class Requests {
     return Math.max(HEDGE_AFTER, SLOW * (this.#times.median ?? 0));
   }
 
+  /** Whether it is this agent's own line that is slow. */
+  #isLagging(now: number): boolean {
+    if ((this.#times.median ?? 0) > LAGGING) return true;
+    let late = 0;
+    for (const [first] of this.#underWay.values()) if (first !== undefined && now - first.since > LAGGING) late++;
+    return late > 2 && late * 2 > this.#underWay.size;
+  }
+
+  /** So many requests that each takes about {@link WANTED_TIME}. */
+  #fewer(lanes: number): number {
+    return Math.max(2, Math.floor((lanes * WANTED_TIME) / (this.#times.median ?? LAGGING)));
+  }
+
   /** Whose chunks take far longer than others', or who is asked for one for as long already. */
   #slow(now: number): Set<string> {
     const bound = Math.max(NEVER_SLOW, SLOW * (this.#times.median ?? Number.POSITIVE_INFINITY));
@@ -184,7 +205,7 @@ export class Requests {
   }
 
   /** Missing chunks that somebody has, the one to take first in front. */
-  #candidates(wanting: Wanting): number[] {
+  #candidates(wanting: Wanting, isLagging: boolean): number[] {
     const { rarity, own, count } = this.#table;
     const { first, holders, streams } = wanting;
     const found: number[] = [];
@@ -203,7 +224,11 @@ export class Requests {
       const last = found.findIndex((_, at) => at >= Math.max(1, Math.ceil(missing * WINDOW)));
       if (last > 0) found.length = last;
     }
-    const keys = new Map(found.map((index) => [index, (rarity[index] as number) * 2 ** 32 + mixed(index, this.#seed)]));
+    // What comes to this agent first goes no further soon, and its sender keeps it from others meanwhile.
+    const sign = isLagging ? -1 : 1;
+    const keys = new Map(
+      found.map((index) => [index, sign * (rarity[index] as number) * 2 ** 32 + mixed(index, this.#seed)]),
+    );
     return found.sort((a, b) => (keys.get(a) as number) - (keys.get(b) as number));
   }
 

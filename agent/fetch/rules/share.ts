@@ -336,8 +336,9 @@ export class Share {
       if (openEnd !== undefined && index >= openEnd) return false;
       if (table.own.leases.length > 0 && table.isLate(table.own, now)) {
         table.barred.add(this.#surroundings.self);
-        return false;
       }
+      // What others know of it by now they take themselves.
+      if (this.#lease.isHeld && table.barred.has(this.#surroundings.self)) return false;
     }
     return !this.#isTakenHigher(index, now);
   }

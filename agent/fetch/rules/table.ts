@@ -12,6 +12,9 @@ const LEASE_STALL = 5_000;
 /** A lease holder whose chunks nobody has taken over for this long brings them to nobody. ms */
 const SPREAD_PATIENCE = 1_000;
 
+/** And if it is just one chunk: this long. ms */
+const STUCK_PATIENCE = 3_000;
+
 /** Agents of whom one blob's table keeps anything. */
 const MAX_TAKINGS = 1_024;
 
@@ -138,6 +141,7 @@ export class Table {
       if (now - taking.heardAt > SILENCE) this.drop(peer);
       else this.#judge(peer, taking, now);
     }
+    if (this.takesPart) this.#judge(this.#self, this.own, now);
   }
 
   /** When {@link review} may next find something. */
@@ -171,9 +175,12 @@ export class Table {
     // Where younger chunks of others move on, it is not the LAN that is slow. With one other who wants it, who is to
     // say which of the two is?
     if (this.others.size < 2) return;
+    let stuck = 0;
     for (const [index, since] of taking.unspread) {
       if (now - since <= SPREAD_PATIENCE) return;
       if (this.#youngestSpread <= since || this.#wanting(index) < 2) continue;
+      // One may be on its way to somebody slow, and is kept from others until then.
+      if (++stuck < 2 && now - since <= STUCK_PATIENCE) continue;
       this.barred.add(peer);
       return;
     }
