@@ -4,7 +4,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { connected, type Host, startHost } from '../support/host.ts';
+import { connected, type Host, startHost, until } from '../support/host.ts';
 import { type IndependentPeer, startIndependentPeer } from '../support/independent-peer.ts';
 import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
 
@@ -78,4 +78,36 @@ test('an agent takes a blob from a peer written from the document, and both keep
   } finally {
     await rm(directory, { recursive: true, force: true });
   }
+});
+
+test('an agent and a peer written from the document take one blob together, in both directions', async () => {
+  const blob = randomBytes(8 * MIB + 321);
+  const chunk = (index: number) => blob.subarray(index * MIB, (index + 1) * MIB);
+  const { digest } = upstream.addBlob('library/app', blob);
+  host = await startHost({ upstream: upstream.url });
+  const [address = ''] = host.agent.peerAddresses;
+  peer = await startIndependentPeer({ listen: PEER_ADDRESS });
+  const taking = await peer.take(address, digest, blob.length);
+
+  // The peer has the first half from upstream, as it were.
+  for (const index of [0, 1, 2, 3]) await taking.put(index, chunk(index));
+  // Answered behind what was told before it.
+  assert.equal((await peer.have(address, digest)).type, 'missing');
+  const pulled = get(host, digest);
+  for (let missing = [4, 5, 6, 7, 8]; missing.length > 0; ) {
+    const isGiven = (index: number) => taking.theirs?.marks.has(index) === true;
+    await until('the agent has more', () => missing.some(isGiven));
+    const given = missing.filter(isGiven);
+    for (const index of given) assert.equal(await taking.get(index), host.agent.peerId);
+    missing = missing.filter((index) => !given.includes(index));
+  }
+  assert.ok(blob.equals(taking.whole()));
+  assert.ok(blob.equals(await pulled));
+  const { peers, traffic } = await host.agent.status();
+  assert.equal(traffic.upstreamBytes, blob.length - 4 * MIB);
+  assert.equal(peer.chunksServed, 4);
+  assert.equal(peers.find(({ id }) => id === peer?.id)?.strikes, 0);
+  // Nobody lacks anything any more.
+  await until('the agent leaves', () => taking.heard.at(-1)?.type === 'left');
+  taking.leave();
 });

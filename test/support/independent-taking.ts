@@ -45,7 +45,7 @@ export interface IndependentTaking {
   claim(): Promise<Message>;
   /** Says that these chunks are being taken from upstream. */
   lease(...segments: Segment[]): void;
-  /** A chunk has come from upstream: it is signed, and announced. */
+  /** A chunk has come from upstream: it is signed, and announced by when this resolves. */
   put(index: number, chunk: Uint8Array): Promise<void>;
   /** A chunk of the agent's; its mark, which it must have, is checked. It is announced, to be given on. @returns its signer */
   get(index: number): Promise<string>;
@@ -188,6 +188,8 @@ class Taking implements IndependentTaking {
     const signature = await this.#privateKey.sign(this.#statement(index, chunk));
     this.chunks.set(index, { bytes: chunk, mark: [this.#self, signature] });
     this.#received += chunk.length;
+    const wait = this.#announcedAt + LEAST_GAP - Date.now();
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     this.#announce();
   }
 
