@@ -1,3 +1,4 @@
+import { LeaseCount } from './lease-count.ts';
 import type { Table } from './table.ts';
 import { isWithin, type Segment } from './taking.ts';
 
@@ -6,9 +7,6 @@ const SEGMENT = 16;
 
 /** Chunks of a holder's first lease: nobody knows yet how fast it is, or whether it is honest. */
 const FIRST_SEGMENT = 4;
-
-/** Leases of a blob at a time: one alone leaves the uplink idle between its requests. */
-export const LIVE_LEASES = 2;
 
 /** A grant that its holder has not announced by then was lost, or is not made use of. ms */
 const GRANT_LIFE = 1_500;
@@ -32,9 +30,12 @@ export class Coordinator {
   readonly #self: string;
   readonly #granted = new Map<string, Grant>();
 
+  readonly #count: LeaseCount;
+
   constructor(table: Table, self: string) {
     this.#table = table;
     this.#self = self;
+    this.#count = new LeaseCount(table);
   }
 
   /**
@@ -51,7 +52,8 @@ export class Coordinator {
     if (table.barred.has(claimant) && this.#someoneElse(claimant, (peer) => !table.barred.has(peer))) {
       return { kind: 'refuse', fetching };
     }
-    if (others.size >= LIVE_LEASES) return { kind: 'refuse', fetching };
+    if (others.size >= this.#count.allowed(others.size + (this.#hasLease(claimant) ? 1 : 0), now))
+      return { kind: 'refuse', fetching };
     const own = claimant === this.#self ? table.own : table.others.get(claimant);
     // Who has a lease asks for the next before the last of it is there: what it takes already is not taken again.
     const busy = [...others.values(), ...(own === undefined ? [] : [own.leases])];
@@ -95,6 +97,11 @@ export class Coordinator {
       taken.set(peer, [...(taken.get(peer) ?? []), segment]);
     }
     return taken;
+  }
+
+  #hasLease(peer: string): boolean {
+    const { own, others } = this.#table;
+    return ((peer === this.#self ? own : others.get(peer))?.leases.length ?? 0) > 0;
   }
 
   /** Whether anybody beside `claimant` takes the blob, of those that count. */

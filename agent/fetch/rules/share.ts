@@ -2,8 +2,9 @@ import { type Bitmap, bitmapOf, clearBit, hasBit, setBit } from '../../../protoc
 import { layoutOf } from '../../../protocol/chunks.ts';
 import type { Digest } from '../../../protocol/digest.ts';
 import { Claimant } from './claimant.ts';
-import { Coordinator, LIVE_LEASES } from './coordinator.ts';
+import { Coordinator } from './coordinator.ts';
 import { Lease } from './lease.ts';
+import { LIVE_LEASES, MOST_LEASES } from './lease-count.ts';
 import { Requests } from './requests.ts';
 import { Table, type TakingMessage } from './table.ts';
 import { hasAll, isWithin, type Segment } from './taking.ts';
@@ -369,8 +370,13 @@ export class Share {
     }
     if (now < part.searchUntil || (this.#lease.isHeld && !this.#lease.isRunningOut)) return;
     if (this.#onOwnAccount(part, now)) return;
-    if (this.table.leases(now).length >= LIVE_LEASES || this.#uncovered(part, now) === undefined) return;
+    if (this.table.leases(now).length >= this.#worthClaiming() || this.#uncovered(part, now) === undefined) return;
     this.#askCoordinator(part, now);
+  }
+
+  /** With how many leases of others a claim is of use: only the first in the order try whether more are. */
+  #worthClaiming(): number {
+    return this.#surroundings.order().indexOf(this.#surroundings.self) < MOST_LEASES ? MOST_LEASES : LIVE_LEASES;
   }
 
   #askCoordinator({ first }: Part, now: number): void {

@@ -151,6 +151,13 @@ export class Table {
     return at;
   }
 
+  /** Bytes that all have had from upstream. */
+  get received(): number {
+    let bytes = this.own.received;
+    for (const { received } of this.others.values()) bytes += received;
+    return bytes;
+  }
+
   /** The live leases of others: not those that are void or of who is barred. */
   leases(now: number): { peer: string; leases: readonly Segment[] }[] {
     const live: { peer: string; leases: readonly Segment[] }[] = [];

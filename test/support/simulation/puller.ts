@@ -101,6 +101,7 @@ export class Puller {
 
   #take(host: Host, { digest, peer, index }: Extract<Deed, { kind: 'take' }>): void {
     const request: Request = { from: host, digest, index, isOver: false };
+    this.#world.trace?.(`${host.name} ${digestName(digest)} ${index} of ${peer} asked for`);
     const server = this.#world.byName.get(peer) as Host;
     host.requests.set(keyOf(peer, digest, index), request);
     this.#watch(host, server, request, STALL);
@@ -175,6 +176,7 @@ export class Puller {
   ): void {
     if (request.isOver || !host.isAlive) return;
     const { digest, index } = request;
+    this.#world.trace?.(`${host.name} ${digestName(digest)} ${index} of ${peer} ${outcome}`);
     request.isOver = true;
     host.requests.delete(keyOf(peer, digest, index));
     this.#tell(host, digest, (share) => {
@@ -239,13 +241,16 @@ export class Puller {
 
   #piece(host: Host, hold: Hold, index: number, length: number, piece: number, onChunk: () => void): void {
     const bytes = Math.floor((length * piece) / PIECES) - Math.floor((length * (piece - 1)) / PIECES);
-    this.#world.uplink.read(hold.flow as Flow, bytes, () =>
-      host.run(this.#now, () => {
+    const begun = this.#now;
+    this.#world.uplink.read(hold.flow as Flow, bytes, () => {
+      // Its own line may be slower than its part of the uplink.
+      host.downFreeAt = Math.max(host.downFreeAt, begun) + bytes / host.link;
+      host.run(host.downFreeAt, () => {
         this.#tell(host, hold.digest, (share) => share.upstreamBytes(bytes, this.#now));
         if (piece < PIECES) this.#piece(host, hold, index, length, piece + 1, onChunk);
         else onChunk();
-      }),
-    );
+      });
+    });
   }
 
   #ended(host: Host, hold: Hold, isUsable: boolean): void {
