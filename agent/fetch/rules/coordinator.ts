@@ -78,6 +78,13 @@ export class Coordinator {
     if (leases.some((lease) => lease[0] < to && lease[1] > from)) this.#granted.delete(peer);
   }
 
+  /** Until when a grant may still be announced; the past where none is open. ms */
+  get waitsUntil(): number {
+    let until = Number.NEGATIVE_INFINITY;
+    for (const { at } of this.#granted.values()) until = Math.max(until, at + GRANT_LIFE);
+    return until;
+  }
+
   /** A neighbour is gone, and what it was granted is free. */
   left(peer: string): void {
     this.#granted.delete(peer);

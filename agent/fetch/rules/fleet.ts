@@ -1,6 +1,7 @@
 import type { Digest } from '../../../protocol/digest.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { rendezvousOrder } from '../../../protocol/rendezvous.ts';
+import { ChunkTimes } from './chunk-times.ts';
 import { Share, type Wanted } from './share.ts';
 import type { Wish } from './wish.ts';
 
@@ -32,6 +33,7 @@ export class Fleet {
   readonly #shares = new Map<string, Share>();
   /** What this agent takes. */
   readonly #own = new Map<Digest, Share>();
+  readonly #times = new ChunkTimes();
   readonly #orders = new Map<Digest, readonly string[]>();
   #listeners: readonly string[] | undefined;
   #wishes: Wish[] = [];
@@ -137,6 +139,7 @@ export class Fleet {
       seedOf(this.#self),
       {
         self: this.#self,
+        times: this.#times,
         order: () => this.#orderOf(digest),
         listeners: () => this.#allNeighbours(),
         leaseTimeout: () =>
@@ -154,7 +157,7 @@ export class Fleet {
   #settle(key: string, share: Share, now: number): void {
     share.decide(now);
     if (!share.takesPart && this.#own.get(share.digest) === share) this.#own.delete(share.digest);
-    if (!share.isOver) return;
+    if (!share.isOver(now)) return;
     this.#shares.delete(key);
     this.#orders.delete(share.digest);
   }

@@ -1,6 +1,7 @@
 import { type Bitmap, bitmapOf, clearBit, hasBit, setBit } from '../../../protocol/bitmap.ts';
 import { layoutOf } from '../../../protocol/chunks.ts';
 import type { Digest } from '../../../protocol/digest.ts';
+import type { ChunkTimes } from './chunk-times.ts';
 import { Claimant } from './claimant.ts';
 import { Coordinator } from './coordinator.ts';
 import { Lease } from './lease.ts';
@@ -19,6 +20,10 @@ const HEARTBEAT = 1_000;
 /** How long a pull may stand still, with nobody who could move it, before it takes matters in its own hands. ms */
 const STANDSTILL = 5_000;
 
+/** How long one waits for the next in the order to have taken matters in hand; and the longest wait, in turns. ms */
+const TURN = 100;
+const MOST_TURNS = 16;
+
 /** Chunks taken on one's own account at a time, when it has come to that. */
 const OWN_ACCOUNT = 4;
 
@@ -35,6 +40,8 @@ export interface Surroundings {
   order(): readonly string[];
   /** Who is told what this agent does. */
   listeners(): readonly string[];
+  /** How long chunks of whatever blob take from upstream. */
+  readonly times: ChunkTimes;
   /** How long a coordinator may take to answer. ms */
   leaseTimeout(): number;
   wish(wish: Wish): void;
@@ -94,15 +101,16 @@ export class Share {
     this.size = size;
     const count = size === null ? 1 : layoutOf(size).count;
     this.#surroundings = surroundings;
-    this.table = new Table(surroundings.self, count, now);
+    this.table = new Table(surroundings.self, count, now, surroundings.times);
     this.#coordinator = new Coordinator(this.table, surroundings.self);
     this.#claimant = new Claimant(() => surroundings.leaseTimeout());
     this.#requests = new Requests(this.table, seed);
   }
 
   /** Whether nobody takes the blob any more, as far as is known here. */
-  get isOver(): boolean {
-    return this.#part === undefined && this.table.others.size === 0;
+  isOver(now: number): boolean {
+    // A claim may be heard before the claimant is: what it was granted must not be forgotten between the two.
+    return this.#part === undefined && this.table.others.size === 0 && this.#coordinator.waitsUntil < now;
   }
 
   get takesPart(): boolean {
@@ -316,7 +324,10 @@ export class Share {
   /** When {@link decide} has something to do, if nothing happens before. */
   dueAt(now: number): number {
     const part = this.#part;
-    if (part === undefined) return this.table.reviewAt;
+    if (part === undefined) {
+      const { waitsUntil } = this.#coordinator;
+      return Math.min(this.table.reviewAt, waitsUntil < now ? Number.POSITIVE_INFINITY : waitsUntil + 1);
+    }
     const announce = part.announcedAt + (part.hasNews ? ANNOUNCE_WITHIN : HEARTBEAT);
     if (part.isWhole) return Math.min(announce, this.table.reviewAt);
     const due = [
@@ -324,14 +335,14 @@ export class Share {
       this.#requests.dueAt(now),
       this.#claimant.dueAt,
       part.searchUntil,
-      Math.max(part.gainedAt, part.offeredAt) + STANDSTILL,
+      this.#standsStillAt(part),
     ];
     return Math.min(this.table.reviewAt, ...due.filter((at) => at > now));
   }
 
   #mayTake(index: number, now: number): boolean {
     const { table } = this;
-    if ((table.rarity[index] as number) > 0 && !this.#part?.isForsaken) return false;
+    if (table.isOffered(index) && !this.#part?.isForsaken) return false;
     const { openEnd } = this.#lease;
     if (table.others.size > 0) {
       if (openEnd !== undefined && index >= openEnd) return false;
@@ -418,11 +429,11 @@ export class Share {
 
   /** A chunk that is missing, that nobody has, and that nobody takes from upstream. */
   #uncovered(part: Part, now: number): number | undefined {
-    const { own, rarity, count } = this.table;
+    const { own, count } = this.table;
     if (part.holders.size > 0) return undefined;
     const live = this.table.leases(now);
     for (let index = 0; index < count; index++) {
-      if (hasBit(own.have, index) || (rarity[index] as number) > 0 || this.#lease.covers(index)) continue;
+      if (hasBit(own.have, index) || this.table.isOffered(index) || this.#lease.covers(index)) continue;
       if (!live.some(({ leases }) => isWithin(index, leases))) return index;
     }
     return undefined;
@@ -431,7 +442,7 @@ export class Share {
   /** Nothing has come for long and nothing is under way: whoever says to have it does not give it. True where it acts. */
   #onOwnAccount(part: Part, now: number): boolean {
     if (this.#requests.count > 0 || this.#lease.isHeld) return false;
-    part.isForsaken ||= now - Math.max(part.gainedAt, part.offeredAt) >= STANDSTILL;
+    part.isForsaken ||= now >= this.#standsStillAt(part);
     if (!part.isForsaken) return false;
     const { own, count } = this.table;
     const live = this.table.leases(now);
@@ -445,6 +456,13 @@ export class Share {
     this.#wishUpstream([from, to]);
     this.#announceLeases(now);
     return true;
+  }
+
+  /** One after the other: who comes first tells the others what it takes. */
+  #standsStillAt({ gainedAt, offeredAt }: Part): number {
+    const { order, self } = this.#surroundings;
+    const turn = Math.min(order().indexOf(self), MOST_TURNS);
+    return Math.max(gainedAt, offeredAt) + STANDSTILL + turn * TURN;
   }
 
   /** With upstream of no use and nobody who has, takes or may take what is missing, there is nothing to wait for. */

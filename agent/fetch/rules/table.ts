@@ -9,6 +9,9 @@ const SILENCE = 3_000;
 /** A lease on which no byte came for this long is void. ms: the stall time-out of peers */
 const LEASE_STALL = 5_000;
 
+/** Fewer bytes than this are none: at a byte a second a lease would keep others from its chunks. */
+const PROGRESS = 32 * 1024;
+
 /** A lease holder whose chunks nobody has taken over for this long brings them to nobody. ms */
 const SPREAD_PATIENCE = 1_000;
 
@@ -31,7 +34,7 @@ export class Table {
   readonly others = new Map<string, Taking>();
   /** How many others have each chunk in a way that is of use here. */
   readonly rarity: Uint16Array;
-  readonly times = new ChunkTimes();
+  readonly times: ChunkTimes;
   /** Who gets no more leases on this blob: a lease of theirs was void, or what they took went no further. */
   readonly barred = new Set<string>();
   /** Whether this agent takes the blob itself, not only watches over it. */
@@ -43,11 +46,15 @@ export class Table {
   readonly #had: Uint16Array;
   /** When the youngest chunk that was taken over by anybody was there first. ms */
   #youngestSpread = Number.NEGATIVE_INFINITY;
+  /** Chunks that only such a one has who is barred because they go no further. */
+  readonly #withheld = new Set<number>();
   /** Root of the chunk map that is trusted here. */
   #root: Uint8Array | undefined;
 
-  constructor(self: string, count: number, now: number) {
+  /** @param times of all blobs: the first chunk of one is then no stranger */
+  constructor(self: string, count: number, now: number, times = new ChunkTimes()) {
     this.#self = self;
+    this.times = times;
     this.count = count;
     this.own = newTaking(count, now);
     this.own.heardAt = Number.POSITIVE_INFINITY;
@@ -57,7 +64,12 @@ export class Table {
 
   /** Whether anybody has the chunk. */
   isHad(index: number): boolean {
-    return (this.#had[index] as number) > 0;
+    return (this.#had[index] as number) > 0 && !this.#withheld.has(index);
+  }
+
+  /** Whether anybody has the chunk in a way that is of use here, and gives it to others. */
+  isOffered(index: number): boolean {
+    return (this.rarity[index] as number) > 0 && !this.#withheld.has(index);
   }
 
   /** Takes note of what a neighbour announces. False where it is not of a blob of this size. */
@@ -89,7 +101,10 @@ export class Table {
   /** An agent's leases and its bytes from upstream are these from now on. */
   leased(taking: Taking, leases: readonly Segment[], received: number, now: number): void {
     const begins = taking.leases.length === 0 && leases.length > 0;
-    if (begins || received > taking.received) taking.progressAt = now;
+    if (begins || received >= taking.progressBytes + PROGRESS) {
+      taking.progressAt = now;
+      taking.progressBytes = received;
+    }
     if (begins) taking.chunkAt = now;
     taking.leases = leases;
     taking.received = received;
@@ -121,6 +136,7 @@ export class Table {
     const none = new Uint8Array(taking.usable.length);
     count(this.rarity, taking.usable, none);
     count(this.#had, taking.have, none);
+    for (const index of taking.unspread.keys()) this.#withheld.delete(index);
     this.others.delete(peer);
   }
 
@@ -177,19 +193,17 @@ export class Table {
   }
 
   #judge(peer: string, taking: Taking, now: number): void {
-    if (this.barred.has(peer)) return;
     if (taking.leases.length > 0 && this.isLate(taking, now)) this.barred.add(peer);
-    // Where younger chunks of others move on, it is not the LAN that is slow. With one other who wants it, who is to
-    // say which of the two is?
+    // With one other who wants it, who is to say which of the two is slow?
     if (this.others.size < 2) return;
     let stuck = 0;
     for (const [index, since] of taking.unspread) {
-      if (now - since <= SPREAD_PATIENCE) return;
+      if (now - since <= SPREAD_PATIENCE) break;
+      // Where younger chunks of others move on, it is not the LAN that is slow.
       if (this.#youngestSpread <= since || this.#wanting(index) < 2) continue;
+      if (this.barred.has(peer)) this.#withheld.add(index);
       // One may be on its way to somebody slow, and is kept from others until then.
-      if (++stuck < 2 && now - since <= STUCK_PATIENCE) continue;
-      this.barred.add(peer);
-      return;
+      else if (++stuck >= 2 || now - since > STUCK_PATIENCE) this.barred.add(peer);
     }
   }
 
@@ -204,6 +218,7 @@ export class Table {
     const since = taking.unspread.get(index);
     if (since === undefined) return;
     taking.unspread.delete(index);
+    this.#withheld.delete(index);
     this.#youngestSpread = Math.max(this.#youngestSpread, since);
   }
 

@@ -15,8 +15,9 @@ export interface Taking {
   received: number;
   /** When it was last heard of. ms of the caller's clock */
   heardAt: number;
-  /** When bytes last came to it under a lease. ms */
+  /** When bytes last came to it under a lease, worth the name; and how many it had then. ms */
   progressAt: number;
+  progressBytes: number;
   /** When the chunk it is at was begun. ms */
   chunkAt: number;
   /** Its chunks, taken under a lease, that nobody else has had yet; with the time they were first seen. ms */
@@ -31,6 +32,7 @@ export function newTaking(count: number, now: number): Taking {
     received: 0,
     heardAt: now,
     progressAt: now,
+    progressBytes: 0,
     chunkAt: now,
     unspread: new Map(),
   };
