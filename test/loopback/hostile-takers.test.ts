@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { afterEach, beforeEach, test } from 'node:test';
+import { connected, type Host, startHost } from '../support/host.ts';
+import {
+  type HostileTaker,
+  startHostileTaker,
+  TAKER_BEHAVIOURS,
+  type TakerBehaviour,
+} from '../support/hostile-taker.ts';
+import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
+
+const MIB = 1024 * 1024;
+
+/** Ends a pull that would wait for ever: as long as a liar may hold it up by one stall time-out and then some. ms */
+const PATIENCE = 60_000;
+
+let upstream: UpstreamRegistry;
+let host: Host | undefined;
+let hostile: HostileTaker | undefined;
+
+beforeEach(async () => {
+  upstream = await startUpstreamRegistry();
+});
+
+afterEach(async () => {
+  await host?.stop();
+  await hostile?.stop();
+  host = undefined;
+  hostile = undefined;
+  await upstream.close();
+});
+
+for (const [behaviour, what] of Object.entries(TAKER_BEHAVIOURS) as [TakerBehaviour, string][]) {
+  // What it signs is false, but its signature is true: that shows only when the whole does not match.
+  if (behaviour === 'lies') continue;
+  test(`a pull comes right beside a peer that ${what}`, { timeout: 2 * PATIENCE }, async () => {
+    const blob = randomBytes(6 * MIB + 321);
+    const { digest } = upstream.addBlob('library/app', blob);
+    host = await startHost({ upstream: upstream.url, config: { peers: { stallTimeout: '1s' } } });
+    hostile = await startHostileTaker({
+      listen: '/ip4/127.0.0.80/tcp/0',
+      behaviour,
+      leads: { digest, among: [host.agent.peerId] },
+    });
+    await hostile.join(host.agent.peerAddresses[0] ?? '');
+    await connected(host, 1);
+    const response = await fetch(`${host.mirror}/v2/library/app/blobs/${digest}`, {
+      signal: AbortSignal.timeout(PATIENCE),
+    });
+    assert.ok(blob.equals(Buffer.from(await response.arrayBuffer())));
+    assert.ok(hostile.heard > 0, 'it had its say');
+    if (behaviour === 'forges') {
+      const { peers } = await host.agent.status();
+      assert.equal(peers.find(({ id }) => id === hostile?.id)?.state, 'banned');
+    }
+  });
+}
