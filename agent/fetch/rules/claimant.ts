@@ -10,11 +10,16 @@ const REFUSED_PAUSE = 1_000;
 /** And where the refusal named nobody who does. ms */
 const EMPTY_PAUSE = 50;
 
+/** After a lease that brought nothing, twice as long after each further one; and at most. ms */
+const FRUITLESS_PAUSE = 100;
+const LONGEST_PAUSE = 2_000;
+
 /** Whom a claim for a lease goes to, and what becomes of it. Pure; times in ms. */
 export class Claimant {
   readonly #timeout: () => number;
   #asked: { readonly peer: string; readonly at: number } | undefined;
   #notBefore = Number.NEGATIVE_INFINITY;
+  #fruitless = 0;
   readonly #refusals = new Map<string, number>();
   readonly #unreachable = new Map<string, number>();
 
@@ -59,6 +64,14 @@ export class Claimant {
     if (isFetched) this.#refusals.delete(peer);
     else this.#refusals.set(peer, (this.#refusals.get(peer) ?? 0) + 1);
     this.#notBefore = now + (isFetched ? REFUSED_PAUSE : EMPTY_PAUSE);
+  }
+
+  /** A lease is over. @param broughtAny whether it brought a chunk: where it did not, the next may not either */
+  ended(broughtAny: boolean, now: number): void {
+    this.#fruitless = broughtAny ? 0 : this.#fruitless + 1;
+    if (broughtAny) return;
+    const pause = Math.min(LONGEST_PAUSE, FRUITLESS_PAUSE * 2 ** (this.#fruitless - 1));
+    this.#notBefore = Math.max(this.#notBefore, now + pause);
   }
 
   /** A neighbour is gone. */

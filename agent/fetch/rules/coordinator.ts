@@ -1,9 +1,6 @@
 import { LeaseCount } from './lease-count.ts';
 import type { Table } from './table.ts';
-import { isWithin, type Segment } from './taking.ts';
-
-/** Chunks of a lease. */
-const SEGMENT = 16;
+import { isWithin, SEGMENT, type Segment } from './taking.ts';
 
 /** Chunks of a holder's first lease: nobody knows yet how fast it is, or whether it is honest. */
 const FIRST_SEGMENT = 4;

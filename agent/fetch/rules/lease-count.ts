@@ -21,6 +21,9 @@ const NOT_AGAIN_FOR = 30_000;
 /** With chunks slower than this, it is the uplink that is full, and more connections but make each slower. ms */
 const SLOW_CHUNK = 2_000;
 
+/** Leases at a time where upstream gives nobody anything. */
+const MOST_TRIES = 64;
+
 /** How many leases a blob may have: a third and a fourth only while the blob's rate still rises with them. Pure; ms. */
 export class LeaseCount {
   readonly #table: Table;
@@ -44,7 +47,8 @@ export class LeaseCount {
       this.#measured = { leases, since: now, bytes };
       this.#decide(leases, now);
     }
-    return this.#allowed;
+    // Where one after the other finds that upstream gives it nothing, it must not take all of them in pairs to find out.
+    return Math.max(this.#allowed, Math.min(MOST_TRIES, LIVE_LEASES * 2 ** this.#table.failures));
   }
 
   #decide(leases: number, now: number): void {

@@ -5,7 +5,7 @@ const ANNOUNCED_AHEAD = 16;
 
 /** What this agent takes from upstream for one blob, and what comes after it. Pure. */
 export class Lease {
-  #current: { at: number; to: number; readonly isOpen: boolean } | undefined;
+  #current: { at: number; to: number; isOpen: boolean } | undefined;
   #next: Segment | undefined;
 
   get isHeld(): boolean {
@@ -17,9 +17,17 @@ export class Lease {
     return this.#current !== undefined && this.#next === undefined && this.#current.to - this.#current.at <= 1;
   }
 
-  /** Where an open-ended lease ends for whoever else comes; undefined for one that is not open-ended. */
-  get openEnd(): number | undefined {
-    return this.#current?.isOpen ? this.#announcedEnd : undefined;
+  /** An open-ended lease ends where its announcement says from now on. */
+  close(): void {
+    const current = this.#current;
+    if (!current?.isOpen) return;
+    current.to = this.#announcedEnd;
+    current.isOpen = false;
+  }
+
+  /** Whether chunk `index` lies behind what is held. */
+  isBehind(index: number): boolean {
+    return this.#current !== undefined && index >= this.#current.to;
   }
 
   /** The segments as they are announced. */

@@ -28,7 +28,7 @@ const MOST_TURNS = 16;
 const OWN_ACCOUNT = 4;
 
 /** How long others who take the blob, but do not say what they do, are waited for when upstream is of no use. ms */
-const OTHERS_PATIENCE = 2_000;
+const OTHERS_PATIENCE = 5_000;
 
 /** Chunk requests of one blob, at most. */
 const MOST_LANES = 16;
@@ -94,6 +94,10 @@ export class Share {
   readonly #claimant: Claimant;
   readonly #requests: Requests;
   readonly #lease = new Lease();
+  /** Whether upstream gives no parts. */
+  #isRangeless = false;
+  /** Whether chunks came since the lease was begun. */
+  #hasBrought = false;
   #part: Part | undefined;
 
   constructor(digest: Digest, size: number | null, seed: number, surroundings: Surroundings, now: number) {
@@ -259,6 +263,7 @@ export class Share {
 
   /** Upstream gives no parts: what is being taken is everything from there on. */
   noRange(): void {
+    this.#isRangeless = true;
     this.#lease.extend(this.table.count);
   }
 
@@ -269,6 +274,7 @@ export class Share {
 
   upstreamBytes(bytes: number, now: number): void {
     const { own } = this.table;
+    this.#hasBrought ||= bytes > 0;
     this.table.leased(own, own.leases, own.received + bytes, now);
   }
 
@@ -281,6 +287,8 @@ export class Share {
     if (part === undefined) return;
     part.upstreamUsable = isUsable;
     if (!isUsable) this.#lease.dropNext();
+    this.#claimant.ended(this.#hasBrought, now);
+    this.#hasBrought = false;
     const next = this.#lease.end();
     if (next !== undefined) this.#wishUpstream(next);
     this.#announceLeases(now);
@@ -343,14 +351,15 @@ export class Share {
   #mayTake(index: number, now: number): boolean {
     const { table } = this;
     if (table.isOffered(index) && !this.#part?.isForsaken) return false;
-    const { openEnd } = this.#lease;
     if (table.others.size > 0) {
-      if (openEnd !== undefined && index >= openEnd) return false;
+      // Others have come: an open-ended lease ends where it was said to, and they are granted what lies behind.
+      this.#lease.close();
+      if (this.#lease.isBehind(index)) return false;
       if (table.own.leases.length > 0 && table.isLate(table.own, now)) {
         table.barred.add(this.#surroundings.self);
       }
       // What others know of it by now they take themselves.
-      if (this.#lease.isHeld && table.barred.has(this.#surroundings.self)) return false;
+      if (this.#lease.isHeld && !this.#isRangeless && table.barred.has(this.#surroundings.self)) return false;
     }
     return !this.#isTakenHigher(index, now);
   }

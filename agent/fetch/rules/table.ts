@@ -1,7 +1,7 @@
 import { type Bitmap, clearBit, hasBit, isBitmapOf, setBit } from '../../../protocol/bitmap.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { ChunkTimes } from './chunk-times.ts';
-import { newTaking, type Segment, type Taking } from './taking.ts';
+import { newTaking, SEGMENT, type Segment, type Taking } from './taking.ts';
 
 /** Who has not been heard of for this long takes part no more. ms */
 const SILENCE = 3_000;
@@ -11,6 +11,9 @@ const LEASE_STALL = 5_000;
 
 /** Fewer bytes than this are none: at a byte a second a lease would keep others from its chunks. */
 const PROGRESS = 32 * 1024;
+
+/** A lease of all the rest, of an upstream that gives no parts, may be without a chunk for this long. ms */
+const WHOLE_PATIENCE = 60_000;
 
 /** A lease holder whose chunks nobody has taken over for this long brings them to nobody. ms */
 const SPREAD_PATIENCE = 1_000;
@@ -37,6 +40,8 @@ export class Table {
   readonly times: ChunkTimes;
   /** Who gets no more leases on this blob: a lease of theirs was void, or what they took went no further. */
   readonly barred = new Set<string>();
+  /** Leases in a row that brought nothing. */
+  failures = 0;
   /** Whether this agent takes the blob itself, not only watches over it. */
   takesPart = false;
   /** Whose word on this blob counts no longer. */
@@ -101,6 +106,9 @@ export class Table {
   /** An agent's leases and its bytes from upstream are these from now on. */
   leased(taking: Taking, leases: readonly Segment[], received: number, now: number): void {
     const begins = taking.leases.length === 0 && leases.length > 0;
+    if (received > taking.received) this.failures = 0;
+    else if (leases.length === 0 && taking.leases.length > 0 && received === taking.leaseBytes) this.failures++;
+    if (begins) taking.leaseBytes = received;
     if (begins || received >= taking.progressBytes + PROGRESS) {
       taking.progressAt = now;
       taking.progressBytes = received;
@@ -158,6 +166,8 @@ export class Table {
       else this.#judge(peer, taking, now);
     }
     if (this.takesPart) this.#judge(this.#self, this.own, now);
+    // With everybody barred nobody could take what is missing.
+    if (this.barred.size > 0 && this.#areAllBarred()) this.barred.clear();
   }
 
   /** When {@link review} may next find something. */
@@ -189,7 +199,13 @@ export class Table {
 
   /** Whether a lease's bytes or chunks are overdue. */
   isLate(taking: Taking, now: number): boolean {
-    return now - taking.progressAt > LEASE_STALL || now - taking.chunkAt > this.times.patience;
+    return now - taking.progressAt > LEASE_STALL || now - taking.chunkAt > this.#patience(taking);
+  }
+
+  /** What is taken without parts comes behind all that is there already. */
+  #patience({ leases: [first] }: Taking): number {
+    const isWhole = first !== undefined && first[1] === this.count && first[1] - first[0] > SEGMENT;
+    return isWhole ? Math.max(WHOLE_PATIENCE, this.times.patience) : this.times.patience;
   }
 
   #judge(peer: string, taking: Taking, now: number): void {
@@ -205,6 +221,12 @@ export class Table {
       // One may be on its way to somebody slow, and is kept from others until then.
       else if (++stuck >= 2 || now - since > STUCK_PATIENCE) this.barred.add(peer);
     }
+  }
+
+  #areAllBarred(): boolean {
+    if (this.takesPart && !this.barred.has(this.#self)) return false;
+    for (const peer of this.others.keys()) if (!this.barred.has(peer)) return false;
+    return true;
   }
 
   /** How many lack the chunk, this agent included where it takes part. */

@@ -3,6 +3,9 @@ import { type Bitmap, bitmapOf, hasBit } from '../../../protocol/bitmap.ts';
 /** From chunk, to before chunk. */
 export type Segment = readonly [from: number, to: number];
 
+/** Chunks of a lease. */
+export const SEGMENT = 16;
+
 /** What is known of one agent's part in a blob: what it has, and what it takes from upstream. */
 export interface Taking {
   /** Chunks it can give, whatever vouches for them. */
@@ -18,6 +21,8 @@ export interface Taking {
   /** When bytes last came to it under a lease, worth the name; and how many it had then. ms */
   progressAt: number;
   progressBytes: number;
+  /** Bytes it had from upstream when its lease began. */
+  leaseBytes: number;
   /** When the chunk it is at was begun. ms */
   chunkAt: number;
   /** Its chunks, taken under a lease, that nobody else has had yet; with the time they were first seen. ms */
@@ -33,6 +38,7 @@ export function newTaking(count: number, now: number): Taking {
     heardAt: now,
     progressAt: now,
     progressBytes: 0,
+    leaseBytes: 0,
     chunkAt: now,
     unspread: new Map(),
   };

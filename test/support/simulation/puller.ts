@@ -218,7 +218,8 @@ export class Puller {
     });
   }
 
-  #next(host: Host, hold: Hold, index: number, to: number, end: number): void {
+  #next(host: Host, hold: Hold, index: number, leased: number, end: number): void {
+    const to = this.#hasRanges ? leased : hold.count;
     const { chunkSize } = layoutOf(hold.size);
     const flow = hold.flow as Flow;
     const unread = end - index * chunkSize;
