@@ -13,6 +13,9 @@ const BIN = join(
   process.env.LAYERLAN_BENCH_CHECKOUT ?? fileURLToPath(new URL('../..', import.meta.url)),
   'agent/cli/bin.ts',
 );
+/** Where agents leave CPU profiles, for whoever wonders what they do; it costs them, so figures do not count then. */
+const PROFILES = process.env.LAYERLAN_BENCH_PROFILES;
+const PROFILING = PROFILES === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`];
 /** Seconds (USER_HZ is 100 on Linux, whatever the machine). */
 const TICK = 1 / 100;
 /** How long an agent may take to start. Milliseconds: forty start at once on two cores. */
@@ -79,7 +82,7 @@ export async function startFleetAgent(init: FleetAgentInit): Promise<FleetAgent>
   const configuration = join(dir, 'layerlan.yaml');
   // JSON is YAML.
   await writeFile(configuration, JSON.stringify(settings));
-  const argv = [...space.enter, process.execPath, BIN, 'start', '--config', configuration];
+  const argv = [...space.enter, process.execPath, ...PROFILING, BIN, 'start', '--config', configuration];
   const running = await startProcess({ argv, stdout: log });
   const get = async (path: string) => {
     const curl = ['curl', '--silent', '--fail', '--max-time', '10', `http://${mirror}${path}`];
@@ -125,6 +128,7 @@ export async function startFleetAgent(init: FleetAgentInit): Promise<FleetAgent>
     },
     stop: async () => {
       running.signal('SIGCONT');
+      if (PROFILES !== undefined) return void (await running.stop());
       // Its store goes too: nothing is lost, and forty agents that close in good order take long on two cores.
       running.signal('SIGKILL');
       await running.ended;

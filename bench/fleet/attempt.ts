@@ -79,13 +79,11 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     if (row.hostile !== undefined) {
       const files = await writeLayers(images[0]!, home);
       for (const [at, behaviour] of row.hostile.entries()) {
-        const identity = join(home, `hostile${at}`, 'identity.key');
-        const rivals = [...agents.map(({ peerId }) => peerId), ...hostile.map(({ peerId }) => peerId)];
-        if (row.hostileCoordinates) await makeCoordinator(identity, largestLayer(images[0]!), rivals);
+        const among = [...agents.map(({ peerId }) => peerId), ...hostile.flatMap(({ peerIds }) => peerIds)];
+        const leads = row.hostileCoordinates ? { leads: { digest: largestLayer(images[0]!), among } } : {};
         const space = lab.hosts[honest + at]!;
         const log = lab.log(`${label}-hostile${at}`);
-        const identified = row.hostileCoordinates ? { identity } : {};
-        hostile.push(await startHostile({ space, behaviour, dial: addresses, files, log, ...key, ...identified }));
+        hostile.push(await startHostile({ space, behaviour, dial: addresses, files, log, ...key, ...leads }));
       }
     }
     await lab.reset({ uplink: row.uplink ?? DEFAULT_UPLINK, links });
@@ -171,7 +169,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
       ...(hostileCount > 0 && {
         shutOut: await countShutOut(
           agents,
-          hostile.map(({ peerId }) => peerId),
+          hostile.flatMap(({ peerIds }) => peerIds),
         ),
       }),
     };

@@ -9,62 +9,70 @@ import type { FleetAgent } from './agents.ts';
 import type { Published } from './registry.ts';
 import { startTalker, type Talker } from './talker.ts';
 
-/** Built as the protocol's document has it, for everything that a fleet says to each other. */
-const PROGRAM = fileURLToPath(new URL('../../test/support/hostile-peer.ts', import.meta.url));
+const PROGRAM = fileURLToPath(new URL('../programs/hostile-host.ts', import.meta.url));
 
-/**
- * What hostile hosts do, by the names that rows use, and what their program calls it. It is given `--behaviour`, `--listen MULTIADDR`, `--dial MULTIADDR` for
- * each agent, `--file BLOB` for each layer, `--key FILE` where there is a network key, `--identity FILE` where it is to
- * coordinate (as an agent keeps it), and prints one line of JSON with its `peerId` when it is there.
- */
+interface Conduct {
+  /** What the program calls it: a behaviour of test/support/hostile-taker.ts or hostile-peer.ts. */
+  readonly as: string;
+  /** How many identities the host has. @default 1 */
+  readonly identities?: number;
+  /** Whether it claims to hold whole blobs, which it then has to be given. @default false */
+  readonly holds?: true;
+}
+
+/** What hostile hosts do, by the names that rows use. */
 export const BEHAVIOURS = {
-  'wrong-chunks': 'flip',
-  'one-wrong-in-twenty': 'flip-some',
-  'false-map': 'false-map',
-  stall: 'stall',
-  'claims-all': 'missing',
-  dribble: 'dribble',
-  garbage: 'garbage',
-  refuses: 'refuse-all',
-  grants: 'grant-all',
-  names: 'name-nobody',
-  'fifty-identities': 'fifty',
-} as const;
+  'wrong-chunks': { as: 'lies' },
+  'one-wrong-in-twenty': { as: 'lies-seldom' },
+  'forged-names': { as: 'forges' },
+  'false-map': { as: 'false-map', holds: true },
+  stall: { as: 'stalls' },
+  'claims-all': { as: 'empty' },
+  dribble: { as: 'dribble', holds: true },
+  garbage: { as: 'garbage', holds: true },
+  hoards: { as: 'hoards' },
+  accuses: { as: 'accuses' },
+  refuses: { as: 'refuses' },
+  grants: { as: 'grants' },
+  names: { as: 'names' },
+  'fifty-identities': { as: 'lies', identities: 50 },
+} as const satisfies Record<string, Conduct>;
 
 export type HostileBehaviour = keyof typeof BEHAVIOURS;
 
 export interface HostileInit {
   readonly space: Space;
   readonly behaviour: HostileBehaviour;
+  /** Addresses of the agents. */
   readonly dial: readonly string[];
+  /** The image's layers. */
   readonly files: readonly string[];
   readonly networkKeyFile?: string;
-  readonly identity?: string;
+  /** The blob it is to coordinate, and among whom. */
+  readonly leads?: { readonly digest: string; readonly among: readonly string[] };
   readonly log: string;
 }
 
 export interface HostileHost {
-  readonly peerId: string;
+  readonly peerIds: readonly string[];
   readonly talker: Talker;
 }
 
-/** Starts one in place of an agent. */
+/** Starts one in place of an agent, and waits until it is connected to all. */
 export async function startHostile(init: HostileInit): Promise<HostileHost> {
-  const argv = [
-    ...init.space.enter,
-    process.execPath,
-    PROGRAM,
-    ...['--behaviour', BEHAVIOURS[init.behaviour]],
-    ...['--listen', `/ip4/${init.space.address}/tcp/4055`],
-    ...init.dial.flatMap((address) => ['--dial', `/ip4/${address}/tcp/4055`]),
-    ...init.files.flatMap((path) => ['--file', path]),
-    ...(init.networkKeyFile === undefined ? [] : ['--key', init.networkKeyFile]),
-    ...(init.identity === undefined ? [] : ['--identity', init.identity]),
-  ];
-  const talker = startTalker(argv, init.log);
+  const { as, identities = 1, holds }: Conduct = BEHAVIOURS[init.behaviour];
+  const order = {
+    behaviour: as,
+    count: identities,
+    address: init.space.address,
+    dial: init.dial,
+    files: holds === true ? init.files : [],
+    ...(init.networkKeyFile !== undefined && { networkKeyFile: init.networkKeyFile }),
+    ...(init.leads !== undefined && { leads: init.leads }),
+  };
+  const talker = startTalker([...init.space.enter, process.execPath, PROGRAM, JSON.stringify(order)], init.log);
   try {
-    const { peerId } = await talker.hear<{ peerId: string }>();
-    return { peerId, talker };
+    return { ...(await talker.hear<{ peerIds: string[] }>()), talker };
   } catch (error) {
     await talker.end();
     throw error;

@@ -143,6 +143,13 @@ export const ROWS: readonly Row[] = [
   alike('dribble', '1 byte a second'),
   alike('garbage', 'garbage frames'),
   threeLiars('mixed', 'wrong chunks, a stall and a false map', 'wrong-chunks', 'stall', 'false-map'),
+  threeLiars(
+    'words',
+    'chunks under another name, all taken and none given, false accusations',
+    'forged-names',
+    'hoards',
+    'accuses',
+  ),
   hostileCoordinator('refuses', 'refuses everyone', { k: 2.1, over: TWO_STALLS }),
   hostileCoordinator('grants', 'grants everyone', { k: 2.1 }),
   hostileCoordinator('names', 'names holders who are none', { k: 2.1, over: TWO_STALLS }),
