@@ -6,17 +6,17 @@ export const LIVE_LEASES = 2;
 /** And at most, where upstream gives no one connection all that the uplink could carry. */
 export const MOST_LEASES = 4;
 
-/** How long a rate is measured, with as many leases all the while. ms */
+/** How long a rate is measured. ms */
 const MEASURED_FOR = 2_000;
 
 /**
- * What a lease more has to bring, of what one brings on average. Blobs taken at the same time share the uplink, so that
- * a connection more takes some of theirs: that alone is no more than half.
+ * What each lease must still bring when there is one more, of what it brought before. Blobs taken at the same time share
+ * the uplink: a connection more takes some of theirs, and with three blobs each still brings 0.86.
  */
-const WORTH = 0.7;
+const WORTH = 0.9;
 
 /** After one lease more was of no use, how long until another try. ms */
-const NOT_AGAIN_FOR = 30_000;
+const NOT_AGAIN_FOR = 5_000;
 
 /** With chunks slower than this, it is the uplink that is full, and more connections but make each slower. ms */
 const SLOW_CHUNK = 2_000;
@@ -28,9 +28,15 @@ const MOST_TRIES = 64;
 export class LeaseCount {
   readonly #table: Table;
   #allowed = LIVE_LEASES;
-  #measured = { leases: 0, since: 0, bytes: 0 };
-  /** Bytes a ms with the number of leases that is the index. */
-  readonly #rates: (number | undefined)[] = [];
+  #since = 0;
+  /** Bytes that had come by then. */
+  #bytes = 0;
+  /** Leases, times how long there were as many since then. */
+  #leaseTime = 0;
+  #leases = 0;
+  #at = 0;
+  /** Bytes a ms that each lease brought before the last one more. */
+  #before = 0;
   #notBefore = Number.NEGATIVE_INFINITY;
 
   constructor(table: Table) {
@@ -39,29 +45,32 @@ export class LeaseCount {
 
   /** @param leases how many there are now */
   allowed(leases: number, now: number): number {
+    this.#leaseTime += this.#leases * (now - this.#at);
+    this.#at = now;
+    this.#leases = leases;
     const bytes = this.#table.received;
-    const { leases: before, since, bytes: had } = this.#measured;
-    if (leases !== before || bytes < had) this.#measured = { leases, since: now, bytes };
-    else if (now - since >= MEASURED_FOR) {
-      this.#rates[leases] = (bytes - had) / (now - since);
-      this.#measured = { leases, since: now, bytes };
-      this.#decide(leases, now);
+    if (now - this.#since >= MEASURED_FOR || bytes < this.#bytes) {
+      if (bytes > this.#bytes)
+        this.#decide(this.#leaseTime / (now - this.#since), (bytes - this.#bytes) / this.#leaseTime, now);
+      this.#since = now;
+      this.#bytes = bytes;
+      this.#leaseTime = 0;
     }
-    // Where one after the other finds that upstream gives it nothing, it must not take all of them in pairs to find out.
+    // Where one after the other finds that upstream gives it nothing, they must not find out two at a time.
     return Math.max(this.#allowed, Math.min(MOST_TRIES, LIVE_LEASES * 2 ** this.#table.failures));
   }
 
-  #decide(leases: number, now: number): void {
-    if (leases !== this.#allowed) return;
-    const rate = this.#rates[leases] as number;
-    const before = this.#rates[leases - 1];
-    if (leases > LIVE_LEASES && before !== undefined && rate < before * (1 + WORTH / (leases - 1))) {
-      this.#allowed = leases - 1;
+  /** @param leases how many there were on average @param rate bytes a ms of each */
+  #decide(leases: number, rate: number, now: number): void {
+    if (leases < this.#allowed - 0.5) return;
+    if (this.#allowed > LIVE_LEASES && rate < this.#before * WORTH) {
+      this.#allowed--;
       this.#notBefore = now + NOT_AGAIN_FOR;
       return;
     }
     const { median } = this.#table.times;
-    if (leases >= MOST_LEASES || now < this.#notBefore || median === undefined || median > SLOW_CHUNK) return;
-    this.#allowed = leases + 1;
+    if (this.#allowed >= MOST_LEASES || now < this.#notBefore || median === undefined || median > SLOW_CHUNK) return;
+    this.#before = rate;
+    this.#allowed++;
   }
 }
