@@ -33,7 +33,7 @@ export class Fleet {
   readonly #shares = new Map<string, Share>();
   /** What this agent takes. */
   readonly #own = new Map<Digest, Share>();
-  readonly #times = new ChunkTimes();
+  readonly #times = new ChunkTimes(() => this.#leases());
   readonly #orders = new Map<Digest, readonly string[]>();
   #listeners: readonly string[] | undefined;
   #wishes: Wish[] = [];
@@ -65,7 +65,7 @@ export class Fleet {
         this.#onShare(message.digest, message.size, now, (share) => share.hear(peer, message, now));
         break;
       case 'claim':
-        this.#onShare(message.digest, message.size, now, (share) => share.claimed(peer, 0, now));
+        this.#onShare(message.digest, message.size, now, (share) => share.claimed(peer, message.first, now));
         break;
       case 'left':
         for (const [key, share] of this.#shares) {
@@ -122,6 +122,13 @@ export class Fleet {
     const wishes = this.#wishes;
     this.#wishes = [];
     return wishes;
+  }
+
+  /** How many hold leases, of whatever blob. */
+  #leases(): number {
+    let leases = 0;
+    for (const { table } of this.#shares.values()) leases += table.leaseHolders;
+    return leases;
   }
 
   #onShare(digest: Digest, size: number | null, now: number, act: (share: Share) => void): void {

@@ -68,8 +68,8 @@ export class LeaseCount {
       this.#notBefore = now + NOT_AGAIN_FOR;
       return;
     }
-    const { median } = this.#table.times;
-    if (this.#allowed >= MOST_LEASES || now < this.#notBefore || median === undefined || median > SLOW_CHUNK) return;
+    const { usual } = this.#table.times;
+    if (this.#allowed >= MOST_LEASES || now < this.#notBefore || usual === undefined || usual > SLOW_CHUNK) return;
     this.#before = rate;
     this.#allowed++;
   }

@@ -406,7 +406,7 @@ export class Share {
     this.#claimant.asked(peer, now);
     if (peer !== this.#surroundings.self) {
       const { digest, size } = this;
-      this.#surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size } });
+      this.#surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size, first } });
       return;
     }
     const verdict = this.#coordinator.claim(peer, first, now, order.length === 1);

@@ -40,6 +40,8 @@ export class Table {
   readonly times: ChunkTimes;
   /** Who gets no more leases on this blob: a lease of theirs was void, or what they took went no further. */
   readonly barred = new Set<string>();
+  /** How many hold leases, this agent included. */
+  leaseHolders = 0;
   /** Leases in a row that brought nothing. */
   failures = 0;
   /** Whether this agent takes the blob itself, not only watches over it. */
@@ -114,6 +116,7 @@ export class Table {
       taking.progressBytes = received;
     }
     if (begins) taking.chunkAt = now;
+    this.leaseHolders += Number(leases.length > 0) - Number(taking.leases.length > 0);
     taking.leases = leases;
     taking.received = received;
   }
@@ -146,6 +149,7 @@ export class Table {
     count(this.#had, taking.have, none);
     for (const index of taking.unspread.keys()) this.#withheld.delete(index);
     this.others.delete(peer);
+    if (taking.leases.length > 0) this.leaseHolders--;
   }
 
   /** Forgets a neighbour, and whatever else it may say. */
@@ -258,7 +262,8 @@ export class Table {
         }
         if (peer !== this.#self) this.#spread(this.own, index);
         if (!taking.leases.some(([from, to]) => index >= from && index < to)) continue;
-        this.times.note(now - taking.chunkAt);
+        // The last is shorter than the others.
+        if (index < this.count - 1) this.times.note(now - taking.chunkAt);
         taking.chunkAt = now;
         if (isFirst) {
           taking.unspread.set(index, now);

@@ -73,6 +73,7 @@ export class Puller {
         break;
       case 'stuck':
         hold.isStuck = true;
+        this.#world.trace?.(`${host.name} ${digestName(deed.digest)} is stuck`);
         break;
     }
   }
