@@ -39,6 +39,8 @@ const named = z.array(peer).max(MAX_NAMED);
 const bitmap = bytes(1, MAX_BITMAP_LENGTH);
 /** null for a manifest whose size nobody knows yet: it is one chunk. */
 const takenSize = size.nullable();
+/** Who took a chunk from upstream, and its signature; see protocol/mark.ts. */
+const mark = z.tuple([peer, bytes(MARK_SIGNATURE_LENGTH, MARK_SIGNATURE_LENGTH)]);
 /** From chunk, to before chunk. */
 const segment = z
   .tuple([index, z.number().int().min(1).max(MAX_CHUNKS)])
@@ -73,10 +75,27 @@ const taking = z
 const fleetMessages = [
   taking,
   z.strictObject({ type: z.literal('left'), digest }),
-  z.strictObject({ type: z.literal('claim'), digest, size: takenSize }),
+  /** `first` is the chunk that is wanted first. */
+  z.strictObject({ type: z.literal('claim'), digest, size: takenSize, first: index }),
   z.strictObject({ type: z.literal('grant'), digest, segment, partners: named }),
   z.strictObject({ type: z.literal('refuse'), digest, fetching: named, partners: named }),
-  z.strictObject({ type: z.literal('accuse'), digest, index, signer: peer }),
+  /** With what the signer signed, so that whoever hears it can look for itself. */
+  z.strictObject({
+    type: z.literal('accuse'),
+    digest,
+    size,
+    index,
+    sha256: bytes(CHUNK_HASH_LENGTH, CHUNK_HASH_LENGTH),
+    mark,
+  }),
+  /** What the sender saw upstream, of a chunk that somebody else has signed for. */
+  z.strictObject({
+    type: z.literal('vouch'),
+    digest,
+    size,
+    index,
+    sha256: bytes(CHUNK_HASH_LENGTH, CHUNK_HASH_LENGTH),
+  }),
 ] as const;
 
 /** What travels on a control stream from its opener: questions, which have an id, and announcements, which have none. */
@@ -102,8 +121,7 @@ const chunkAnswer = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('chunk'),
     length: size,
-    /** Who took it from upstream, and its signature; see protocol/mark.ts. */
-    mark: z.tuple([peer, bytes(MARK_SIGNATURE_LENGTH, MARK_SIGNATURE_LENGTH)]).nullable(),
+    mark: mark.nullable(),
   }),
   z.strictObject({ type: z.literal('missing') }),
   z.strictObject({ type: z.literal('busy') }),

@@ -66,7 +66,8 @@ const MAP_ROOT = chunkMapRoot(MAP);
 const SIGNER_KEY = await generateKeyPairFromSeed('Ed25519', example('mark-seed'));
 const SIGNER = peerIdFromPrivateKey(SIGNER_KEY).toString();
 const OTHER = peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', Buffer.alloc(32, 0xff))).toString();
-const STATEMENT = markStatement(DIGEST, BLOB.length, 1, createHash('sha256').update('abc').digest());
+const MARKED = createHash('sha256').update('abc').digest();
+const STATEMENT = markStatement(DIGEST, BLOB.length, 1, MARKED);
 const SIGNATURE = createSigning(SIGNER_KEY).sign(STATEMENT);
 
 function example(name: string): Buffer {
@@ -149,15 +150,31 @@ const CHECKS: Record<string, () => void> = {
       received: MIN_CHUNK_SIZE,
     }),
   'left-message': () => framed('left-message', controlRequests, { type: 'left', digest: DIGEST }),
-  'claim-message': () => framed('claim-message', controlRequests, { type: 'claim', digest: DIGEST, size: BLOB.length }),
+  'claim-message': () =>
+    framed('claim-message', controlRequests, { type: 'claim', digest: DIGEST, size: BLOB.length, first: 0 }),
   'claim-unsized-message': () =>
-    framed('claim-unsized-message', controlRequests, { type: 'claim', digest: DIGEST, size: null }),
+    framed('claim-unsized-message', controlRequests, { type: 'claim', digest: DIGEST, size: null, first: 0 }),
   'grant-message': () =>
     framed('grant-message', controlRequests, { type: 'grant', digest: DIGEST, segment: [0, 2], partners: [] }),
   'refuse-message': () =>
     framed('refuse-message', controlRequests, { type: 'refuse', digest: DIGEST, fetching: [SIGNER], partners: [] }),
   'accuse-message': () =>
-    framed('accuse-message', controlRequests, { type: 'accuse', digest: DIGEST, index: 1, signer: SIGNER }),
+    framed('accuse-message', controlRequests, {
+      type: 'accuse',
+      digest: DIGEST,
+      size: BLOB.length,
+      index: 1,
+      sha256: MARKED,
+      mark: [SIGNER, SIGNATURE],
+    }),
+  'vouch-message': () =>
+    framed('vouch-message', controlRequests, {
+      type: 'vouch',
+      digest: DIGEST,
+      size: BLOB.length,
+      index: 1,
+      sha256: MARKED,
+    }),
   'chunk-marked-answer': () =>
     framed('chunk-marked-answer', chunkAnswers, { type: 'chunk', length: 3, mark: [SIGNER, SIGNATURE] }, 'abc'),
   'chunk-missing-answer': () => framed('chunk-missing-answer', chunkAnswers, { type: 'missing' }),
@@ -213,7 +230,7 @@ test('the numbers in the document are those in the code', () => {
     'live leases of a blob': product('agent/fetch/rules/lease-count.ts', 'LIVE_LEASES'),
     'live leases of a blob, at most': product('agent/fetch/rules/lease-count.ts', 'MOST_LEASES'),
     'chunks of a first lease': product('agent/fetch/rules/coordinator.ts', 'FIRST_SEGMENT'),
-    'chunks of a lease': product('agent/fetch/rules/coordinator.ts', 'SEGMENT'),
+    'chunks of a lease': product('agent/fetch/rules/taking.ts', 'SEGMENT'),
     'life of a grant, ms': product('agent/fetch/rules/coordinator.ts', 'GRANT_LIFE'),
     'fleet messages read at once': limits.FLEET_BURST,
     'fleet messages read, a second': limits.FLEET_RATE,

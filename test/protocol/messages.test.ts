@@ -6,6 +6,7 @@ import { bitmapOf, setBit } from '../../protocol/bitmap.ts';
 import { MAX_CHUNK_MAP_LENGTH } from '../../protocol/chunk-map.ts';
 import { layoutOf, MAX_BLOB_SIZE, MAX_CHUNKS } from '../../protocol/chunks.ts';
 import { toDigest } from '../../protocol/digest.ts';
+import { MARK_SIGNATURE_LENGTH } from '../../protocol/mark.ts';
 import {
   type ChunkAnswer,
   type ChunkRequest,
@@ -72,10 +73,18 @@ const controlRequest: fc.Arbitrary<ControlRequest> = fc.oneof(
   fc.record({ type: fc.constant('complete' as const), truncated: fc.boolean() }),
   taking,
   fc.record({ type: fc.constant('left' as const), digest }),
-  fc.record({ type: fc.constant('claim' as const), digest, size: takenSize }),
+  fc.record({ type: fc.constant('claim' as const), digest, size: takenSize, first: index }),
   fc.record({ type: fc.constant('grant' as const), digest, segment: segmentOf(MAX_CHUNKS), partners: named }),
   fc.record({ type: fc.constant('refuse' as const), digest, fetching: named, partners: named }),
-  fc.record({ type: fc.constant('accuse' as const), digest, index, signer: peer }),
+  fc.record({
+    type: fc.constant('accuse' as const),
+    digest,
+    size,
+    index,
+    sha256: root,
+    mark: fc.tuple(peer, fc.uint8Array({ minLength: MARK_SIGNATURE_LENGTH, maxLength: MARK_SIGNATURE_LENGTH })),
+  }),
+  fc.record({ type: fc.constant('vouch' as const), digest, size, index, sha256: root }),
 );
 const controlAnswer: fc.Arbitrary<ControlAnswer> = fc.oneof(
   fc.record({ type: fc.constant('holding' as const), id, size, root }),
@@ -297,15 +306,35 @@ test('fleet messages out of bounds are refused', () => {
     { ...empty, leases: [[0, 1]] },
     { type: 'left' },
     { type: 'left', digest, id: 1 },
-    { type: 'claim', digest },
-    { type: 'claim', digest, size: -1 },
+    { type: 'claim', digest, first: 0 },
+    { type: 'claim', digest, size: 0 },
+    { type: 'claim', digest, size: -1, first: 0 },
+    { type: 'claim', digest, size: 0, first: -1 },
     { type: 'grant', digest, segment: [4, 4], partners: [] },
     { type: 'grant', digest, segment: [0, MAX_CHUNKS + 1], partners: [] },
     { type: 'grant', digest, segment: [0, 1], partners: named(MAX_NAMED + 1) },
     { type: 'refuse', digest, fetching: named(MAX_NAMED + 1), partners: [] },
     { type: 'refuse', digest, fetching: [''], partners: [] },
-    { type: 'accuse', digest, index: MAX_CHUNKS, signer: 'peer' },
-    { type: 'accuse', digest, index: 0, signer: 'p'.repeat(129) },
+    {
+      type: 'accuse',
+      digest,
+      size: 1,
+      index: MAX_CHUNKS,
+      sha256: new Uint8Array(32),
+      mark: ['peer', new Uint8Array(64)],
+    },
+    { type: 'accuse', digest, size: 1, index: 0, sha256: new Uint8Array(31), mark: ['peer', new Uint8Array(64)] },
+    { type: 'accuse', digest, size: 1, index: 0, sha256: new Uint8Array(32), mark: null },
+    {
+      type: 'accuse',
+      digest,
+      size: 1,
+      index: 0,
+      sha256: new Uint8Array(32),
+      mark: ['p'.repeat(129), new Uint8Array(64)],
+    },
+    { type: 'vouch', digest, size: 1, index: 0, sha256: new Uint8Array(33) },
+    { type: 'vouch', digest, size: null, index: 0, sha256: new Uint8Array(32) },
   ]) {
     assert.equal(controlRequests.decode(encode(value)), undefined, JSON.stringify(value));
   }

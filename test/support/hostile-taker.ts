@@ -182,6 +182,6 @@ function answersTo({ type, digest, size }: Message, behaviour: TakerBehaviour, s
     case 'grants':
       return type === 'claim' ? [{ type: 'grant', digest, segment: [0, MOST_CHUNKS], partners: [] }] : [];
     case 'accuses':
-      return [{ type: 'accuse', digest, index: 0, signer: peer }];
+      return [{ type: 'accuse', digest, size: 1, index: 0, sha256: Buffer.alloc(32), mark: [peer, Buffer.alloc(64)] }];
   }
 }

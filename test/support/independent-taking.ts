@@ -51,7 +51,7 @@ export interface IndependentTaking {
   get(index: number): Promise<string>;
   /** What is here, where that is all. */
   whole(): Buffer;
-  accuse(index: number, signer: string): void;
+  accuse(index: number): void;
   leave(): void;
 }
 
@@ -99,10 +99,11 @@ function checked(message: Message): Message {
   const fields: Record<string, string> = {
     taking: 'digest,leases,mapped,marks,received,size,type',
     left: 'digest,type',
-    claim: 'digest,size,type',
+    claim: 'digest,first,size,type',
     grant: 'digest,partners,segment,type',
     refuse: 'digest,fetching,partners,type',
-    accuse: 'digest,index,signer,type',
+    accuse: 'digest,index,mark,sha256,size,type',
+    vouch: 'digest,index,sha256,size,type',
   };
   const expected = fields[String(message.type)];
   if (expected === undefined) return {};
@@ -175,7 +176,7 @@ class Taking implements IndependentTaking {
         this.#onVerdict = undefined;
         resolve(message);
       };
-      this.#say({ type: 'claim', digest: this.#digest, size: this.#size });
+      this.#say({ type: 'claim', digest: this.#digest, size: this.#size, first: 0 });
     });
   }
 
@@ -223,8 +224,11 @@ class Taking implements IndependentTaking {
     return blob;
   }
 
-  accuse(index: number, signer: string): void {
-    this.#say({ type: 'accuse', digest: this.#digest, index, signer });
+  accuse(index: number): void {
+    const chunk = this.chunks.get(index);
+    assert.ok(chunk !== undefined, 'a chunk that is here');
+    const { mark } = chunk;
+    this.#say({ type: 'accuse', digest: this.#digest, size: this.#size, index, sha256: sha256(chunk.bytes), mark });
   }
 
   leave(): void {

@@ -14,7 +14,7 @@ import { blob, nextAddress, soon, startConnected, startPeer, type TestPeer, unti
 
 const CHUNK = 1024 * 1024;
 const digest = toDigest('sha256', Buffer.alloc(32, 9));
-const claim = (index: number): FleetMessage => ({ type: 'claim', digest, size: index });
+const claim = (index: number): FleetMessage => ({ type: 'claim', digest, size: index, first: 0 });
 
 /** What an agent that takes part in the exchange is told, and what it gives. */
 interface Witness extends Attendant {
@@ -76,7 +76,15 @@ test('neighbours hear each other, in order, and are told who came and who left',
     taking,
     { type: 'grant', digest, segment: [0, 16], partners: [one.swarm.peerId] },
     { type: 'refuse', digest, fetching: [one.swarm.peerId], partners: [] },
-    { type: 'accuse', digest, index: 3, signer: other.swarm.peerId },
+    {
+      type: 'accuse',
+      digest,
+      size: 20 * 1024 * 1024,
+      index: 3,
+      sha256: Buffer.alloc(32, 2),
+      mark: [other.swarm.peerId, Buffer.alloc(64, 3)],
+    },
+    { type: 'vouch', digest, size: 20 * 1024 * 1024, index: 4, sha256: Buffer.alloc(32, 4) },
   ];
   // A peer that is not there costs nobody anything.
   for (const message of said) other.swarm.tell(['nobody', one.swarm.peerId], message);

@@ -98,7 +98,7 @@ test('a peer written from the document shares a blob with an agent: claims, gran
 
   // The peer coordinates too: what is free is granted.
   announce();
-  agent.swarm.tell([peer.id], { type: 'claim', digest, size: whole.length });
+  agent.swarm.tell([peer.id], { type: 'claim', digest, size: whole.length, first: 0 });
   await until(() => heard.some(({ type }) => type === 'grant'));
   const grant = heard.find((message) => message.type === 'grant');
   assert.deepEqual(grant?.segment, [3, 4]);
@@ -107,12 +107,12 @@ test('a peer written from the document shares a blob with an agent: claims, gran
   assert.equal(await taking.get(3), self);
   assert.ok(whole.equals(taking.whole()));
 
-  taking.accuse(1, self);
+  taking.accuse(3);
   taking.leave();
   await until(() => heard.at(-1)?.type === 'left');
   assert.deepEqual(
-    heard.filter((message) => message.type === 'accuse').map(({ index, signer }) => [index, signer]),
-    [[1, self]],
+    heard.filter((message) => message.type === 'accuse').map(({ index, mark: [signer] }) => [index, signer]),
+    [[3, self]],
   );
   assert.equal(agent.swarm.peers().find(({ id }) => id === peer.id)?.strikes, 0);
 });

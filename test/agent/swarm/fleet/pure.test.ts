@@ -24,7 +24,7 @@ const taking = (blob: number): FleetMessage => ({
   leases: [],
   received: 0,
 });
-const claim = (blob: number): FleetMessage => ({ type: 'claim', digest: digestOf(blob), size: null });
+const claim = (blob: number): FleetMessage => ({ type: 'claim', digest: digestOf(blob), size: null, first: 0 });
 const left = (blob: number): FleetMessage => ({ type: 'left', digest: digestOf(blob) });
 
 /** A frame that shows which it is. */

@@ -7,7 +7,7 @@ import { toDigest } from '../../../../protocol/digest.ts';
 import type { FleetMessage } from '../../../../protocol/messages.ts';
 
 const digest = toDigest('sha256', Buffer.alloc(32));
-const claim: FleetMessage = { type: 'claim', digest, size: null };
+const claim: FleetMessage = { type: 'claim', digest, size: null, first: 0 };
 const taking: FleetMessage = {
   type: 'taking',
   digest,
