@@ -9,16 +9,28 @@ import type { Wish } from './rules/wish.ts';
 /** Blobs whose marks are kept after they are whole, for those who still take them. */
 const MAX_MARKED = 512;
 
+/** Who looks into what others say of one blob's chunks; see Inquiry. */
+export interface Inquirer {
+  accused(accuser: string, index: number, sha256: Uint8Array, mark: Mark): void;
+  vouched(peer: string, index: number, sha256: Uint8Array): void;
+  /** A peer was caught lying: what rests on its word is dropped. */
+  drop(liar: string): Promise<void>;
+}
+
 /** Who acts on the rules' wishes for one blob. None of these throw. */
 export interface Taker {
   take(peer: string, index: number): void;
   cancel(peer: string, index: number): void;
   upstream(from: number, to: number): void;
   stuck(): void;
+  /** A neighbour takes the blob no more, says it; called before the rules hear of it. */
+  leaves?(peer: string): void;
   /** A chunk that is there; undefined where it is not, or the blob has come to its end meanwhile. */
   chunk(index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
   /** Who vouches for a chunk. */
   mark(index: number): Mark | undefined;
+  /** Undefined where there is nothing to look into. */
+  readonly inquiry?: Inquirer | undefined;
 }
 
 /** The agent's part in what its LAN takes together: carries messages and the time to the rules, and their wishes out. */
@@ -40,8 +52,18 @@ export class Sharing implements Attendant {
     swarm.attend(this);
   }
 
-  /** This agent takes a blob from now on; one taker a digest. */
+  /** Who takes this blob. */
+  takerOf(digest: Digest): Taker | undefined {
+    return this.#takers.get(digest);
+  }
+
+  /** This agent takes a blob from now on. One taker a digest: who was it before is told that it is stuck. */
   join(digest: Digest, size: number | null, wanted: Wanted, taker: Taker): void {
+    const before = this.#takers.get(digest);
+    if (before !== undefined) {
+      this.leave(digest, false);
+      before.stuck();
+    }
     this.#takers.set(digest, taker);
     this.#marks.delete(digest);
     this.#marks.set(digest, (index) => taker.mark(index));
@@ -71,6 +93,25 @@ export class Sharing implements Attendant {
     });
   }
 
+  /** Who else takes the blob. */
+  takers(digest: Digest): string[] {
+    let peers: string[] = [];
+    this.#fleet.on(digest, performance.now(), (share) => {
+      peers = [...share.table.others.keys()];
+    });
+    return peers;
+  }
+
+  /** Tells all who take the blob. */
+  tell(digest: Digest, message: FleetMessage): void {
+    this.#swarm.tell(this.takers(digest), message);
+  }
+
+  /** A peer was caught vouching for a false chunk: nothing rests on its word any more, in any blob. */
+  async convicted(liar: string): Promise<void> {
+    await Promise.all([...this.#takers.values()].map((taker) => taker.inquiry?.drop(liar)));
+  }
+
   stop(): void {
     this.#isStopped = true;
     clearTimeout(this.#timer);
@@ -87,7 +128,14 @@ export class Sharing implements Attendant {
   }
 
   heard(peer: string, message: FleetMessage): void {
-    this.#fleet.heard(peer, message, performance.now());
+    if (message.type === 'left') this.#takers.get(message.digest)?.leaves?.(peer);
+    if (message.type === 'accuse') {
+      const [signer, signature] = message.mark;
+      const inquiry = this.#takers.get(message.digest)?.inquiry;
+      inquiry?.accused(peer, message.index, message.sha256, { signer, signature });
+    } else if (message.type === 'vouch') {
+      this.#takers.get(message.digest)?.inquiry?.vouched(peer, message.index, message.sha256);
+    } else this.#fleet.heard(peer, message, performance.now());
     this.#act();
   }
 

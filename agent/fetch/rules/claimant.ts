@@ -74,6 +74,11 @@ export class Claimant {
     this.#notBefore = Math.max(this.#notBefore, now + pause);
   }
 
+  /** What was refused for another's sake may be free: it is asked for again at once. */
+  freed(): void {
+    this.#notBefore = Number.NEGATIVE_INFINITY;
+  }
+
   /** A neighbour is gone. */
   left(peer: string): void {
     if (this.isAsked(peer)) this.#asked = undefined;

@@ -129,8 +129,11 @@ export class Share {
   }
 
   left(peer: string): void {
+    const wasFetching = (this.table.others.get(peer)?.leases.length ?? 0) > 0;
     this.table.drop(peer);
     this.#claimant.left(peer);
+    // A manifest comes at once or not at all: were each to wait out its pause, a fleet would fail one host a second.
+    if (this.size === null && wasFetching) this.#claimant.freed();
     this.#coordinator.left(peer);
     this.#part?.holders.delete(peer);
   }
@@ -265,6 +268,13 @@ export class Share {
   noRange(): void {
     this.#isRangeless = true;
     this.#lease.extend(this.table.count);
+  }
+
+  /** Nobody who takes the blob too can be trusted: it is taken from upstream, by this agent alone. */
+  alone(): void {
+    this.table.ignoreAll();
+    this.#part?.holders.clear();
+    if (this.#part !== undefined) this.#part.isForsaken = true;
   }
 
   /** How the client reads it. @param first the chunk it waits for @param streams whether it sees chunks of peers at once */
@@ -430,6 +440,8 @@ export class Share {
       return;
     }
     this.#claimant.granted();
+    // What this agent holds against itself is over where others do not.
+    this.table.barred.delete(this.#surroundings.self);
     if (this.#lease.add([first, end])) this.#wishUpstream([first, end]);
     this.#announceLeases(now);
     // At once: whoever is refused meanwhile looks for the one that fetches.
