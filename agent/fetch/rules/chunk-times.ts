@@ -19,6 +19,8 @@ const LATE = 4;
  */
 export class ChunkTimes {
   readonly #times = new RecentTimes();
+  /** As if there had been no other. */
+  readonly #alone = new RecentTimes();
   readonly #leases: () => number;
 
   /** @param leases how many there are of all blobs, as far as is known */
@@ -27,13 +29,16 @@ export class ChunkTimes {
   }
 
   note(ms: number): void {
-    this.#times.note(ms / Math.max(1, this.#leases()));
+    this.#times.note(ms);
+    this.#alone.note(ms / Math.max(1, this.#leases()));
   }
 
   /** What a chunk takes now; undefined where none was seen yet. */
   get usual(): number | undefined {
     const { median } = this.#times;
-    return median === undefined ? undefined : median * Math.max(1, this.#leases());
+    if (median === undefined) return undefined;
+    // Where upstream caps each connection, fewer of them are no faster.
+    return Math.max(median, (this.#alone.median ?? 0) * this.#leases());
   }
 
   /** The longest one chunk may take before its lease is void. */

@@ -48,9 +48,8 @@ export class Table {
   takesPart = false;
   /** Whose word on this blob counts no longer. */
   readonly #ignored = new Set<string>();
+  #isDeaf = false;
   readonly #self: string;
-  /** How many, this agent among them, have each chunk, in whatever way. */
-  readonly #had: Uint16Array;
   /** When the youngest chunk that was taken over by anybody was there first. ms */
   #youngestSpread = Number.NEGATIVE_INFINITY;
   /** Chunks that only such a one has who is barred because they go no further. */
@@ -66,12 +65,14 @@ export class Table {
     this.own = newTaking(count, now);
     this.own.heardAt = Number.POSITIVE_INFINITY;
     this.rarity = new Uint16Array(count);
-    this.#had = new Uint16Array(count);
   }
 
-  /** Whether anybody has the chunk. */
+  /**
+   * Whether anybody has the chunk. Where it matched a chunk map that is not used here, nobody knows whether it is of use
+   * to whoever claims: all might refuse each other a chunk that none of them can take of those who have it.
+   */
   isHad(index: number): boolean {
-    return (this.#had[index] as number) > 0 && !this.#withheld.has(index);
+    return hasBit(this.own.have, index) || this.isOffered(index);
   }
 
   /** Whether anybody has the chunk in a way that is of use here, and gives it to others. */
@@ -82,7 +83,7 @@ export class Table {
   /** Takes note of what a neighbour announces. False where it is not of a blob of this size. */
   hear(peer: string, message: TakingMessage, now: number): boolean {
     const { marks, mapped } = message;
-    if (this.#ignored.has(peer)) return false;
+    if (this.#isDeaf || this.#ignored.has(peer)) return false;
     if (!isBitmapOf(marks, this.count) || (mapped !== null && !isBitmapOf(mapped[1], this.count))) return false;
     let taking = this.others.get(peer);
     if (taking === undefined) {
@@ -100,7 +101,6 @@ export class Table {
     taking.usable = usable;
     this.#follow(peer, taking, before, had, now);
     count(this.rarity, usedBefore, usable);
-    count(this.#had, before, had);
     this.leased(taking, message.leases, message.received, now);
     return true;
   }
@@ -127,7 +127,6 @@ export class Table {
     const have = Uint8Array.from(before);
     setBit(have, index);
     this.own.have = have;
-    count(this.#had, before, have);
     this.#follow(this.#self, this.own, before, have, now);
   }
 
@@ -136,7 +135,6 @@ export class Table {
     if (!hasBit(this.own.have, index)) return;
     const have = Uint8Array.from(this.own.have);
     clearBit(have, index);
-    count(this.#had, this.own.have, have);
     this.own.have = have;
   }
 
@@ -146,7 +144,6 @@ export class Table {
     if (taking === undefined) return;
     const none = new Uint8Array(taking.usable.length);
     count(this.rarity, taking.usable, none);
-    count(this.#had, taking.have, none);
     for (const index of taking.unspread.keys()) this.#withheld.delete(index);
     this.others.delete(peer);
     if (taking.leases.length > 0) this.leaseHolders--;
@@ -156,6 +153,12 @@ export class Table {
   ignore(peer: string): void {
     this.#ignored.add(peer);
     this.drop(peer);
+  }
+
+  /** Forgets everybody, and listens to nobody any more. */
+  ignoreAll(): void {
+    this.#isDeaf = true;
+    for (const peer of [...this.others.keys()]) this.drop(peer);
   }
 
   /** The chunk map with this root is trusted from now on; undefined for none. What matched it counts once announced. */

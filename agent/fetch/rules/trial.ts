@@ -1,11 +1,9 @@
 import type { Digest } from '../../../protocol/digest.ts';
 import { rank } from '../../../protocol/rendezvous.ts';
+import { SEGMENT } from './taking.ts';
 
 /** How many agents take a chunk of each signer from upstream, once a whole does not match. */
 const PROBERS = 2;
-
-/** Chunks that are looked at again by one agent, one after the other. */
-const SEGMENT = 16;
 
 /** How long whoever should look at a chunk again may take; then it is the next one's. ms */
 const OPINION_PATIENCE = 5_000;
@@ -16,7 +14,10 @@ const FALSE_HINTS = 3;
 /** Hints that wait to be looked into. */
 const MAX_HINTS = 64;
 
-/** Who said what of a chunk that is there. */
+/** Opinions of others that are kept: each chunk of the largest blob once, and some twice. */
+const MAX_OPINIONS = 32_768;
+
+/** Who said what of a chunk. */
 export interface Testimony {
   /** Who signed for it; this agent's own id where it took the chunk from upstream itself. */
   readonly signer: string;
@@ -26,12 +27,18 @@ export interface Testimony {
 
 /** What is to be done next. */
 export type Step =
-  /** Take this chunk from upstream, and say what it is there. @see Trial.found */
+  /** Take this chunk from upstream, and say what it is there: {@link Trial.found}. */
   | { readonly kind: 'check'; readonly index: number }
   /** Nothing before this time, or before something is heard. ms */
   | { readonly kind: 'wait'; readonly until: number }
-  /** Nobody can be trusted: what others signed for is taken from upstream, by this agent alone. */
+  /** Nobody can be trusted: what others signed for is to be taken from upstream by this agent alone. */
   | { readonly kind: 'alone' };
+
+interface Hint {
+  readonly index: number;
+  readonly accuser: string;
+  readonly testimony: Testimony;
+}
 
 /**
  * Finds out who signed for chunks that are not so, where all are there and the whole does not match: a chunk of each
@@ -42,16 +49,18 @@ export type Step =
 export class Trial {
   readonly #digest: Digest;
   readonly #self: string;
-  readonly #testimonies = new Map<number, Testimony>();
+  #testimonies: ReadonlyMap<number, Testimony> = new Map();
   /** What upstream has, as this agent saw it itself. Hex. */
   readonly #truth = new Map<number, string>();
-  /** Who, other than the signer, has seen the same upstream. */
-  readonly #seconded = new Set<number>();
+  /** What others saw upstream, by chunk and peer. */
+  readonly #opinions = new Map<number, Map<string, string>>();
+  #opinionCount = 0;
   readonly #probed = new Set<string>();
-  readonly #hints: { readonly index: number; readonly accuser: string; readonly testimony: Testimony }[] = [];
+  readonly #disputed = new Set<number>();
+  #hints: Hint[] = [];
   readonly #falseHints = new Map<string, number>();
   /** Since when a chunk waits for its second opinion. */
-  readonly #asked = new Map<number, number>();
+  readonly #waiting = new Map<number, number>();
   #isOpen = false;
 
   constructor(digest: Digest, self: string) {
@@ -59,80 +68,93 @@ export class Trial {
     this.#self = self;
   }
 
-  /** The whole does not match, and these are the chunks. */
+  /** The whole does not match, and these are its chunks. */
   open(testimonies: ReadonlyMap<number, Testimony>): void {
     this.#isOpen = true;
-    for (const [index, testimony] of testimonies) {
-      const before = this.#testimonies.get(index);
-      if (before?.sha256 !== testimony.sha256) this.#seconded.delete(index);
-      this.#testimonies.set(index, testimony);
-    }
+    this.#testimonies = testimonies;
   }
 
-  /** The chunk is what upstream has: this agent saw it. Gives those who said otherwise. */
-  found(index: number, sha256: string): Testimony[] {
-    this.#truth.set(index, sha256);
-    const liars: Testimony[] = [];
-    const testimony = this.#testimonies.get(index);
-    if (testimony !== undefined && testimony.sha256 !== sha256) liars.push(testimony);
-    for (const hint of this.#hints.splice(0)) {
-      if (hint.index !== index) this.#hints.push(hint);
-      else if (hint.testimony.sha256 !== sha256) liars.push(hint.testimony);
-      else this.#falseHints.set(hint.accuser, (this.#falseHints.get(hint.accuser) ?? 0) + 1);
-    }
-    return liars;
+  /** Something was dropped: until all is there again and does not match again, there is nothing to find out. */
+  adjourn(): void {
+    this.#isOpen = false;
+  }
+
+  /** Two contradict each other over this chunk. */
+  dispute(index: number): void {
+    this.#disputed.add(index);
   }
 
   /** Somebody says that this testimony, which its signer did give, is false. */
   accused(accuser: string, index: number, testimony: Testimony): void {
     if ((this.#falseHints.get(accuser) ?? 0) >= FALSE_HINTS || this.#hints.length >= MAX_HINTS) return;
-    if (testimony.signer === this.#self) return;
-    this.#hints.push({ index, accuser, testimony });
+    if (testimony.signer !== this.#self) this.#hints.push({ index, accuser, testimony });
   }
 
   /** Somebody looked at a chunk again, and this is what it saw. */
   vouched(peer: string, index: number, sha256: string): void {
+    if (this.#opinionCount >= MAX_OPINIONS) return;
+    const opinions = this.#opinions.get(index) ?? new Map<string, string>();
+    this.#opinions.set(index, opinions);
+    if (!opinions.has(peer)) this.#opinionCount++;
+    opinions.set(peer, sha256);
+  }
+
+  /** The chunk is this upstream: this agent saw it. Gives all who said otherwise. */
+  found(index: number, sha256: string): Testimony[] {
+    this.#truth.set(index, sha256);
+    this.#disputed.delete(index);
+    const said: Testimony[] = [];
     const testimony = this.#testimonies.get(index);
-    if (testimony === undefined || testimony.signer === peer) return;
-    if (testimony.sha256 === sha256) this.#seconded.add(index);
-    else this.accused(testimony.signer, index, { signer: peer, sha256 });
-  }
-
-  /** Chunks that rest on somebody's word alone, and whose word that is. */
-  restingOn(signer: string): number[] {
-    const indexes: number[] = [];
-    for (const [index, testimony] of this.#testimonies) {
-      if (testimony.signer === signer && !this.#isSettled(index)) indexes.push(index);
+    if (testimony !== undefined) said.push(testimony);
+    for (const [signer, opinion] of this.#opinions.get(index) ?? []) said.push({ signer, sha256: opinion });
+    const about = this.#hints.filter((hint) => hint.index === index);
+    this.#hints = this.#hints.filter((hint) => hint.index !== index);
+    for (const hint of about) {
+      said.push(hint.testimony);
+      if (hint.testimony.sha256 !== sha256) continue;
+      this.#falseHints.set(hint.accuser, (this.#falseHints.get(hint.accuser) ?? 0) + 1);
     }
-    return indexes;
+    return said.filter((each) => each.sha256 !== sha256 && each.signer !== this.#self);
   }
 
-  /** Whether a chunk needs nobody's word any more. */
+  /** Whether this agent saw the chunk upstream itself. */
   isKnown(index: number): boolean {
     return this.#truth.has(index);
   }
 
-  /** @param takers who else takes the blob @param now ms */
+  /** What to do now. @param takers who else takes the blob */
   next(takers: readonly string[], now: number): Step {
-    const hint = this.#hints.find(({ index }) => !this.#truth.has(index));
-    if (hint !== undefined) return { kind: 'check', index: hint.index };
-    this.#settleHints();
+    for (const index of this.#disputed) return { kind: 'check', index };
+    // One at a time, also where the truth is known by now: then looking again costs a chunk, and ends the matter.
+    for (const { index } of this.#hints) return { kind: 'check', index };
     if (!this.#isOpen) return { kind: 'wait', until: Number.POSITIVE_INFINITY };
     const everybody = [this.#self, ...takers];
-    return this.#probe(everybody) ?? this.#secondOpinion(everybody, now);
+    return this.#contradicted() ?? this.#probe(everybody) ?? this.#secondOpinion(everybody, now);
+  }
+
+  /** A chunk of which somebody saw something else upstream. */
+  #contradicted(): Step | undefined {
+    for (const [index, { sha256 }] of this.#testimonies) {
+      if (this.#truth.has(index)) continue;
+      for (const opinion of this.#opinions.get(index)?.values() ?? []) {
+        if (opinion !== sha256) return { kind: 'check', index };
+      }
+    }
+    return undefined;
   }
 
   /** A chunk of a signer that this agent is one of those to look at. */
   #probe(everybody: readonly string[]): Step | undefined {
-    for (const [index, { signer }] of this.#testimonies) {
+    for (const { signer } of this.#testimonies.values()) {
       if (signer === this.#self || this.#probed.has(signer)) continue;
       this.#probed.add(signer);
-      const place = this.#placeOf(everybody, signer, `probe ${signer}`);
-      if (place >= PROBERS) continue;
-      // Not all the same one: a liar lies in one chunk and not in the other.
-      const theirs = [...this.#testimonies].filter(([, each]) => each.signer === signer).map(([each]) => each);
-      const chosen = theirs[Number.parseInt(hexOf(rank(this.#digest, this.#self)).slice(0, 8), 16) % theirs.length];
-      if (!this.#truth.has(chosen ?? index)) return { kind: 'check', index: chosen ?? index };
+      if (this.#placeOf(everybody, signer, `probe ${signer}`) >= PROBERS) continue;
+      const theirs = [...this.#testimonies].filter(
+        ([index, each]) => each.signer === signer && !this.#truth.has(index),
+      );
+      // Not all look at the same one: a liar lies in one chunk and not in the other.
+      const chosen = theirs[drawn(this.#digest, `${this.#self} ${signer}`) % Math.max(1, theirs.length)];
+      if (chosen !== undefined) return { kind: 'check', index: chosen[0] };
     }
     return undefined;
   }
@@ -140,29 +162,24 @@ export class Trial {
   /** The next chunk that is this agent's to look at again; `alone` where all have been looked at, and nobody was caught. */
   #secondOpinion(everybody: readonly string[], now: number): Step {
     let until = Number.POSITIVE_INFINITY;
-    for (const [index, { signer }] of this.#testimonies) {
-      if (this.#isSettled(index)) continue;
-      const since = this.#asked.get(index) ?? now;
-      this.#asked.set(index, since);
+    for (const [index, testimony] of this.#testimonies) {
+      if (this.#isSettled(index, testimony)) continue;
+      const since = this.#waiting.get(index) ?? now;
+      this.#waiting.set(index, since);
       const late = Math.floor((now - since) / OPINION_PATIENCE);
-      if (this.#placeOf(everybody, signer, `second ${Math.floor(index / SEGMENT)}`) <= late) {
-        return { kind: 'check', index };
-      }
+      const place = this.#placeOf(everybody, testimony.signer, `second ${Math.floor(index / SEGMENT)}`);
+      if (place <= late) return { kind: 'check', index };
       until = Math.min(until, since + (late + 1) * OPINION_PATIENCE);
     }
     return Number.isFinite(until) ? { kind: 'wait', until } : { kind: 'alone' };
   }
 
-  /** Chunks whose truth is known say at once whether a hint is right. */
-  #settleHints(): void {
-    for (const { index } of [...this.#hints]) {
-      const truth = this.#truth.get(index);
-      if (truth !== undefined) this.found(index, truth);
-    }
-  }
-
-  #isSettled(index: number): boolean {
-    return this.#truth.has(index) || this.#seconded.has(index) || this.#testimonies.get(index)?.signer === this.#self;
+  /** Whether this agent saw it itself, or somebody who did not sign for it says the same. */
+  #isSettled(index: number, { signer, sha256 }: Testimony): boolean {
+    if (signer === this.#self || this.#truth.has(index)) return true;
+    for (const [peer, opinion] of this.#opinions.get(index) ?? [])
+      if (peer !== signer && opinion === sha256) return true;
+    return false;
   }
 
   /** This agent's place among all but the signer, in an order that all compute alike. */
@@ -177,6 +194,7 @@ export class Trial {
   }
 }
 
-function hexOf(bytes: Uint8Array): string {
-  return Buffer.from(bytes).toString('hex');
+/** A number below 2³² that is the same for the same two. */
+function drawn(digest: Digest, what: string): number {
+  return Buffer.from(rank(digest, what)).readUInt32BE(0);
 }
