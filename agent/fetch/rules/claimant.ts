@@ -79,6 +79,11 @@ export class Claimant {
     this.#notBefore = Number.NEGATIVE_INFINITY;
   }
 
+  /** Nothing is asked for this long. ms */
+  wait(ms: number, now: number): void {
+    this.#notBefore = Math.max(this.#notBefore, now + ms);
+  }
+
   /** A neighbour is gone. */
   left(peer: string): void {
     if (this.isAsked(peer)) this.#asked = undefined;

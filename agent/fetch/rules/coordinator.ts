@@ -38,9 +38,10 @@ export class Coordinator {
   /**
    * @param claimant this agent itself, too
    * @param first the chunk its client waits for: what is granted lies behind it, where there is anything behind it
+   * @param isCrowd whether there are more than are all heard of
    * @param isLone whether there is nobody else on the LAN: then a lease is the whole blob at once
    */
-  claim(claimant: string, first: number, now: number, isLone = false): Verdict {
+  claim(claimant: string, first: number, now: number, isLone = false, isCrowd = false): Verdict {
     const table = this.#table;
     table.review(now);
     this.#forgetOld(now);
@@ -57,7 +58,7 @@ export class Coordinator {
     const from = this.#firstFree(first, busy);
     if (from === undefined) return { kind: 'refuse', fetching };
     const isNew = own === undefined || own.received === 0;
-    const isAlone = !this.#someoneElse(claimant, () => true);
+    const isAlone = !isCrowd && !this.#someoneElse(claimant, () => true);
     const longest = isLone || (isAlone && !isNew) ? table.count : isNew ? FIRST_SEGMENT : SEGMENT;
     const segment: Segment = [from, this.#freeUntil(from, Math.min(table.count, from + longest), busy)];
     this.#granted.set(claimant, { segment, at: now });

@@ -2,6 +2,7 @@ import type { Digest } from '../../../protocol/digest.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { rendezvousOrder } from '../../../protocol/rendezvous.ts';
 import { ChunkTimes } from './chunk-times.ts';
+import { seedOf } from './mixed.ts';
 import { Share, type Wanted } from './share.ts';
 import type { Wish } from './wish.ts';
 
@@ -46,6 +47,7 @@ export class Fleet {
   came(peer: string): void {
     this.#neighbours.add(peer);
     this.#changed();
+    for (const share of this.#own.values()) share.came(peer);
   }
 
   left(peer: string, now: number): void {
@@ -75,10 +77,10 @@ export class Fleet {
         }
         break;
       case 'grant':
-        this.on(message.digest, now, (share) => share.granted(peer, message.segment, now));
+        this.on(message.digest, now, (share) => share.granted(peer, message.segment, message.partners, now));
         break;
       case 'refuse':
-        this.on(message.digest, now, (share) => share.refused(peer, message.fetching, now));
+        this.on(message.digest, now, (share) => share.refused(peer, message.fetching, message.partners, now));
         break;
     }
   }
@@ -148,7 +150,8 @@ export class Fleet {
         self: this.#self,
         times: this.#times,
         order: () => this.#orderOf(digest),
-        listeners: () => this.#allNeighbours(),
+        neighbours: () => this.#allNeighbours(),
+        isNeighbour: (peer) => this.#neighbours.has(peer),
         leaseTimeout: () =>
           this.#neighbours.size > MANY_NEIGHBOURS
             ? Math.max(PATIENCE_WITH_MANY, this.#leaseTimeout)
@@ -200,11 +203,4 @@ export class Fleet {
 
 function keyOf(digest: Digest, size: number | null): string {
   return `${digest} ${size}`;
-}
-
-/** A number from a peer id: agents must not all choose alike. */
-function seedOf(peer: string): number {
-  let seed = 0x811c9dc5;
-  for (let at = 0; at < peer.length; at++) seed = Math.imul(seed ^ peer.charCodeAt(at), 0x01000193) >>> 0;
-  return seed;
 }

@@ -1,4 +1,5 @@
 import { hasBit } from '../../../protocol/bitmap.ts';
+import { mixed } from './mixed.ts';
 import { RecentTimes } from './recent-times.ts';
 import type { Table } from './table.ts';
 
@@ -286,12 +287,4 @@ export class Requests {
       if (peer !== undefined && !slow.has(peer)) chosen.push(this.#begin(peer, index, now));
     }
   }
-}
-
-/** A number below 2³² that looks like chance: the same for the same two. */
-function mixed(a: number, b: number): number {
-  let x = (Math.imul(a + 1, 0x9e3779b1) ^ b) >>> 0;
-  x = Math.imul(x ^ (x >>> 16), 0x85ebca6b) >>> 0;
-  x = Math.imul(x ^ (x >>> 13), 0xc2b2ae35) >>> 0;
-  return (x ^ (x >>> 16)) >>> 0;
 }

@@ -1,21 +1,17 @@
 import { type Bitmap, bitmapOf, clearBit, hasBit, setBit } from '../../../protocol/bitmap.ts';
 import { layoutOf } from '../../../protocol/chunks.ts';
 import type { Digest } from '../../../protocol/digest.ts';
+import { Announcer } from './announcer.ts';
 import type { ChunkTimes } from './chunk-times.ts';
 import { Claimant } from './claimant.ts';
 import { Coordinator } from './coordinator.ts';
 import { Lease } from './lease.ts';
 import { LIVE_LEASES, MOST_LEASES } from './lease-count.ts';
+import { CROWD, type Neighbourhood, Partners } from './partners.ts';
 import { Requests } from './requests.ts';
 import { Table, type TakingMessage } from './table.ts';
 import { hasAll, isWithin, type Segment } from './taking.ts';
 import type { Wish } from './wish.ts';
-
-/** The least time between two announcements: what changes meanwhile is told in one. ms */
-const ANNOUNCE_WITHIN = 50;
-
-/** Neighbours hear at least this often that this agent is at it. ms */
-const HEARTBEAT = 1_000;
 
 /** How long a pull may stand still, with nobody who could move it, before it takes matters in its own hands. ms */
 const STANDSTILL = 5_000;
@@ -23,6 +19,9 @@ const STANDSTILL = 5_000;
 /** How long one waits for the next in the order to have taken matters in hand; and the longest wait, in turns. ms */
 const TURN = 100;
 const MOST_TURNS = 16;
+
+/** How long a refused claimant of a crowd waits more, for each {@link CROWD} neighbours. ms */
+const CROWD_PAUSE = 500;
 
 /** Chunks taken on one's own account at a time, when it has come to that. */
 const OWN_ACCOUNT = 4;
@@ -34,12 +33,7 @@ const OTHERS_PATIENCE = 5_000;
 const MOST_LANES = 16;
 
 /** What a share of a blob asks of the agent around it. */
-export interface Surroundings {
-  readonly self: string;
-  /** All who could be the blob's coordinator, the first in the order in front; this agent among them. */
-  order(): readonly string[];
-  /** Who is told what this agent does. */
-  listeners(): readonly string[];
+export interface Surroundings extends Neighbourhood {
   /** How long chunks of whatever blob take from upstream. */
   readonly times: ChunkTimes;
   /** How long a coordinator may take to answer. ms */
@@ -72,9 +66,6 @@ interface Part {
   streams: boolean;
   isWhole: boolean;
   isStuck: boolean;
-  /** Something is to be announced. */
-  hasNews: boolean;
-  announcedAt: number;
   /** When the last chunk came. */
   gainedAt: number;
   /** Since when there is something to be had of others. ms; Infinity where there is not */
@@ -93,6 +84,8 @@ export class Share {
   readonly #coordinator: Coordinator;
   readonly #claimant: Claimant;
   readonly #requests: Requests;
+  readonly #partners: Partners;
+  readonly #announcer = new Announcer();
   readonly #lease = new Lease();
   /** Whether upstream gives no parts. */
   #isRangeless = false;
@@ -109,6 +102,7 @@ export class Share {
     this.#coordinator = new Coordinator(this.table, surroundings.self);
     this.#claimant = new Claimant(() => surroundings.leaseTimeout());
     this.#requests = new Requests(this.table, seed);
+    this.#partners = new Partners(this.table, surroundings);
   }
 
   /** Whether nobody takes the blob any more, as far as is known here. */
@@ -135,35 +129,50 @@ export class Share {
     // A manifest comes at once or not at all: were each to wait out its pause, a fleet would fail one host a second.
     if (this.size === null && wasFetching) this.#claimant.freed();
     this.#coordinator.left(peer);
+    this.#partners.left(peer);
     this.#part?.holders.delete(peer);
   }
 
   claimed(peer: string, first: number, now: number): void {
-    const verdict = this.#coordinator.claim(peer, first, now);
+    const verdict = this.#coordinator.claim(peer, first, now, false, this.#partners.isCrowd);
     const { digest } = this;
+    const partners = this.#partners.draw(peer);
     this.#surroundings.wish({
       kind: 'tell',
       peers: [peer],
       message:
         verdict.kind === 'grant'
-          ? { type: 'grant', digest, segment: [...verdict.segment], partners: [] }
-          : { type: 'refuse', digest, fetching: verdict.fetching.slice(0, 16), partners: [] },
+          ? { type: 'grant', digest, segment: [...verdict.segment], partners }
+          : { type: 'refuse', digest, fetching: verdict.fetching.slice(0, 16), partners },
     });
   }
 
-  granted(peer: string, segment: Segment, now: number): void {
+  granted(peer: string, segment: Segment, partners: readonly string[], now: number): void {
     if (this.#part === undefined || !this.#claimant.isAsked(peer)) return;
+    this.#partners.drawn(partners);
     this.#grant(peer, segment, now);
   }
 
-  refused(peer: string, fetching: readonly string[], now: number): void {
+  refused(peer: string, fetching: readonly string[], partners: readonly string[], now: number): void {
     if (!this.#claimant.isAsked(peer)) return;
-    const live = new Set(this.table.leases(now).map((each) => each.peer));
-    this.#claimant.refused(
-      peer,
-      fetching.some((each) => live.has(each)),
-      now,
-    );
+    this.#partners.drawn(partners);
+    this.#claimant.refused(peer, this.#isFetching(fetching, now), now);
+    // Had all of a crowd to hear of a lease that ended, they would be too many to tell.
+    if (this.#partners.isCrowd)
+      this.#claimant.wait(CROWD_PAUSE * (this.#surroundings.neighbours().length / CROWD), now);
+  }
+
+  /** Whether any of these fetches, as far as can be seen. In a crowd not all can: then for as long as one may take. */
+  #isFetching(named: readonly string[], now: number): boolean {
+    if (this.table.leases(now).some(({ peer }) => named.includes(peer))) return true;
+    if (!this.#partners.isCrowd || this.#part === undefined) return false;
+    const patience = Math.max(STANDSTILL, this.table.times.patience);
+    return now - this.#part.gainedAt < patience && named.some((peer) => this.#surroundings.isNeighbour(peer));
+  }
+
+  /** A neighbour has come: it must know what is taken before it claims. */
+  came(peer: string): void {
+    if (this.#part !== undefined && !this.#partners.isCrowd) this.#tell([peer], this.#part);
   }
 
   // What this agent does.
@@ -183,12 +192,11 @@ export class Share {
       streams: false,
       isWhole: false,
       isStuck: false,
-      hasNews: true,
-      announcedAt: Number.NEGATIVE_INFINITY,
       gainedAt: now,
       offeredAt: Number.POSITIVE_INFINITY,
       isForsaken: false,
     };
+    this.#announcer.urge();
     this.table.takesPart = true;
     for (let index = 0; index < count; index++) if (hasBit(wanted.have, index)) this.table.ownChunk(index, now);
   }
@@ -199,7 +207,7 @@ export class Share {
     this.#part = undefined;
     this.table.takesPart = false;
     const { digest } = this;
-    this.#surroundings.wish({ kind: 'tell', peers: this.#surroundings.listeners(), message: { type: 'left', digest } });
+    this.#surroundings.wish({ kind: 'tell', peers: this.#partners.told, message: { type: 'left', digest } });
   }
 
   /** A chunk is there. @param vouched what others may go by: a mark that goes on with it, or the chunk map in use */
@@ -239,7 +247,7 @@ export class Share {
       clearBit(part.mapped, index);
       this.table.ownForgets(index);
     }
-    part.hasNews = true;
+    this.#announcer.news();
   }
 
   /** The chunk map with this root is used from now on, and these neighbours hold what it describes. */
@@ -319,7 +327,7 @@ export class Share {
   completed(): void {
     if (this.#part === undefined) return;
     this.#part.isWhole = true;
-    this.#part.hasNews = true;
+    this.#announcer.news();
   }
 
   /** Does what is due: announces, claims, asks. */
@@ -346,7 +354,7 @@ export class Share {
       const { waitsUntil } = this.#coordinator;
       return Math.min(this.table.reviewAt, waitsUntil < now ? Number.POSITIVE_INFINITY : waitsUntil + 1);
     }
-    const announce = part.announcedAt + (part.hasNews ? ANNOUNCE_WITHIN : HEARTBEAT);
+    const announce = this.#announcer.dueAt;
     if (part.isWhole) return Math.min(announce, this.table.reviewAt);
     const due = [
       announce,
@@ -419,9 +427,11 @@ export class Share {
       this.#surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size, first } });
       return;
     }
-    const verdict = this.#coordinator.claim(peer, first, now, order.length === 1);
+    const verdict = this.#coordinator.claim(peer, first, now, order.length === 1, this.#partners.isCrowd);
+    const partners = this.#partners.draw(peer);
+    this.#partners.drawn(partners);
     if (verdict.kind === 'grant') this.#grant(peer, verdict.segment, now);
-    else this.refused(peer, verdict.fetching, now);
+    else this.refused(peer, verdict.fetching, partners, now);
   }
 
   /** Takes what was granted, as far as it is free as seen from here: a coordinator may be new, mistaken or a liar. */
@@ -445,7 +455,7 @@ export class Share {
     if (this.#lease.add([first, end])) this.#wishUpstream([first, end]);
     this.#announceLeases(now);
     // At once: whoever is refused meanwhile looks for the one that fetches.
-    if (this.#part !== undefined) this.#part.announcedAt = Number.NEGATIVE_INFINITY;
+    this.#announcer.urge();
   }
 
   /** A chunk that is missing, that nobody has, and that nobody takes from upstream. */
@@ -506,30 +516,19 @@ export class Share {
   #announceLeases(now: number): void {
     const { own } = this.table;
     this.table.leased(own, this.#lease.segments, own.received, now);
-    if (this.#part !== undefined) this.#part.hasNews = true;
+    this.#announcer.news();
   }
 
   #announce(part: Part, now: number): void {
-    const due = part.announcedAt + (part.hasNews ? ANNOUNCE_WITHIN : HEARTBEAT);
-    if (now < due) return;
-    part.hasNews = false;
-    part.announcedAt = now;
-    const peers = this.#surroundings.listeners();
-    if (peers.length === 0) return;
-    const { own } = this.table;
-    this.#surroundings.wish({
-      kind: 'tell',
-      peers,
-      message: {
-        type: 'taking',
-        digest: this.digest,
-        size: this.size,
-        marks: Uint8Array.from(part.marked),
-        mapped: part.root === undefined ? null : [part.root, Uint8Array.from(part.mapped)],
-        leases: own.leases.map(([from, to]): [number, number] => [from, to]),
-        received: own.received,
-      },
-    });
+    if (!this.#announcer.turn(now)) return;
+    const peers = this.#partners.told;
+    if (peers.length > 0) this.#tell(peers, part);
+  }
+
+  #tell(peers: readonly string[], part: Part): void {
+    const { digest, size } = this;
+    const message = this.#announcer.message({ ...part, digest, size, own: this.table.own });
+    this.#surroundings.wish({ kind: 'tell', peers, message });
   }
 
   /** Whether anybody still lacks what this agent has. */

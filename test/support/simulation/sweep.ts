@@ -70,7 +70,7 @@ export function draw(seed: number): { readonly kind: Kind; readonly scenario: Sc
     case 'late':
       for (const victim of victims) {
         const when = during();
-        hosts[victim] = { arrives: when, starts: when };
+        hosts[victim] = { arrives: when, starts: when + random.between(0, 200) };
       }
       break;
     case 'slow':

@@ -48,8 +48,8 @@ export class World {
     host.isAlive = true;
     for (const other of this.hosts) {
       if (other === host || !other.isAlive || !this.areConnected(host, other)) continue;
-      other.fleet.came(host.name);
-      host.fleet.came(other.name);
+      this.act(other, () => other.fleet.came(host.name));
+      this.act(host, () => host.fleet.came(other.name));
     }
   }
 

@@ -1,0 +1,61 @@
+import type { Bitmap } from '../../../protocol/bitmap.ts';
+import type { Digest } from '../../../protocol/digest.ts';
+import type { TakingMessage } from './table.ts';
+import type { Taking } from './taking.ts';
+
+/** The least time between two announcements: what changes meanwhile is told in one. ms */
+const ANNOUNCE_WITHIN = 50;
+
+/** Neighbours hear at least this often that this agent is at it. ms */
+const HEARTBEAT = 1_000;
+
+/** What is announced. */
+interface State {
+  readonly digest: Digest;
+  readonly size: number | null;
+  readonly own: Taking;
+  readonly marked: Bitmap;
+  readonly mapped: Bitmap;
+  readonly root: Uint8Array | undefined;
+}
+
+/** When an agent tells of its part in a blob, and in what words. Pure; ms. */
+export class Announcer {
+  #hasNews = true;
+  #at = Number.NEGATIVE_INFINITY;
+
+  /** Something is to be told soon. */
+  news(): void {
+    this.#hasNews = true;
+  }
+
+  /** Something is to be told now. */
+  urge(): void {
+    this.#hasNews = true;
+    this.#at = Number.NEGATIVE_INFINITY;
+  }
+
+  get dueAt(): number {
+    return this.#at + (this.#hasNews ? ANNOUNCE_WITHIN : HEARTBEAT);
+  }
+
+  /** Whether it is told now; it counts as told. */
+  turn(now: number): boolean {
+    if (now < this.dueAt) return false;
+    this.#hasNews = false;
+    this.#at = now;
+    return true;
+  }
+
+  message({ digest, size, own, marked, mapped, root }: State): TakingMessage {
+    return {
+      type: 'taking',
+      digest,
+      size,
+      marks: Uint8Array.from(marked),
+      mapped: root === undefined ? null : [root, Uint8Array.from(mapped)],
+      leases: own.leases.map(([from, to]): [number, number] => [from, to]),
+      received: own.received,
+    };
+  }
+}
