@@ -55,6 +55,8 @@ export class Claimant {
   /** A lease was got: whoever was passed over may be asked again. */
   granted(): void {
     this.#asked = undefined;
+    // Its holder asks again when it runs out, and then at once.
+    this.#notBefore = Number.NEGATIVE_INFINITY;
     this.#refusals.clear();
   }
 

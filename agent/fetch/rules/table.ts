@@ -21,6 +21,9 @@ const SPREAD_PATIENCE = 1_000;
 /** And if it is just one chunk: this long. ms */
 const STUCK_PATIENCE = 3_000;
 
+/** A look at all after each message would cost more than the messages. ms */
+const REVIEW_EVERY = 50;
+
 /** Agents of whom one blob's table keeps anything. */
 const MAX_TAKINGS = 1_024;
 
@@ -52,6 +55,8 @@ export class Table {
   readonly #self: string;
   /** When the youngest chunk that was taken over by anybody was there first. ms */
   #youngestSpread = Number.NEGATIVE_INFINITY;
+  #reviewedAt = Number.NEGATIVE_INFINITY;
+  #reviewAt = Number.POSITIVE_INFINITY;
   /** Chunks that only such a one has who is barred because they go no further. */
   readonly #withheld = new Set<number>();
   /** Root of the chunk map that is trusted here. */
@@ -90,6 +95,7 @@ export class Table {
       if (this.others.size >= MAX_TAKINGS) return false;
       taking = newTaking(this.count, now);
       this.others.set(peer, taking);
+      this.#reviewAt = Math.min(this.#reviewAt, now + SILENCE);
     }
     taking.heardAt = now;
     const { have: before, usable: usedBefore } = taking;
@@ -168,10 +174,17 @@ export class Table {
 
   /** Forgets who was not heard of for too long, and bars who holds what it should not. */
   review(now: number): void {
+    if (now - this.#reviewedAt < REVIEW_EVERY) return;
+    this.#reviewedAt = now;
+    let heardAt = Number.POSITIVE_INFINITY;
     for (const [peer, taking] of this.others) {
-      if (now - taking.heardAt > SILENCE) this.drop(peer);
-      else this.#judge(peer, taking, now);
+      if (now - taking.heardAt >= SILENCE) this.drop(peer);
+      else {
+        heardAt = Math.min(heardAt, taking.heardAt);
+        this.#judge(peer, taking, now);
+      }
     }
+    this.#reviewAt = Math.max(heardAt + SILENCE, now + REVIEW_EVERY);
     if (this.takesPart) this.#judge(this.#self, this.own, now);
     // With everybody barred nobody could take what is missing.
     if (this.barred.size > 0 && this.#areAllBarred()) this.barred.clear();
@@ -179,9 +192,7 @@ export class Table {
 
   /** When {@link review} may next find something. */
   get reviewAt(): number {
-    let at = Number.POSITIVE_INFINITY;
-    for (const { heardAt } of this.others.values()) at = Math.min(at, heardAt + SILENCE);
-    return at;
+    return this.#reviewAt;
   }
 
   /** Bytes that all have had from upstream. */
