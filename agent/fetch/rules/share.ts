@@ -318,7 +318,9 @@ export class Share {
    * lease ends before it.
    */
   goesOn(index: number, now: number): boolean {
-    const goes = this.#part !== undefined && this.#mayTake(index, now);
+    // Others have come: an open-ended lease ends where it was said to, and they are granted what lies behind.
+    if (this.table.others.size > 0) this.#lease.close();
+    const goes = this.#part !== undefined && !this.#lease.isBehind(index) && this.#mayTake(index, now);
     if (!goes) this.#lease.cut(index);
     return goes;
   }
@@ -370,9 +372,6 @@ export class Share {
     const { table } = this;
     if (table.isOffered(index) && !this.#part?.isForsaken) return false;
     if (table.others.size > 0) {
-      // Others have come: an open-ended lease ends where it was said to, and they are granted what lies behind.
-      this.#lease.close();
-      if (this.#lease.isBehind(index)) return false;
       if (table.own.leases.length > 0 && table.isLate(table.own, now)) {
         table.barred.add(this.#surroundings.self);
       }
