@@ -167,6 +167,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
       fromUpstream: agents.map(({ address }) => (had.get(address) ?? 0) - (hadBefore.get(address) ?? 0)),
       falseBlobs: falseBlobs.reduce((sum, wrong) => sum + wrong, 0),
       ...(hostileCount > 0 && {
+        liarsAsked: await Promise.all(hostile.map((host) => host.asked())),
         shutOut: await countShutOut(
           agents,
           hostile.flatMap(({ peerIds }) => peerIds),
@@ -175,7 +176,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     };
   } finally {
     await Promise.all(pullers.map((puller) => puller.end()));
-    await Promise.all(hostile.map(({ talker }) => talker.end()));
+    await Promise.all(hostile.map((host) => host.end()));
     await Promise.all(agents.map((agent) => agent.stop()));
     await rm(home, { recursive: true, force: true });
   }

@@ -7,7 +7,7 @@ import type { Space } from '../../test/lan/network.ts';
 import { bytesOf, generatedContent } from '../../test/support/content.ts';
 import type { FleetAgent } from './agents.ts';
 import type { Published } from './registry.ts';
-import { startTalker, type Talker } from './talker.ts';
+import { startTalker } from './talker.ts';
 
 const PROGRAM = fileURLToPath(new URL('../programs/hostile-host.ts', import.meta.url));
 
@@ -23,7 +23,7 @@ interface Conduct {
 /** What hostile hosts do, by the names that rows use. */
 export const BEHAVIOURS = {
   'wrong-chunks': { as: 'lies' },
-  'one-wrong-in-twenty': { as: 'lies-seldom' },
+  'one-wrong-in-twenty': { as: 'flip-some', holds: true },
   'forged-names': { as: 'forges' },
   'false-map': { as: 'false-map', holds: true },
   stall: { as: 'stalls' },
@@ -55,7 +55,9 @@ export interface HostileInit {
 
 export interface HostileHost {
   readonly peerIds: readonly string[];
-  readonly talker: Talker;
+  /** How many chunks it has been asked for: a liar that nobody asks shows nothing. */
+  asked(): Promise<number>;
+  end(): Promise<void>;
 }
 
 /** Starts one in place of an agent, and waits until it is connected to all. */
@@ -72,7 +74,12 @@ export async function startHostile(init: HostileInit): Promise<HostileHost> {
   };
   const talker = startTalker([...init.space.enter, process.execPath, PROGRAM, JSON.stringify(order)], init.log);
   try {
-    return { ...(await talker.hear<{ peerIds: string[] }>()), talker };
+    const { peerIds } = await talker.hear<{ peerIds: string[] }>();
+    const asked = async () => {
+      talker.say({ asked: true });
+      return (await talker.hear<{ asked: number }>()).asked;
+    };
+    return { peerIds, asked, end: () => talker.end() };
   } catch (error) {
     await talker.end();
     throw error;

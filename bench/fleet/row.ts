@@ -83,6 +83,8 @@ export interface Figures {
   readonly falseBlobs: number;
   /** How many honest hosts shut out how many hostile ones, of all such pairs. */
   readonly shutOut?: string;
+  /** Chunks that each hostile host was asked for. */
+  readonly liarsAsked?: readonly number[];
 }
 
 /** The direct pull and the rivals of one run. Seconds and bytes; undefined where the row needs none. */

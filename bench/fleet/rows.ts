@@ -116,10 +116,10 @@ export const ROWS: readonly Row[] = [
   { name: 'no-range', title: 'upstream without Range', upstream: [{ kind: 'no-range' }], bounds: {} },
   {
     name: 'too-many',
-    title: 'upstream answers every second request 429 with Retry-After: 1',
+    title: 'upstream answers 429 with Retry-After: 1, to every second blob request and the first 8 for manifests',
     upstream: [
       { kind: 'status', status: 429, headers: { 'retry-after': '1' }, on: 'blob', method: 'GET', every: 2 },
-      { kind: 'status', status: 429, headers: { 'retry-after': '1' }, on: 'manifest', every: 2 },
+      { kind: 'status', status: 429, headers: { 'retry-after': '1' }, on: 'manifest', times: 8 },
     ],
     bounds: {},
   },

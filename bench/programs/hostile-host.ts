@@ -2,9 +2,11 @@
  * What runs on a host of the fleet bench in place of an agent, and means harm to the others.
  * Usage: hostile-host.ts JSON, where JSON is {behaviour, count, address, dial: [ADDRESS…], files: [PATH…],
  * networkKeyFile?, leads?: {digest, among}}. With `leads` the first of its identities ranks highest for a blob.
- * Says {peerIds} when it is connected to all of `dial`.
+ * Says {peerIds} when it is connected to all of `dial`, and at each line on its standard input how many chunks it was
+ * asked for: {asked}.
  */
 import { readFile } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
 import { parseNetworkKey } from '../../agent/swarm/key.ts';
 import { BEHAVIOURS, type Behaviour, startHostilePeer } from '../../test/support/hostile-peer.ts';
 import { startHostileTaker, TAKER_BEHAVIOURS, type TakerBehaviour } from '../../test/support/hostile-taker.ts';
@@ -29,9 +31,14 @@ const key =
   order.networkKeyFile === undefined
     ? {}
     : { networkKey: parseNetworkKey(await readFile(order.networkKeyFile, 'utf8')) };
+const peers: { readonly chunksAsked: number }[] = [];
 const peerIds: string[] = [];
 for (let identity = 0; identity < order.count; identity++) peerIds.push(await start(identity));
 console.log(JSON.stringify({ peerIds }));
+for await (const _ of createInterface({ input: process.stdin })) {
+  console.log(JSON.stringify({ asked: peers.reduce((sum, { chunksAsked }) => sum + chunksAsked, 0) }));
+}
+process.exit(0);
 
 async function start(identity: number): Promise<string> {
   const listen = `/ip4/${order.address}/tcp/${FIRST_PORT + identity}`;
@@ -39,11 +46,13 @@ async function start(identity: number): Promise<string> {
   if (behaviour in TAKER_BEHAVIOURS) {
     const leads = identity === 0 && order.leads !== undefined ? { leads: order.leads } : {};
     const taker = await startHostileTaker({ listen, behaviour: behaviour as TakerBehaviour, ...leads, ...key });
+    peers.push(taker);
     for (const address of dial) await taker.join(address);
     return taker.id;
   }
   if (!(behaviour in BEHAVIOURS)) throw new Error(`nobody behaves like ${behaviour}`);
   const blobs = await Promise.all(order.files.map((path) => readFile(path)));
   const peer = await startHostilePeer({ listen: [listen], dial, blobs, behaviour: behaviour as Behaviour, ...key });
+  peers.push(peer);
   return peer.peerId;
 }

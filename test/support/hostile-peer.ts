@@ -28,6 +28,7 @@ import { mapOf } from './holdings.ts';
 export const BEHAVIOURS = {
   honest: 'does all as it should',
   flip: 'gives the true map and chunks with one bit flipped',
+  'flip-some': 'gives the true map, and one chunk in twenty with one bit flipped',
   'false-map': 'gives a map of flipped chunks, and those chunks: each matches, the whole does not',
   'wrong-map': 'gives a map that has not the root it claimed',
   'wrong-answer': 'answers a question for its map with what it answers to `have`',
@@ -44,6 +45,8 @@ export const BEHAVIOURS = {
 } as const;
 
 export type Behaviour = keyof typeof BEHAVIOURS;
+
+const FLIPPING: ReadonlySet<Behaviour> = new Set(['flip', 'flip-some', 'false-map']);
 
 export interface HostilePeerInit {
   readonly listen: readonly string[];
@@ -72,7 +75,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
   const claims = new Map<Digest, { bytes: Uint8Array; shown: Uint8Array }>();
   for (const bytes of init.blobs) {
     const digest = toDigest('sha256', createHash('sha256').update(bytes).digest());
-    claims.set(digest, { bytes, shown: behaviour === 'flip' || behaviour === 'false-map' ? flipped(bytes) : bytes });
+    claims.set(digest, { bytes, shown: FLIPPING.has(behaviour) ? flipped(bytes) : bytes });
   }
   const datastore = openDatastore(undefined);
   const node = await createNode({
@@ -117,7 +120,8 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     }
     const layout = layoutOf(claim.bytes.length);
     const start = chunkStart(layout, request.index);
-    const chunk = claim.shown.subarray(start, start + chunkLength(layout, request.index));
+    const source = behaviour === 'flip-some' && request.index % 20 !== 0 ? claim.bytes : claim.shown;
+    const chunk = source.subarray(start, start + chunkLength(layout, request.index));
     const length = behaviour === 'wrong-length' ? chunk.length + 1 : chunk.length;
     sayChunk(stream, { type: 'chunk', length, mark: null });
     if (behaviour === 'stall' || behaviour === 'cut') {

@@ -9,6 +9,7 @@ import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { encode } from 'cborg';
 import { createLibp2p } from 'libp2p';
+import { prologueOf } from './independent-peer.ts';
 import { coordinatorOf } from './independent-taking.ts';
 import { type Message, PATIENCE, parse, read, send, sha256, text } from './independent-wire.ts';
 
@@ -36,6 +37,8 @@ export type TakerBehaviour = keyof typeof TAKER_BEHAVIOURS;
 export interface HostileTakerInit {
   readonly listen: string;
   readonly behaviour: TakerBehaviour;
+  /** Bytes of the fleet's key: a liar may well have it. @default none */
+  readonly networkKey?: Uint8Array;
   /** Makes itself the coordinator of this blob, among these. */
   readonly leads?: { readonly digest: string; readonly among: readonly string[] };
 }
@@ -55,14 +58,19 @@ const CHUNKS = '/layerlan/chunks/1.0.0';
 const CHUNK_SIZE = 1024 * 1024;
 const MOST_CHUNKS = 16_384;
 
-export async function startHostileTaker({ listen, behaviour, leads }: HostileTakerInit): Promise<HostileTaker> {
+export async function startHostileTaker({
+  listen,
+  behaviour,
+  networkKey,
+  leads,
+}: HostileTakerInit): Promise<HostileTaker> {
   const privateKey = await keyFor(leads);
   const self = peerIdFromPrivateKey(privateKey).toString();
   const node = await createLibp2p({
     privateKey,
     addresses: { listen: [listen] },
     transports: [tcp()],
-    connectionEncrypters: [noise()],
+    connectionEncrypters: [noise({ prologueBytes: prologueOf(networkKey) })],
     streamMuxers: [yamux()],
     services: { identify: identify() },
   });

@@ -260,7 +260,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
 }
 
 /** "The network key". */
-function prologueOf(key: Uint8Array | undefined): Uint8Array {
+export function prologueOf(key: Uint8Array | undefined): Uint8Array {
   if (key === undefined) return new Uint8Array(0);
   return sha256(Buffer.concat([Buffer.from(PROLOGUE_LABEL), Buffer.of(0), key]));
 }
