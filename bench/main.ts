@@ -1,6 +1,7 @@
 /**
  * Usage: npm run bench [-- CASE…]: pair, hit, memory; all of these where none is named.
  *        npm run bench -- fleet [OPTION…]: hosts in network namespaces; needs root, and hours. See README.md.
+ *        npm run bench -- sim [--quick | --full] [--seed N]: the rules of sharing in virtual time; some minutes.
  * Prints a table a case, and everything measured as one line of JSON at the end.
  */
 import { cpus } from 'node:os';
@@ -8,11 +9,12 @@ import { fleet } from './fleet.ts';
 import { hit } from './hit.ts';
 import { memory } from './memory.ts';
 import { pair } from './pair.ts';
+import { sim } from './sim.ts';
 
 /** Those that are run where none is named. */
 const CASES: Readonly<Record<string, () => Promise<unknown>>> = { pair, hit, memory };
 /** Those that are run alone, with options of their own. */
-const LONG_CASES: Readonly<Record<string, (options: readonly string[]) => Promise<unknown>>> = { fleet };
+const LONG_CASES: Readonly<Record<string, (options: readonly string[]) => Promise<unknown>>> = { fleet, sim };
 
 const given = process.argv.slice(2);
 const machine = `${cpus().length} × ${cpus()[0]?.model}, Node ${process.version}`;

@@ -36,6 +36,7 @@ export class Fleet {
   readonly #own = new Map<Digest, Share>();
   readonly #times = new ChunkTimes(() => this.#leases());
   readonly #orders = new Map<Digest, readonly string[]>();
+  readonly #places = new Map<Digest, number>();
   #listeners: readonly string[] | undefined;
   #wishes: Wish[] = [];
 
@@ -150,6 +151,7 @@ export class Fleet {
         self: this.#self,
         times: this.#times,
         order: () => this.#orderOf(digest),
+        place: () => this.#placeIn(digest),
         neighbours: () => this.#allNeighbours(),
         isNeighbour: (peer) => this.#neighbours.has(peer),
         leaseTimeout: () =>
@@ -170,6 +172,7 @@ export class Fleet {
     if (!share.isOver(now)) return;
     this.#shares.delete(key);
     this.#orders.delete(share.digest);
+    this.#places.delete(share.digest);
   }
 
   /** The oldest of those that are others' alone. */
@@ -190,6 +193,15 @@ export class Fleet {
     return order;
   }
 
+  #placeIn(digest: Digest): number {
+    let place = this.#places.get(digest);
+    if (place === undefined) {
+      place = this.#orderOf(digest).indexOf(this.#self);
+      this.#places.set(digest, place);
+    }
+    return place;
+  }
+
   #allNeighbours(): readonly string[] {
     this.#listeners ??= [...this.#neighbours];
     return this.#listeners;
@@ -197,6 +209,7 @@ export class Fleet {
 
   #changed(): void {
     this.#orders.clear();
+    this.#places.clear();
     this.#listeners = undefined;
   }
 }

@@ -24,6 +24,8 @@ export interface Neighbourhood {
   isNeighbour(peer: string): boolean;
   /** All who could be the blob's coordinator, this agent among them. */
   order(): readonly string[];
+  /** This agent's place in it, from 0. */
+  place(): number;
 }
 
 /** Who of a crowd is told what this agent takes, and whom it has others told. Pure. */

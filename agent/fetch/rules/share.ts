@@ -386,7 +386,7 @@ export class Share {
     const rivals = this.table.leases(now).filter(({ leases }) => isWithin(index, leases));
     if (rivals.length === 0) return false;
     const order = this.#surroundings.order();
-    const own = order.indexOf(this.#surroundings.self);
+    const own = this.#surroundings.place();
     return rivals.some(({ peer }) => order.indexOf(peer) < own);
   }
 
@@ -413,7 +413,7 @@ export class Share {
 
   /** With how many leases of others a claim is of use: only the first in the order try whether more are. */
   #worthClaiming(): number {
-    return this.#surroundings.order().indexOf(this.#surroundings.self) < MOST_LEASES ? MOST_LEASES : LIVE_LEASES;
+    return this.#surroundings.place() < MOST_LEASES ? MOST_LEASES : LIVE_LEASES;
   }
 
   #askCoordinator({ first }: Part, now: number): void {
@@ -490,8 +490,7 @@ export class Share {
 
   /** One after the other: who comes first tells the others what it takes. */
   #standsStillAt({ gainedAt, offeredAt }: Part): number {
-    const { order, self } = this.#surroundings;
-    const turn = Math.min(order().indexOf(self), MOST_TURNS);
+    const turn = Math.min(this.#surroundings.place(), MOST_TURNS);
     return Math.max(gainedAt, offeredAt) + STANDSTILL + turn * TURN;
   }
 
