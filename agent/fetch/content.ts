@@ -4,10 +4,11 @@ import { AgentError, isAgentError } from '../errors.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
-import { isAway, Manifests, type VerifiedManifest } from './manifests.ts';
+import { Manifests } from './manifests.ts';
 import { lanesFor } from './peer-lane.ts';
 import { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
+import { isAway, type VerifiedManifest } from './verified-manifest.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
@@ -65,7 +66,7 @@ class Content implements LanContent {
     this.#components = components;
     this.#init = init;
     this.#sharing = new Sharing(components.swarm, init.leaseTimeout);
-    this.#manifests = new Manifests(components, init, this.#stopped.signal);
+    this.#manifests = new Manifests({ ...components, sharing: this.#sharing }, init, this.#stopped.signal);
   }
 
   headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {

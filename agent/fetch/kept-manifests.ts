@@ -1,0 +1,44 @@
+import type { Digest } from '../../protocol/digest.ts';
+import { briefly, isAgentError } from '../errors.ts';
+import { descriptorsOf, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
+import type { FetchComponents } from './init.ts';
+import { mediaTypeOf } from './media-type.ts';
+import type { VerifiedManifest } from './verified-manifest.ts';
+
+/** A manifest from the store; undefined where it is not held, or not good any more. */
+export async function heldManifest(
+  { store }: Pick<FetchComponents, 'store'>,
+  digest: Digest,
+  signal: AbortSignal,
+): Promise<VerifiedManifest | undefined> {
+  const blob = store.find(digest);
+  if (blob === undefined || blob.size > MAX_MANIFEST_SIZE) return undefined;
+  const pieces: Uint8Array[] = [];
+  try {
+    for await (const piece of store.read(digest, 0, blob.size, signal)) pieces.push(piece);
+  } catch (error) {
+    if (isAgentError(error, 'BLOB_ROTTEN')) return undefined;
+    throw error;
+  }
+  const bytes = Buffer.concat(pieces);
+  const mediaType = blob.mediaType ?? mediaTypeOf(bytes);
+  return mediaType === undefined ? undefined : { digest, mediaType, bytes, source: 'store' };
+}
+
+/** Puts a manifest in the store, and remembers the sizes that it tells. @returns whether it is held now */
+export async function keepManifest(
+  { store, logger }: Pick<FetchComponents, 'store' | 'logger'>,
+  { digest, bytes, mediaType }: VerifiedManifest,
+): Promise<boolean> {
+  let isHeld = true;
+  try {
+    await store.put(digest, bytes, mediaType);
+  } catch (error) {
+    if (isAgentError(error)) throw error;
+    // It is here, whole and verified: that a disk is full is no reason to keep it from who asked.
+    logger.warn({ digest, ...briefly(error) }, 'manifest not stored');
+    isHeld = false;
+  }
+  store.rememberDescriptors(descriptorsOf(bytes));
+  return isHeld;
+}

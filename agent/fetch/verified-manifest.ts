@@ -1,0 +1,23 @@
+import { hash } from 'node:crypto';
+import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
+import { isAgentError } from '../errors.ts';
+
+/** A manifest, whole and verified. */
+export interface VerifiedManifest {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+  /** Where the bytes were for this request. */
+  readonly source: 'store' | 'peer' | 'upstream';
+}
+
+/** The digest of `bytes` in the algorithm of `like` (sha256 where there is none). */
+export function digestOf(like: Digest | undefined, bytes: Uint8Array): Digest {
+  const algorithm = like === undefined ? 'sha256' : algorithmOf(like);
+  return toDigest(algorithm, hash(algorithm, bytes, 'buffer'));
+}
+
+/** Whether upstream could not be asked, as against asked and answering no. */
+export function isAway(error: unknown): boolean {
+  return isAgentError(error, 'UPSTREAM_UNREACHABLE', 'UPSTREAM_STALLED', 'UPSTREAM_FAILED', 'UPSTREAM_RATE_LIMITED');
+}
