@@ -11,6 +11,7 @@ import { followHolders } from './guide.ts';
 import { Holders } from './holders.ts';
 import { InFlight } from './in-flight.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
+import { Inquiry } from './inquiry.ts';
 import { Intake } from './intake.ts';
 import type { Partial, Source } from './ports.ts';
 import { type Piece, Readers } from './readers.ts';
@@ -20,7 +21,7 @@ import type { Sharing } from './sharing.ts';
 const LOOKUP_PATIENCE = 1_000;
 
 /** How often content that does not match is taken again before the acquisition gives up. */
-const MAX_MISMATCHES = 3;
+const MAX_MISMATCHES = 12;
 
 /** Repositories one digest is asked for from, at most: it may be denied in one and public in another. */
 const MAX_REPOSITORIES = 8;
@@ -64,6 +65,7 @@ export class Acquisition {
   readonly #started = performance.now();
   /** A holder was found, or one that was found is of no more use. */
   readonly #sources = new Change();
+  #inquiry: Inquiry | undefined;
   #mismatches = 0;
   #isStuck = false;
   #upstreamError: unknown;
@@ -127,6 +129,7 @@ export class Acquisition {
   async #run(): Promise<void> {
     const signal = this.#stop.signal;
     let intake: Intake | undefined;
+    let background: Promise<unknown> | undefined;
     let isWhole = false;
     try {
       this.#holders.look(signal);
@@ -134,8 +137,20 @@ export class Acquisition {
       this.#blob.open(partial);
       const resumed = partial.marked;
       intake = this.#begin(partial);
-      const guiding = followHolders(partial, intake, this.#holders, this.#components.sharing, this.#sources, signal);
-      guiding.catch((error) => this.#fail(error));
+      const inquiry = new Inquiry(
+        { ...this.#components, logger: this.#logger, repositories: this.#repositories },
+        partial,
+        intake,
+        (indexes) => {
+          for (const index of indexes) this.#readers.mislead(index);
+        },
+      );
+      this.#inquiry = inquiry;
+      intake.inquiry = inquiry;
+      background = Promise.all([
+        followHolders(partial, intake, inquiry, this.#holders, this.#components.sharing, this.#sources, signal),
+        inquiry.run(signal),
+      ]).catch((error) => this.#fail(error));
       do {
         await this.#allThere(partial, signal);
       } while (!(await this.#commit(partial, intake)));
@@ -151,6 +166,7 @@ export class Acquisition {
       this.#stop.abort();
       if (intake !== undefined) this.#components.sharing.leave(this.digest, isWhole);
       this.#readers.close();
+      await background;
       await intake?.settled();
       await this.#blob.close().catch((error) => this.#logger.warn({ err: error }, 'partial not closed'));
     }
@@ -231,12 +247,16 @@ export class Acquisition {
     this.#blob.isCommitting = false;
     const suspects = Array.from({ length: this.layout.count }, (_, index) => ({
       index,
-      source: this.#blob.sourceOf(index) as Source,
+      vouched: intake.vouched(index),
     }));
     const verdict = judge(suspects);
     this.#logger.warn({ mapIsFalse: verdict.mapIsFalse, again: verdict.drop.length }, 'whole blob does not match');
     const blamed = this.#holders.dropMap(verdict.mapIsFalse);
     for (const peer of blamed) this.#components.swarm.strike(peer, 'lied');
+    if (verdict.drop.length === 0 && !verdict.upstreamIsWrong) {
+      await this.#inquiry?.verdict(this.#stop.signal);
+      return false;
+    }
     // First, so that nothing that is still on its way is matched to a false map.
     intake.guide(undefined, undefined, []);
     await intake.forget(verdict.drop);

@@ -1,14 +1,13 @@
-import type { Source } from './ports.ts';
-
 /** A marked chunk of a blob whose whole did not match. */
 export interface Suspect {
   readonly index: number;
-  readonly source: Source;
+  /** Upstream itself, a peer by the chunk map in use, or a peer by somebody's mark. */
+  readonly vouched: 'upstream' | 'map' | 'mark';
 }
 
 /** What to do when every chunk is there and the whole does not match its digest. */
 export interface Verdict {
-  /** Chunks to forget and take again. */
+  /** Chunks to forget and take again; none where it has to be found out first who lied. */
   readonly drop: readonly number[];
   /** Whether the chunk map itself is proved false, and with it all who claimed it. */
   readonly mapIsFalse: boolean;
@@ -17,17 +16,18 @@ export interface Verdict {
 }
 
 /**
- * Who is to blame for a whole that does not match. Each chunk matched the map by its SHA-256: so where all came from
- * peers, the map is false. Where some came from upstream, what peers sent is dropped first; who lied is known once
- * the whole matches (see {@link liars}). Where nothing came from peers, upstream is wrong.
+ * Who is to blame for a whole that does not match. Each chunk that came by the map matched it: so where all did, the map
+ * is false. Where only some did, they are dropped first; who lied is known once the whole matches (see {@link liars}).
+ * Where none did, some signer lied, and a trial has to find out who. Where nothing came from peers, upstream is wrong.
  */
 export function judge(suspects: readonly Suspect[]): Verdict {
-  const fromPeers = suspects.filter((suspect) => suspect.source === 'peer');
-  const drop = (fromPeers.length > 0 ? fromPeers : suspects).map((suspect) => suspect.index);
+  const mapped = suspects.filter(({ vouched }) => vouched === 'map');
+  const isAllUpstream = suspects.every(({ vouched }) => vouched === 'upstream');
+  const drop = (isAllUpstream ? suspects : mapped).map(({ index }) => index);
   return {
     drop,
-    mapIsFalse: fromPeers.length > 0 && fromPeers.length === suspects.length,
-    upstreamIsWrong: fromPeers.length === 0,
+    mapIsFalse: mapped.length > 0 && mapped.length === suspects.length,
+    upstreamIsWrong: isAllUpstream,
   };
 }
 

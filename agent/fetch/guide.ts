@@ -1,6 +1,7 @@
 import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
 import type { Change } from './change.ts';
 import type { Holders } from './holders.ts';
+import type { Inquiry } from './inquiry.ts';
 import type { Intake } from './intake.ts';
 import type { Partial } from './ports.ts';
 import type { Sharing } from './sharing.ts';
@@ -15,6 +16,7 @@ const MAP_PATIENCE = 500;
 export async function followHolders(
   partial: Partial,
   intake: Intake,
+  inquiry: Pick<Inquiry, 'settled'>,
   holders: Holders,
   sharing: Sharing,
   changes: Change,
@@ -41,10 +43,13 @@ export async function followHolders(
         continue;
       }
       const contradicted = disagreeing(partial, map);
-      if (contradicted.some((index) => partial.sourceOf(index) === 'upstream' || intake.mark(index) !== undefined)) {
+      if (contradicted.some((index) => intake.vouched(index) === 'upstream')) {
         holders.setAside(best.root);
         continue;
       }
+      const disputed = contradicted.find((index) => intake.vouched(index) === 'mark');
+      // Either the signer or whoever claims the map is wrong, and upstream says who.
+      if (disputed !== undefined && (await inquiry.settled(disputed, signal))) continue;
       if (contradicted.length > 0) await intake.forget(contradicted);
       intake.guide(
         map,

@@ -12,7 +12,7 @@ import { Marks } from './marks.ts';
 import { takeFromPeer } from './peer-lane.ts';
 import type { Partial } from './ports.ts';
 import type { Share } from './rules/share.ts';
-import type { Sharing, Taker } from './sharing.ts';
+import type { Inquirer, Sharing, Taker } from './sharing.ts';
 import { takeFromUpstream } from './upstream-lane.ts';
 
 /** Buffers one blob keeps for its next chunks. */
@@ -41,6 +41,7 @@ export interface IntakeInit {
 /** Takes the chunks of one blob as the rules wish, verifies and marks them, and tells the rules what came of it. */
 export class Intake implements Taker {
   readonly marks: Marks;
+  inquiry: Inquirer | undefined;
   /** The chunk map that chunks are matched to, where one is used. */
   #map: ChunkMap | undefined;
   readonly #components: IntakeComponents;
@@ -105,6 +106,34 @@ export class Intake implements Taker {
       this.#components.blob.forget(index);
     }
     this.#on((share) => share.forget(indexes));
+  }
+
+  /** Who took a chunk that is there from upstream; undefined where that was this agent, or a chunk map vouches for it. */
+  signerOf(index: number): string | undefined {
+    return this.marks.signerOf(index);
+  }
+
+  /** What makes a chunk that is there worth its place. */
+  vouched(index: number): 'upstream' | 'map' | 'mark' {
+    if (this.#partial.sourceOf(index) === 'upstream' || this.marks.isOwn(index)) return 'upstream';
+    return this.marks.signerOf(index) === undefined ? 'map' : 'mark';
+  }
+
+  /** The chunk as this agent saw it upstream: in the place of one that was dropped, or to vouch for one that is there. */
+  async replace(index: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void> {
+    if (this.#writing.has(index)) return;
+    if (this.#partial.sourceOf(index) === undefined) {
+      this.#writing.add(index);
+      try {
+        await this.#partial.write(chunkStart(this.#partial.layout, index), bytes);
+        await this.#partial.mark(index, sha256, 'upstream');
+      } finally {
+        this.#writing.delete(index);
+      }
+      this.#components.blob.marked(index, 'upstream', repositoryText(this.#components.repositories[0] as Repository));
+    } else if (Buffer.compare(this.#partial.hashOf(index) as Uint8Array, sha256) !== 0) return;
+    this.marks.vouch(index, sha256);
+    this.#on((share, now) => share.took(index, 'mark', now));
   }
 
   /** From now on chunks are matched to this map, which these peers hold what it describes of; undefined for no map. */

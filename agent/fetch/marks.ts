@@ -19,6 +19,7 @@ export class Marks {
 
   /** This agent took the chunk from upstream. */
   vouch(index: number, sha256: Uint8Array): void {
+    this.#marks.delete(index);
     this.#own.set(index, sha256);
   }
 
@@ -40,6 +41,16 @@ export class Marks {
     const mark = { signer: this.#swarm.peerId, signature };
     this.#marks.set(index, mark);
     return mark;
+  }
+
+  /** Whether this agent saw the chunk upstream itself. */
+  isOwn(index: number): boolean {
+    return this.#own.has(index);
+  }
+
+  /** Who took the chunk from upstream; undefined where that was this agent, or a chunk map vouches for it. */
+  signerOf(index: number): string | undefined {
+    return this.#own.has(index) ? undefined : this.#marks.get(index)?.signer;
   }
 
   forget(index: number): void {

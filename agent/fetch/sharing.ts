@@ -87,9 +87,9 @@ export class Sharing implements Attendant {
   /** The taker is gone. @param isWhole whether the blob is held now: then the LAN is served on */
   leave(digest: Digest, isWhole: boolean): void {
     this.#takers.delete(digest);
-    this.on(digest, (share) => {
+    this.on(digest, (share, now) => {
       if (isWhole) share.completed();
-      else share.leave();
+      else share.leave(now);
     });
   }
 

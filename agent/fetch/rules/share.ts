@@ -82,16 +82,18 @@ export class Share {
   readonly table: Table;
   readonly #surroundings: Surroundings;
   readonly #coordinator: Coordinator;
-  readonly #claimant: Claimant;
-  readonly #requests: Requests;
+  #claimant: Claimant;
+  #requests: Requests;
   readonly #partners: Partners;
-  readonly #announcer = new Announcer();
-  readonly #lease = new Lease();
+  #announcer = new Announcer();
+  #lease = new Lease();
   /** Whether upstream gives no parts. */
   #isRangeless = false;
   /** Whether chunks came since the lease was begun. */
   #hasBrought = false;
   #part: Part | undefined;
+
+  readonly #seed: number;
 
   constructor(digest: Digest, size: number | null, seed: number, surroundings: Surroundings, now: number) {
     this.digest = digest;
@@ -101,6 +103,7 @@ export class Share {
     this.table = new Table(surroundings.self, count, now, surroundings.times);
     this.#coordinator = new Coordinator(this.table, surroundings.self);
     this.#claimant = new Claimant(() => surroundings.leaseTimeout());
+    this.#seed = seed;
     this.#requests = new Requests(this.table, seed);
     this.#partners = new Partners(this.table, surroundings);
   }
@@ -180,6 +183,7 @@ export class Share {
   /** This agent takes the blob from now on. */
   join(wanted: Wanted, now: number): void {
     const { count } = this.table;
+    this.#forgetOwn(now);
     this.#part = {
       marked: wanted.marked,
       mapped: bitmapOf(count),
@@ -202,12 +206,25 @@ export class Share {
   }
 
   /** It takes it no more. */
-  leave(): void {
+  leave(now: number): void {
     if (this.#part === undefined) return;
     this.#part = undefined;
     this.table.takesPart = false;
+    this.#forgetOwn(now);
     const { digest } = this;
     this.#surroundings.wish({ kind: 'tell', peers: this.#partners.told, message: { type: 'left', digest } });
+  }
+
+  /** Whatever this agent took, asked for and was granted is over: what comes next begins anew. */
+  #forgetOwn(now: number): void {
+    this.table.resetOwn(now);
+    this.#coordinator.left(this.#surroundings.self);
+    this.#claimant = new Claimant(() => this.#surroundings.leaseTimeout());
+    this.#requests = new Requests(this.table, this.#seed);
+    this.#announcer = new Announcer();
+    this.#lease = new Lease();
+    this.#isRangeless = false;
+    this.#hasBrought = false;
   }
 
   /** A chunk is there. @param vouched what others may go by: a mark that goes on with it, or the chunk map in use */
@@ -339,7 +356,7 @@ export class Share {
     if (part === undefined) return;
     if (part.isWhole) {
       if (!this.#isNeeded()) {
-        this.leave();
+        this.leave(now);
         return;
       }
     } else {

@@ -36,7 +36,7 @@ export type TakingMessage = Extract<FleetMessage, { type: 'taking' }>;
 export class Table {
   readonly count: number;
   /** This agent's own part; it is not among {@link others}. */
-  readonly own: Taking;
+  own: Taking;
   readonly others = new Map<string, Taking>();
   /** How many others have each chunk in a way that is of use here. */
   readonly rarity: Uint16Array;
@@ -68,7 +68,7 @@ export class Table {
     this.times = times;
     this.count = count;
     this.own = newTaking(count, now);
-    this.own.heardAt = Number.POSITIVE_INFINITY;
+    this.resetOwn(now);
     this.rarity = new Uint16Array(count);
   }
 
@@ -134,6 +134,12 @@ export class Table {
     setBit(have, index);
     this.own.have = have;
     this.#follow(this.#self, this.own, before, have, now);
+  }
+
+  /** This agent begins its part anew. */
+  resetOwn(now: number): void {
+    this.own = newTaking(this.count, now);
+    this.own.heardAt = Number.POSITIVE_INFINITY;
   }
 
   /** This agent has chunk `index` no longer: it was false. */
