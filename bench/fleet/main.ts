@@ -68,7 +68,11 @@ async function playCrowds(
         const key = mode === 'with' ? { networkKeyFile } : {};
         const figures = await playCrowd(played, size, `crowd-${size}-${mode}-${number}`, key);
         all.push({ mode, figures });
-        console.log(`  ${size} agents, ${mode} key: k ${figures.k.toFixed(3)}, T ${figures.t.toFixed(2)} s`);
+        const { k, t, cpu, packets, good } = figures;
+        const cost = `${cpu.toFixed(2)} CPU-s and ${packets.toFixed(0)} packets an agent`;
+        console.log(
+          `  ${size} agents, ${mode} key: k ${k.toFixed(3)}, T ${t.toFixed(2)} s, ${good}/${size} pulls, ${cost}`,
+        );
       }
     }
   }
