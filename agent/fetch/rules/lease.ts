@@ -63,7 +63,9 @@ export class Lease {
 
   /** It goes on to before chunk `to`, whether it was granted or not. */
   extend(to: number): void {
-    if (this.#current !== undefined) this.#current.to = to;
+    if (this.#current === undefined) return;
+    this.#current.to = to;
+    this.#current.isOpen = false;
   }
 
   /** Nothing from chunk `index` on is taken. */

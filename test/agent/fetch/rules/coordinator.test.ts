@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Coordinator } from '../../../../agent/fetch/rules/coordinator.ts';
+import { Table } from '../../../../agent/fetch/rules/table.ts';
+import { said } from '../../../support/simulation/said.ts';
+
+const COUNT = 100;
+
+function setting(): { table: Table; coordinator: Coordinator } {
+  const table = new Table('self', COUNT, 0);
+  return { table, coordinator: new Coordinator(table, 'self') };
+}
+
+describe('Coordinator', () => {
+  it('grants two that claim before anybody was heard of, and refuses the third', () => {
+    const { coordinator } = setting();
+    assert.deepEqual(coordinator.claim('a', 0, 0), { kind: 'grant', segment: [0, 4] });
+    assert.deepEqual(coordinator.claim('b', 0, 1), { kind: 'grant', segment: [4, 8] });
+    assert.deepEqual(coordinator.claim('c', 0, 2), { kind: 'refuse', fetching: ['a', 'b'] });
+  });
+
+  it('does not take an announcement from before the grant for the word on it', () => {
+    const { table, coordinator } = setting();
+    coordinator.claim('a', 0, 0);
+    coordinator.claim('b', 0, 0);
+    table.hear('a', said(COUNT, []), 1);
+    coordinator.announced('a', []);
+    assert.equal(coordinator.claim('c', 0, 2).kind, 'refuse');
+  });
+
+  it('forgets a grant that nobody makes use of', () => {
+    const { coordinator } = setting();
+    coordinator.claim('a', 0, 0);
+    coordinator.claim('b', 0, 0);
+    assert.equal(coordinator.claim('c', 0, 1_600).kind, 'grant');
+  });
+
+  it('grants what follows to a holder, behind what others take', () => {
+    const { table, coordinator } = setting();
+    table.hear('a', said(COUNT, [0, 1, 2], [[3, 4]]), 0);
+    table.hear('b', said(COUNT, [4], [[5, 8]]), 0);
+    assert.deepEqual(coordinator.claim('a', 0, 10), { kind: 'grant', segment: [8, 24] });
+  });
+
+  it('gives the whole to who has nobody beside it', () => {
+    const { coordinator } = setting();
+    assert.deepEqual(coordinator.claim('self', 0, 0, true), { kind: 'grant', segment: [0, COUNT] });
+  });
+
+  it('gives one who is barred nothing while others may have it', () => {
+    const { table, coordinator } = setting();
+    table.hear('a', said(COUNT, []), 0);
+    table.hear('b', said(COUNT, []), 0);
+    table.barred.add('a');
+    assert.equal(coordinator.claim('a', 0, 10).kind, 'refuse');
+    assert.equal(coordinator.claim('b', 0, 10).kind, 'grant');
+  });
+});

@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Fleet } from '../../../../agent/fetch/rules/fleet.ts';
+import { bitmapOf } from '../../../../protocol/bitmap.ts';
+import { rendezvousOrder } from '../../../../protocol/rendezvous.ts';
+import { DIGEST, MiB, said } from '../../../support/simulation/said.ts';
+
+const COUNT = 40;
+const NAMES = ['a', 'b', 'c'];
+const [FIRST, SECOND, THIRD] = rendezvousOrder(DIGEST, NAMES) as [string, string, string];
+
+function fleetOf(self: string): Fleet {
+  const fleet = new Fleet({ self });
+  for (const name of NAMES) if (name !== self) fleet.came(name);
+  return fleet;
+}
+
+function join(fleet: Fleet, now = 0): void {
+  const have = bitmapOf(COUNT);
+  fleet.join(DIGEST, COUNT * MiB, { have, marked: bitmapOf(COUNT), searchUntil: now, first: 0 }, now);
+}
+
+describe('Fleet', () => {
+  it('takes all of a blob from upstream at once where it is alone', () => {
+    const fleet = new Fleet({ self: 'a' });
+    join(fleet);
+    assert.deepEqual(fleet.wishes(), [{ kind: 'upstream', digest: DIGEST, from: 0, to: COUNT }]);
+  });
+
+  it('asks the coordinator first, and goes upstream with what it is granted', () => {
+    const fleet = fleetOf(SECOND);
+    join(fleet);
+    const wishes = fleet.wishes();
+    assert.ok(wishes.every(({ kind }) => kind === 'tell'));
+    assert.deepEqual(
+      wishes.flatMap((wish) => (wish.kind === 'tell' && wish.message.type === 'claim' ? wish.peers : [])),
+      [FIRST],
+    );
+    fleet.heard(FIRST, { type: 'grant', digest: DIGEST, segment: [4, 8], partners: [] }, 2);
+    const [upstream, told] = fleet.wishes();
+    assert.deepEqual(upstream, { kind: 'upstream', digest: DIGEST, from: 4, to: 8 });
+    assert.ok(told?.kind === 'tell' && told.message.type === 'taking');
+    assert.deepEqual(told.message.leases, [[4, 8]]);
+  });
+
+  it('listens to no grant that it did not ask for, and to nobody it does not know', () => {
+    const fleet = fleetOf(SECOND);
+    join(fleet);
+    fleet.wishes();
+    fleet.heard(THIRD, { type: 'grant', digest: DIGEST, segment: [4, 8], partners: [] }, 2);
+    fleet.heard('stranger', said(COUNT, [0, 1, 2]), 2);
+    assert.deepEqual(fleet.wishes(), []);
+  });
+
+  it('takes a chunk that somebody has from there, and not from upstream', () => {
+    const fleet = fleetOf(SECOND);
+    join(fleet);
+    fleet.heard(FIRST, { type: 'grant', digest: DIGEST, segment: [0, 4], partners: [] }, 2);
+    fleet.wishes();
+    assert.ok(fleet.goesOn(DIGEST, 1, 50));
+    fleet.heard(THIRD, said(COUNT, [2]), 100);
+    assert.deepEqual(fleet.wishes(), [{ kind: 'take', digest: DIGEST, peer: THIRD, index: 2 }]);
+    assert.ok(!fleet.goesOn(DIGEST, 2, 110));
+  });
+
+  it('drops what a peer higher in the order takes, not what a lower one does', () => {
+    const fleet = fleetOf(SECOND);
+    join(fleet);
+    fleet.heard(FIRST, { type: 'grant', digest: DIGEST, segment: [0, 8], partners: [] }, 2);
+    fleet.heard(THIRD, said(COUNT, [], [[2, 4]]), 10);
+    assert.ok(fleet.goesOn(DIGEST, 2, 20));
+    fleet.heard(FIRST, said(COUNT, [], [[3, 4]]), 30);
+    assert.ok(!fleet.goesOn(DIGEST, 3, 40));
+  });
+
+  it('tells who comes anew at once what it takes', () => {
+    const fleet = new Fleet({ self: 'a' });
+    join(fleet);
+    fleet.wishes();
+    fleet.came('b');
+    const [wish] = fleet.wishes();
+    assert.ok(wish?.kind === 'tell' && wish.message.type === 'taking');
+    assert.deepEqual([wish.peers, wish.message.leases], [['b'], [[0, 16]]]);
+  });
+
+  it('goes on alone, in the order, past those who do not answer', () => {
+    const fleet = fleetOf(THIRD);
+    join(fleet);
+    const asked: string[] = [];
+    for (let now = 0; now < 1_000; now = fleet.dueAt(now)) {
+      fleet.tick(now);
+      for (const wish of fleet.wishes()) {
+        if (wish.kind === 'tell' && wish.message.type === 'claim') asked.push(...wish.peers);
+        if (wish.kind === 'upstream') {
+          assert.deepEqual(asked, [FIRST, SECOND]);
+          return;
+        }
+      }
+    }
+    assert.fail('it never went upstream');
+  });
+
+  it('is silent once it has all, and nobody lacks anything', () => {
+    const fleet = new Fleet({ self: 'a' });
+    join(fleet);
+    fleet.on(DIGEST, 10, (share) => {
+      for (let index = 0; index < COUNT; index++) share.took(index, 'mark', 10);
+    });
+    fleet.on(DIGEST, 20, (share) => share.upstreamEnded(true, 20));
+    fleet.on(DIGEST, 20, (share) => share.completed());
+    fleet.wishes();
+    fleet.tick(10_000);
+    assert.equal(fleet.dueAt(10_000), Number.POSITIVE_INFINITY);
+  });
+});

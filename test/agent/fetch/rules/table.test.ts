@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Table } from '../../../../agent/fetch/rules/table.ts';
+import { bitmapOf, setBit } from '../../../../protocol/bitmap.ts';
+import { said } from '../../../support/simulation/said.ts';
+
+const COUNT = 20;
+
+describe('Table', () => {
+  it('knows who has what, until they fall silent', () => {
+    const table = new Table('self', COUNT, 0);
+    assert.ok(table.hear('a', said(COUNT, [0, 1]), 0));
+    table.hear('b', said(COUNT, [1]), 1_000);
+    assert.deepEqual([...table.rarity.subarray(0, 3)], [1, 2, 0]);
+    assert.ok(table.isOffered(0) && !table.isOffered(2));
+    assert.equal(table.reviewAt, 3_000);
+    table.review(3_000);
+    assert.deepEqual([...table.rarity.subarray(0, 3)], [0, 1, 0]);
+  });
+
+  it('takes no announcement of another number of chunks', () => {
+    const table = new Table('self', COUNT, 0);
+    assert.ok(!table.hear('a', said(COUNT + 8, [0]), 0));
+    assert.equal(table.others.size, 0);
+  });
+
+  it('counts what matched a map only where that map is used', () => {
+    const table = new Table('self', COUNT, 0);
+    const mapped = bitmapOf(COUNT);
+    setBit(mapped, 3);
+    const root = new Uint8Array(32).fill(1);
+    table.hear('a', { ...said(COUNT, []), mapped: [root, mapped] }, 0);
+    assert.ok(!table.isHad(3));
+    table.trust(root);
+    table.hear('a', { ...said(COUNT, []), mapped: [root, mapped] }, 100);
+    assert.ok(table.isHad(3));
+  });
+
+  it('holds a lease to be void when no bytes come, or but a few', () => {
+    const table = new Table('self', COUNT, 0);
+    table.hear('a', said(COUNT, [], [[0, 4]], 0), 0);
+    assert.equal(table.leases(5_000).length, 1);
+    for (let at = 1; at <= 5; at++) table.hear('a', said(COUNT, [], [[0, 4]], at), at * 1_000);
+    assert.equal(table.leases(5_001).length, 0);
+    table.hear('b', said(COUNT, []), 5_001);
+    table.review(5_001);
+    assert.ok(table.barred.has('a'));
+  });
+
+  it('lets a lease live by its bytes, though a chunk takes long', () => {
+    const table = new Table('self', COUNT, 0);
+    for (let at = 0; at <= 15; at++) table.hear('a', said(COUNT, [], [[0, 4]], at * 60_000), at * 1_000);
+    assert.equal(table.leases(15_000).length, 1);
+  });
+
+  it('bars who keeps chunks to itself while younger ones of others move on, and holds them not to be had', () => {
+    const table = new Table('self', COUNT, 0);
+    table.takesPart = true;
+    table.hear('b', said(COUNT, [], [[4, 8]]), 0);
+    table.hear('c', said(COUNT, []), 0);
+    table.hear('hoarder', said(COUNT, [], [[0, 4]]), 0);
+    table.hear('hoarder', said(COUNT, [0, 1], [[2, 4]]), 100);
+    table.hear('b', said(COUNT, [4], [[5, 8]]), 200);
+    table.hear('c', said(COUNT, [4]), 300);
+    table.review(900);
+    assert.ok(!table.barred.has('hoarder'));
+    table.review(1_200);
+    assert.deepEqual([...table.barred], ['hoarder']);
+    table.review(1_300);
+    assert.ok(!table.isHad(0) && table.isHad(4));
+    table.hear('c', said(COUNT, [0, 4]), 1_400);
+    assert.ok(table.isHad(0));
+  });
+
+  it('bars nobody where nothing moves on: it is the LAN that is slow', () => {
+    const table = new Table('self', COUNT, 0);
+    table.takesPart = true;
+    for (const peer of ['a', 'b', 'c']) table.hear(peer, said(COUNT, [], [[0, 4]]), 0);
+    table.hear('a', said(COUNT, [0, 1], [[2, 4]]), 100);
+    table.review(1_900);
+    assert.equal(table.barred.size, 0);
+  });
+
+  it('bars nobody any more once all are barred', () => {
+    const table = new Table('self', COUNT, 0);
+    table.hear('a', said(COUNT, []), 0);
+    table.barred.add('a');
+    table.review(100);
+    assert.equal(table.barred.size, 0);
+  });
+
+  it('forgets who is not to be believed, for good', () => {
+    const table = new Table('self', COUNT, 0);
+    table.hear('a', said(COUNT, [0], [[1, 4]]), 0);
+    assert.equal(table.leaseHolders, 1);
+    table.ignore('a');
+    assert.ok(!table.hear('a', said(COUNT, [0]), 10));
+    assert.equal(table.rarity[0], 0);
+    assert.equal(table.leaseHolders, 0);
+  });
+});
