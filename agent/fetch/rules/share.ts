@@ -29,8 +29,17 @@ const OWN_ACCOUNT = 4;
 /** How long others who take the blob, but do not say what they do, are waited for when upstream is of no use. ms */
 const OTHERS_PATIENCE = 5_000;
 
+/** Who lacks chunks and has had none for so long will not have them of this agent. ms */
+const UNWANTED_AFTER = 60_000;
+
 /** Chunk requests of one blob, at most. */
 const MOST_LANES = 16;
+
+/** How often a peer may not have what it told of: what it was asked for before it dropped the word of a liar. */
+const MOST_MISSES = 16;
+
+/** What became of a request for a chunk. */
+export type Outcome = 'done' | 'busy' | 'cancelled' | 'useless' | 'missing' | 'failed';
 
 /** What a share of a blob asks of the agent around it. */
 export interface Surroundings extends Neighbourhood {
@@ -94,6 +103,7 @@ export class Share {
   #part: Part | undefined;
 
   readonly #seed: number;
+  readonly #misses = new Map<string, number>();
 
   constructor(digest: Digest, size: number | null, seed: number, surroundings: Surroundings, now: number) {
     this.digest = digest;
@@ -242,11 +252,29 @@ export class Share {
     }
   }
 
-  /** A request has ended. @param outcome `failed`: this peer is not asked for this blob again */
-  answered(peer: string, index: number, outcome: 'done' | 'busy' | 'cancelled' | 'failed', now: number): void {
-    this.#requests.ended(peer, index, outcome === 'cancelled' ? 'failed' : outcome, now);
+  /**
+   * A request has ended. `useless`: the chunk is not asked of this peer until it tells of it again; `missing`: nor was it
+   * there, which may be said a few times, since what is dropped may have been asked for before; `failed`: this peer is
+   * not asked for this blob again.
+   */
+  answered(peer: string, index: number, outcome: Outcome, now: number): void {
+    this.#requests.ended(peer, index, outcome === 'done' || outcome === 'busy' ? outcome : 'failed', now);
+    if (outcome === 'missing' || outcome === 'useless') this.table.lacks(peer, index);
+    if (outcome === 'missing' && this.#missed(peer) > MOST_MISSES) this.distrust(peer);
     if (outcome === 'done' && this.#part !== undefined) this.#part.isForsaken = false;
     if (outcome === 'failed') this.distrust(peer);
+  }
+
+  /** Whether what a peer says of this blob counts no longer. */
+  isDistrusted(peer: string): boolean {
+    return this.table.isIgnored(peer);
+  }
+
+  /** How often a peer has not had what it said to have. */
+  #missed(peer: string): number {
+    const misses = (this.#misses.get(peer) ?? 0) + 1;
+    this.#misses.set(peer, misses);
+    return misses;
   }
 
   /** What a peer says of this blob counts no longer. */
@@ -355,7 +383,7 @@ export class Share {
     const part = this.#part;
     if (part === undefined) return;
     if (part.isWhole) {
-      if (!this.#isNeeded()) {
+      if (!this.#isNeeded() || now - this.table.gainedAt > UNWANTED_AFTER) {
         this.leave(now);
         return;
       }

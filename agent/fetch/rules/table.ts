@@ -45,6 +45,8 @@ export class Table {
   readonly barred = new Set<string>();
   /** How many hold leases, this agent included. */
   leaseHolders = 0;
+  /** When anybody had a chunk more. ms */
+  gainedAt: number;
   /** Leases in a row that brought nothing. */
   failures = 0;
   /** Whether this agent takes the blob itself, not only watches over it. */
@@ -66,6 +68,7 @@ export class Table {
   constructor(self: string, count: number, now: number, times = new ChunkTimes()) {
     this.#self = self;
     this.times = times;
+    this.gainedAt = now;
     this.count = count;
     this.own = newTaking(count, now);
     this.resetOwn(now);
@@ -165,6 +168,20 @@ export class Table {
   ignore(peer: string): void {
     this.#ignored.add(peer);
     this.drop(peer);
+  }
+
+  isIgnored(peer: string): boolean {
+    return this.#ignored.has(peer);
+  }
+
+  /** A neighbour does not have a chunk that it told of; until it tells of it again. */
+  lacks(peer: string, index: number): void {
+    const taking = this.others.get(peer);
+    if (taking === undefined || !hasBit(taking.usable, index)) return;
+    const usable = Uint8Array.from(taking.usable);
+    clearBit(usable, index);
+    count(this.rarity, taking.usable, usable);
+    taking.usable = usable;
   }
 
   /** Forgets everybody, and listens to nobody any more. */
@@ -274,6 +291,7 @@ export class Table {
       let fresh = (have[at] as number) & ~(before[at] as number);
       for (; fresh !== 0; fresh &= fresh - 1) {
         const index = at * 8 + 31 - Math.clz32(fresh & -fresh);
+        this.gainedAt = now;
         let isFirst = true;
         for (const [other, theirs] of this.others) {
           if (other === peer) continue;
