@@ -63,12 +63,14 @@ export class Partners {
     return [...told];
   }
 
-  /** A coordinator has drawn these for this agent. */
-  drawn(peers: readonly string[]): void {
+  /** A coordinator has drawn these for this agent. True where some of them have not been told of anything yet. */
+  drawn(peers: readonly string[]): boolean {
     const known = peers.filter((peer) => this.#neighbourhood.isNeighbour(peer)).slice(0, DRAWN);
-    if (known.length === 0) return;
+    if (known.length === 0 || !this.isCrowd) return false;
+    const isNew = known.some((peer) => !this.#own.has(peer));
     this.#own.clear();
     for (const peer of known) this.#own.add(peer);
+    return isNew;
   }
 
   /** Draws partners for who claims. */

@@ -150,6 +150,8 @@ export class Share {
     const verdict = this.#coordinator.claim(peer, first, now, false, this.#partners.isCrowd);
     const { digest } = this;
     const partners = this.#partners.draw(peer);
+    // In a crowd who claims may not have heard that all of it is here.
+    if (this.#part?.isWhole && this.#partners.isCrowd) this.#tell([peer], this.#part);
     this.#surroundings.wish({
       kind: 'tell',
       peers: [peer],
@@ -162,13 +164,13 @@ export class Share {
 
   granted(peer: string, segment: Segment, partners: readonly string[], now: number): void {
     if (this.#part === undefined || !this.#claimant.isAsked(peer)) return;
-    this.#partners.drawn(partners);
+    if (this.#partners.drawn(partners)) this.#announcer.urge();
     this.#grant(peer, segment, now);
   }
 
   refused(peer: string, fetching: readonly string[], partners: readonly string[], now: number): void {
     if (!this.#claimant.isAsked(peer)) return;
-    this.#partners.drawn(partners);
+    if (this.#partners.drawn(partners)) this.#announcer.urge();
     this.#claimant.refused(peer, this.#isFetching(fetching, now), now);
     // Had all of a crowd to hear of a lease that ended, they would be too many to tell.
     if (this.#partners.isCrowd)
@@ -473,7 +475,7 @@ export class Share {
     }
     const verdict = this.#coordinator.claim(peer, first, now, order.length === 1, this.#partners.isCrowd);
     const partners = this.#partners.draw(peer);
-    this.#partners.drawn(partners);
+    if (this.#partners.drawn(partners)) this.#announcer.urge();
     if (verdict.kind === 'grant') this.#grant(peer, verdict.segment, now);
     else this.refused(peer, verdict.fetching, partners, now);
   }

@@ -6,7 +6,7 @@ import { SEGMENT } from './taking.ts';
 const PROBERS = 2;
 
 /** How long whoever should look at a chunk again may take; then it is the next one's. ms */
-const OPINION_PATIENCE = 5_000;
+const OPINION_PATIENCE = 3_000;
 
 /** Hints of one accuser that turned out wrong, after which it is not listened to for this blob. */
 const FALSE_HINTS = 3;
