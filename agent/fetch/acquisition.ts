@@ -245,6 +245,7 @@ export class Acquisition {
       if (!isAgentError(error, 'DIGEST_MISMATCH') || ++this.#mismatches > MAX_MISMATCHES) throw error;
     }
     this.#blob.isCommitting = false;
+    this.#change.notify();
     const suspects = Array.from({ length: this.layout.count }, (_, index) => ({
       index,
       vouched: intake.vouched(index),

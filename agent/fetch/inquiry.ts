@@ -118,6 +118,10 @@ export class Inquiry {
 
   async #forget(indexes: readonly number[]): Promise<void> {
     await this.#intake.forget(indexes);
+    this.#dropped(indexes);
+  }
+
+  #dropped(indexes: readonly number[]): void {
     this.#drops++;
     this.#onDropped(indexes);
     this.#change.notify();
@@ -168,8 +172,7 @@ export class Inquiry {
       swarm.strike(signer, 'lied');
       await sharing.convicted(signer);
     }
-    if (had !== undefined && hex(had) !== hex(sha256)) await this.#forget([index]);
-    await this.#intake.replace(index, bytes, sha256);
+    if (await this.#intake.replace(index, bytes, sha256)) this.#dropped([index]);
     this.#change.notify();
   }
 

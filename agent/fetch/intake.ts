@@ -100,6 +100,7 @@ export class Intake implements Taker {
 
   /** Forgets chunks that are false, or may be: they are taken again. */
   async forget(indexes: readonly number[]): Promise<void> {
+    if (!(await this.#isWritable())) return;
     await this.#partial.unmark(indexes);
     for (const index of indexes) {
       this.marks.forget(index);
@@ -119,27 +120,42 @@ export class Intake implements Taker {
     return this.marks.signerOf(index) === undefined ? 'map' : 'mark';
   }
 
-  /** The chunk as this agent saw it upstream: in the place of one that was dropped, or to vouch for one that is there. */
-  async replace(index: number, bytes: Uint8Array, sha256: Uint8Array): Promise<void> {
-    if (this.#writing.has(index)) return;
-    if (this.#partial.sourceOf(index) === undefined) {
-      this.#writing.add(index);
-      try {
+  /** The chunk as this agent saw it upstream: it takes the place of whatever is there. False where it was there so. */
+  async replace(index: number, bytes: Uint8Array, sha256: Uint8Array): Promise<boolean> {
+    const { blob, repositories } = this.#components;
+    while (this.#writing.has(index)) await blob.change.next(this.#init.signal);
+    if (!(await this.#isWritable())) return false;
+    // From here on nobody else writes it.
+    this.#writing.add(index);
+    let isOther = false;
+    try {
+      const had = this.#partial.hashOf(index);
+      isOther = had !== undefined && Buffer.compare(had, sha256) !== 0;
+      if (isOther) await this.forget([index]);
+      if (isOther || had === undefined) {
         await this.#partial.write(chunkStart(this.#partial.layout, index), bytes);
         await this.#partial.mark(index, sha256, 'upstream');
-      } finally {
-        this.#writing.delete(index);
+        blob.marked(index, 'upstream', repositoryText(repositories[0] as Repository));
       }
-      this.#components.blob.marked(index, 'upstream', repositoryText(this.#components.repositories[0] as Repository));
-    } else if (Buffer.compare(this.#partial.hashOf(index) as Uint8Array, sha256) !== 0) return;
+    } finally {
+      this.#writing.delete(index);
+    }
     this.marks.vouch(index, sha256);
     this.#on((share, now) => share.took(index, 'mark', now));
+    return isOther;
   }
 
   /** From now on chunks are matched to this map, which these peers hold what it describes of; undefined for no map. */
   guide(map: ChunkMap | undefined, root: string | undefined, holders: readonly string[]): void {
     this.#map = map;
     this.#on((share) => share.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
+  }
+
+  /** Once the whole is no longer being matched; false where it has matched, or nobody wants it any more. */
+  async #isWritable(): Promise<boolean> {
+    const { blob } = this.#components;
+    while (blob.isCommitting && blob.outcome === undefined) await blob.change.next(this.#init.signal);
+    return blob.outcome === undefined && !this.#init.signal.aborted;
   }
 
   #run(work: Promise<void>): void {
@@ -168,32 +184,40 @@ export class Intake implements Taker {
     try {
       const came = await this.#chunkFromPeer(peer, index, cancel.signal);
       this.#on((share, now) => {
-        share.answered(peer, index, came === undefined ? 'cancelled' : 'done', now);
-        if (came !== undefined) share.took(index, came, now);
+        const isTaken = came === 'mark' || came === 'map';
+        share.answered(peer, index, isTaken ? 'done' : came, now);
+        if (isTaken) share.took(index, came, now);
       });
     } catch (error) {
       if (cancel.signal.aborted) return this.#on((share, now) => share.answered(peer, index, 'cancelled', now));
       if (!isAgentError(error)) throw error;
-      const isBusy = isAgentError(error, 'PEER_BUSY');
       if (isAgentError(error, 'DIGEST_MISMATCH')) metrics.refusedChunks.inc({ source: 'peer' });
-      if (!isBusy) {
-        logger.warn({ peer, index, ...briefly(error) }, 'peer given up for this blob');
-        this.#components.holders.failed(peer, error);
-      }
-      this.#on((share, now) => share.answered(peer, index, isBusy ? 'busy' : 'failed', now));
+      const outcome = outcomeOf(error, this.#components.holders.get(peer) !== undefined);
+      let isGivenUp = outcome === 'failed';
+      this.#on((share, now) => {
+        share.answered(peer, index, outcome, now);
+        isGivenUp ||= share.isDistrusted(peer);
+      });
+      if (!isGivenUp) return;
+      logger.warn({ peer, index, ...briefly(error) }, 'peer given up for this blob');
+      this.#components.holders.failed(peer, error);
     } finally {
       this.#init.signal.removeEventListener('abort', onEnd);
       this.#taking.delete(key);
     }
   }
 
-  /** What vouches for the chunk; undefined where it was there already. */
-  async #chunkFromPeer(peer: string, index: number, signal: AbortSignal): Promise<'mark' | 'map' | undefined> {
+  /** What vouches for the chunk; `cancelled` where it was there already, `useless` where nothing does. */
+  async #chunkFromPeer(
+    peer: string,
+    index: number,
+    signal: AbortSignal,
+  ): Promise<'mark' | 'map' | 'cancelled' | 'useless'> {
     const { swarm, metrics, download, blob } = this.#components;
     const { digest, layout } = this.#partial;
     const length = chunkLength(layout, index);
     const buffer = this.#buffers.take();
-    const { bytes, sha256, mark } = await takeFromPeer(
+    const chunk = await takeFromPeer(
       { layout, marks: this.marks, map: () => this.#map, isBanned: (signer) => swarm.isBanned(signer) },
       index,
       async (inner) => {
@@ -205,10 +229,12 @@ export class Intake implements Taker {
       () => download?.held ?? 0,
       signal,
     );
-    if (this.#writing.has(index) || this.#partial.sourceOf(index) !== undefined) {
+    const isThere = this.#writing.has(index) || this.#partial.sourceOf(index) !== undefined;
+    if (chunk === undefined || isThere) {
       this.#buffers.giveBack(buffer);
-      return undefined;
+      return isThere ? 'cancelled' : 'useless';
     }
+    const { bytes, sha256, mark } = chunk;
     this.#writing.add(index);
     try {
       // What has arrived and matches is kept, whatever else has failed meanwhile.
@@ -219,6 +245,11 @@ export class Intake implements Taker {
     }
     this.#buffers.giveBack(buffer);
     if (mark !== undefined) this.marks.keep(index, mark);
+    // Caught while its chunk was being written: what was dropped meanwhile did not include it.
+    if (mark !== undefined && swarm.isBanned(mark.signer)) {
+      await this.forget([index]);
+      return 'useless';
+    }
     metrics.peerBytes.inc(length);
     blob.marked(index, 'peer', peer);
     return mark === undefined ? 'map' : 'mark';
@@ -283,4 +314,10 @@ export class Intake implements Taker {
       this.#on((share, now) => share.upstreamEnded(isUsable, now));
     }
   }
+}
+
+/** What the rules are told of a failed request. @param isHolder whether the peer said to hold the whole */
+function outcomeOf(error: unknown, isHolder: boolean): 'busy' | 'missing' | 'failed' {
+  if (isAgentError(error, 'PEER_BUSY')) return 'busy';
+  return isAgentError(error, 'PEER_MISSING') && !isHolder ? 'missing' : 'failed';
 }

@@ -48,8 +48,8 @@ export interface VerifiedChunk {
  * A chunk from a peer, checked by the chunk map in use or by its mark.
  * @param fetch gives the chunk, unverified
  * @param heldBack milliseconds, in all so far, in which a limit of our own held back what is taken from peers
- * @throws AgentError DIGEST_MISMATCH where the sender must have known that it is false, PEER_MISSING where nobody who
- *   counts vouches for it, and what `fetch` throws
+ * @returns undefined where nobody who counts vouches for it, and its sender may not know
+ * @throws AgentError DIGEST_MISMATCH where the sender must have known that it is false, and what `fetch` throws
  */
 export async function takeFromPeer(
   verification: Verification,
@@ -57,7 +57,7 @@ export async function takeFromPeer(
   fetch: (signal: AbortSignal) => Promise<{ bytes: Uint8Array; mark: Mark | undefined }>,
   heldBack: () => number,
   signal: AbortSignal,
-): Promise<VerifiedChunk> {
+): Promise<VerifiedChunk | undefined> {
   const { bytes, mark } = await withDeadline(signal, CHUNK_DEADLINE, 'a chunk', fetch, heldBack);
   // In this thread: 0.8 ms a chunk, where another thread would cost a copy of it.
   const sha256 = hash('sha256', bytes, 'buffer');
@@ -68,12 +68,11 @@ export async function takeFromPeer(
   const isMapped = map !== undefined && Buffer.compare(sha256, chunkHash(map, index)) === 0;
   if (mark === undefined) {
     if (isMapped) return { bytes, sha256, mark };
-    if (map === undefined) throw new AgentError('PEER_MISSING', `nobody vouches for chunk ${index}`);
+    if (map === undefined) return undefined;
     throw mismatch(index, 'does not match its hash');
   }
-  if (verification.isBanned(mark.signer)) throw new AgentError('PEER_BUSY', `chunk ${index} is a liar's`);
-  // Two who contradict each other: whoever passed it on has done so in good faith.
-  if (map !== undefined && !isMapped) throw new AgentError('PEER_MISSING', `chunk ${index} is not what the map says`);
+  // Whoever passes on a liar's word, or contradicts the map, may do so in good faith.
+  if (verification.isBanned(mark.signer) || (map !== undefined && !isMapped)) return undefined;
   return { bytes, sha256, mark };
 }
 

@@ -22,6 +22,7 @@ import { type Message, PATIENCE, parse, read, send, sha256, text } from './indep
 export const TAKER_BEHAVIOURS = {
   empty: 'says that it has every chunk of everything, and has none',
   lies: 'says so, and gives false chunks that it signs itself',
+  slips: 'says so, and gives true chunks, but one of twenty false, all of which it signs itself',
   forges: 'says so, and gives false chunks under somebody else’s name',
   unsigned: 'says so, and gives false chunks that nobody signs',
   stalls: 'says so, and stops in the middle of the first chunk',
@@ -39,12 +40,16 @@ export interface HostileTakerInit {
   readonly behaviour: TakerBehaviour;
   /** Bytes of the fleet's key: a liar may well have it. @default none */
   readonly networkKey?: Uint8Array;
+  /** What it gives true chunks of, where it does. @default [] */
+  readonly blobs?: readonly Uint8Array[];
   /** Makes itself the coordinator of this blob, among these. */
   readonly leads?: { readonly digest: string; readonly among: readonly string[] };
 }
 
 export interface HostileTaker {
   readonly id: string;
+  /** Multiaddrs where it is reached. */
+  readonly addresses: readonly string[];
   /** Fleet messages that it heard. */
   readonly heard: number;
   readonly chunksAsked: number;
@@ -57,12 +62,15 @@ const CONTROL = '/layerlan/control/1.0.0';
 const CHUNKS = '/layerlan/chunks/1.0.0';
 const CHUNK_SIZE = 1024 * 1024;
 const MOST_CHUNKS = 16_384;
+/** Of so many chunks one is false. */
+const SLIPS_EVERY = 20;
 
 export async function startHostileTaker({
   listen,
   behaviour,
   networkKey,
   leads,
+  blobs = [],
 }: HostileTakerInit): Promise<HostileTaker> {
   const privateKey = await keyFor(leads);
   const self = peerIdFromPrivateKey(privateKey).toString();
@@ -77,6 +85,7 @@ export async function startHostileTaker({
   /** Its own control streams, by who is at the other end. */
   const controls = new Map<string, Stream>();
   const sizes = new Map<string, number>();
+  const known = new Map(blobs.map((blob) => [`sha256:${sha256(blob).toString('hex')}`, blob]));
   let heard = 0;
   let chunksAsked = 0;
 
@@ -110,7 +119,10 @@ export async function startHostileTaker({
         send(stream, { type: 'missing' });
         continue;
       }
-      const chunk = randomBytes(length);
+      const whole = behaviour === 'slips' ? known.get(text(digest)) : undefined;
+      const start = Number(index) * CHUNK_SIZE;
+      const isTrue = whole !== undefined && Number(index) % SLIPS_EVERY !== 0;
+      const chunk = isTrue ? whole.subarray(start, start + length) : randomBytes(length);
       const statement = encode(['layerlan/mark/1', digest, size, index, sha256(chunk)]);
       const mark = [behaviour === 'forges' ? peer : self, await privateKey.sign(statement)];
       send(stream, { type: 'chunk', length, mark: behaviour === 'unsigned' ? null : mark });
@@ -127,10 +139,19 @@ export async function startHostileTaker({
       },
       { maxInboundStreams: 64 },
     );
+  node.addEventListener('connection:open', ({ detail: connection }) => {
+    connection
+      .newStream(CONTROL, { signal: AbortSignal.timeout(PATIENCE) })
+      .then((stream) => controls.set(connection.remotePeer.toString(), stream))
+      .catch(() => {});
+  });
   await serve(CONTROL, onControl);
   await serve(CHUNKS, onChunks);
   return {
     id: self,
+    get addresses() {
+      return node.getMultiaddrs().map(String);
+    },
     get heard() {
       return heard;
     },
@@ -139,8 +160,7 @@ export async function startHostileTaker({
     },
     async join(address) {
       const signal = AbortSignal.timeout(PATIENCE);
-      const connection = await node.dial(multiaddr(address), { signal });
-      controls.set(connection.remotePeer.toString(), await connection.newStream(CONTROL, { signal }));
+      await node.dial(multiaddr(address), { signal });
     },
     async stop() {
       for (const connection of node.getConnections()) connection.abort(new Error('stopped'));
@@ -173,6 +193,7 @@ function answersTo({ type, digest, size }: Message, behaviour: TakerBehaviour, s
   switch (behaviour) {
     case 'empty':
     case 'lies':
+    case 'slips':
     case 'forges':
     case 'unsigned':
     case 'stalls': {

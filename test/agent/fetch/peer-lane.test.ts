@@ -59,10 +59,10 @@ const failsWith = (code: AgentError['code']) => (error: unknown) => isAgentError
 
 test('a chunk is good by the map, or by its mark where there is no map', async () => {
   const mapped = await take({}, 1, chunkOf(1));
-  assert.equal(mapped.mark, undefined);
+  assert.ok(mapped !== undefined && mapped.mark === undefined);
   const marked = await take({ map: () => undefined }, 2, chunkOf(2), markOf('giver', 2));
-  assert.equal(marked.mark?.signer, 'giver');
-  assert.deepEqual(marked.sha256, hash('sha256', chunkOf(2), 'buffer'));
+  assert.equal(marked?.mark?.signer, 'giver');
+  assert.deepEqual(marked?.sha256, hash('sha256', chunkOf(2), 'buffer'));
 });
 
 test('what does not match its map, or its mark, is its sender’s lie', async () => {
@@ -78,11 +78,11 @@ test('what does not match its map, or its mark, is its sender’s lie', async ()
 });
 
 test('what nobody vouches for is not taken, and who passes on a liar’s word in good faith is not blamed', async () => {
-  await assert.rejects(take({ map: () => undefined }, 0, chunkOf(0)), failsWith('PEER_MISSING'));
+  assert.equal(await take({ map: () => undefined }, 0, chunkOf(0)), undefined);
   const banned = { map: () => undefined, isBanned: (signer: string) => signer === 'liar' };
-  await assert.rejects(take(banned, 0, chunkOf(0), markOf('liar', 0)), failsWith('PEER_BUSY'));
+  assert.equal(await take(banned, 0, chunkOf(0), markOf('liar', 0)), undefined);
   const false1 = Uint8Array.from(chunkOf(1), (byte) => byte ^ 1);
-  await assert.rejects(take({}, 1, false1, markOf('liar', 1, false1)), failsWith('PEER_MISSING'));
+  assert.equal(await take({}, 1, false1, markOf('liar', 1, false1)), undefined);
 });
 
 test('a map that proved false while the chunk was on its way vouches for nothing', async () => {
@@ -97,7 +97,7 @@ test('a map that proved false while the chunk was on its way vouches for nothing
     () => 0,
     never,
   );
-  await assert.rejects(taken, failsWith('PEER_MISSING'));
+  assert.equal(await taken, undefined);
 });
 
 test('lanes: many for one blob, fewer for each of many, never less than two', () => {
