@@ -1,4 +1,4 @@
-import { type Bitmap, bitmapOf, clearBit, hasBit, setBit } from '../../../protocol/bitmap.ts';
+import { clearBit, hasBit, setBit } from '../../../protocol/bitmap.ts';
 import { layoutOf } from '../../../protocol/chunks.ts';
 import type { Digest } from '../../../protocol/digest.ts';
 import { Announcer } from './announcer.ts';
@@ -7,6 +7,7 @@ import { Claimant } from './claimant.ts';
 import { Coordinator } from './coordinator.ts';
 import { Lease } from './lease.ts';
 import { LIVE_LEASES, MOST_LEASES } from './lease-count.ts';
+import { MOST_LANES, newPart, type Part, type Wanted } from './part.ts';
 import { CROWD, type Neighbourhood, Partners } from './partners.ts';
 import { Requests } from './requests.ts';
 import { Table, type TakingMessage } from './table.ts';
@@ -32,8 +33,7 @@ const OTHERS_PATIENCE = 5_000;
 /** Who lacks chunks and has had none for so long will not have them of this agent. ms */
 const UNWANTED_AFTER = 60_000;
 
-/** Chunk requests of one blob, at most. */
-const MOST_LANES = 16;
+export type { Wanted } from './part.ts';
 
 /** How often a peer may not have what it told of: what it was asked for before it dropped the word of a liar. */
 const MOST_MISSES = 16;
@@ -48,39 +48,6 @@ export interface Surroundings extends Neighbourhood {
   /** How long a coordinator may take to answer. ms */
   leaseTimeout(): number;
   wish(wish: Wish): void;
-}
-
-/** What this agent wants of a blob. */
-export interface Wanted {
-  /** Chunks that are there already. */
-  readonly have: Bitmap;
-  /** Those of them that this agent vouches for: it has them from upstream. */
-  readonly marked: Bitmap;
-  /** Until when the look-up for holders may hold upstream back. ms */
-  readonly searchUntil: number;
-  /** The chunk a client waits for. */
-  readonly first: number;
-}
-
-/** This agent's own part in a blob. */
-interface Part {
-  readonly marked: Bitmap;
-  readonly mapped: Bitmap;
-  root: Uint8Array | undefined;
-  readonly holders: Set<string>;
-  searchUntil: number;
-  upstreamUsable: boolean;
-  lanes: number;
-  first: number;
-  streams: boolean;
-  isWhole: boolean;
-  isStuck: boolean;
-  /** When the last chunk came. */
-  gainedAt: number;
-  /** Since when there is something to be had of others. ms; Infinity where there is not */
-  offeredAt: number;
-  /** Nobody gave what they said they had: upstream is asked for it, until somebody gives something again. */
-  isForsaken: boolean;
 }
 
 /** The rules for one blob, at one agent: what all do with it, whom it is taken from, who takes it from upstream. Pure. */
@@ -196,22 +163,7 @@ export class Share {
   join(wanted: Wanted, now: number): void {
     const { count } = this.table;
     this.#forgetOwn(now);
-    this.#part = {
-      marked: wanted.marked,
-      mapped: bitmapOf(count),
-      root: undefined,
-      holders: new Set(),
-      searchUntil: wanted.searchUntil,
-      upstreamUsable: true,
-      lanes: MOST_LANES,
-      first: wanted.first,
-      streams: false,
-      isWhole: false,
-      isStuck: false,
-      gainedAt: now,
-      offeredAt: Number.POSITIVE_INFINITY,
-      isForsaken: false,
-    };
+    this.#part = newPart(wanted, count, now);
     this.#announcer.urge();
     this.table.takesPart = true;
     for (let index = 0; index < count; index++) if (hasBit(wanted.have, index)) this.table.ownChunk(index, now);

@@ -1,0 +1,57 @@
+import { type Bitmap, bitmapOf } from '../../../protocol/bitmap.ts';
+
+/** Chunk requests of one blob, at most. */
+export const MOST_LANES = 16;
+
+/** What this agent wants of a blob. */
+export interface Wanted {
+  /** Chunks that are there already. */
+  readonly have: Bitmap;
+  /** Those of them that this agent vouches for: it has them from upstream. */
+  readonly marked: Bitmap;
+  /** Until when the look-up for holders may hold upstream back. ms */
+  readonly searchUntil: number;
+  /** The chunk a client waits for. */
+  readonly first: number;
+}
+
+/** This agent's own part in a blob. */
+export interface Part {
+  readonly marked: Bitmap;
+  readonly mapped: Bitmap;
+  root: Uint8Array | undefined;
+  readonly holders: Set<string>;
+  searchUntil: number;
+  upstreamUsable: boolean;
+  lanes: number;
+  first: number;
+  streams: boolean;
+  isWhole: boolean;
+  isStuck: boolean;
+  /** When the last chunk came. */
+  gainedAt: number;
+  /** Since when there is something to be had of others. ms; Infinity where there is not */
+  offeredAt: number;
+  /** Nobody gave what they said they had: upstream is asked for it, until somebody gives something again. */
+  isForsaken: boolean;
+}
+
+/** A blob that is taken from now on. */
+export function newPart({ marked, first, searchUntil }: Wanted, count: number, now: number): Part {
+  return {
+    marked,
+    mapped: bitmapOf(count),
+    root: undefined,
+    holders: new Set(),
+    searchUntil,
+    upstreamUsable: true,
+    lanes: MOST_LANES,
+    first,
+    streams: false,
+    isWhole: false,
+    isStuck: false,
+    gainedAt: now,
+    offeredAt: Number.POSITIVE_INFINITY,
+    isForsaken: false,
+  };
+}
