@@ -73,3 +73,8 @@ function parseAccessLog(text: string): string[] {
 export function blobGets(requests: readonly string[]): string[] {
   return requests.filter((request) => /^GET \/v2\/\S+\/blobs\//.test(request));
 }
+
+/** Those of `requests` that moved a manifest's body, which some registries count. */
+export function manifestGets(requests: readonly string[]): string[] {
+  return requests.filter((request) => /^GET \/v2\/\S+\/manifests\//.test(request));
+}
