@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { Throttle } from '../limits/throttle.ts';
+import { inBatches } from './batches.ts';
 import type { BlobAnswer } from './blob-answer.ts';
 import { isHopeless, NO_BREAKS, pauseAfter, withBreak } from './breaks.ts';
 import { pause } from './pause.ts';
@@ -108,7 +109,7 @@ async function* fromOffset(
 ): AsyncGenerator<Uint8Array> {
   let skip = offset - start;
   if (answer.statusCode === 416) return void answer.body.destroy();
-  for await (const piece of unlessStalled(answer.body, stallTimeout, answer.host)) {
+  for await (const piece of inBatches(unlessStalled(answer.body, stallTimeout, answer.host), signal)) {
     received(piece.length);
     // Our own wait, and no stall of the registry's: nobody waits for its bytes meanwhile.
     const held = throttle.take(piece.length, signal);

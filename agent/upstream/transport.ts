@@ -31,6 +31,11 @@ export interface Transport {
  */
 const MAX_IDLE = 15_000;
 
+/**
+ * Bytes read of a body before anybody asks for them: beyond it the kernel holds them, and gives them in larger pieces.
+ */
+const READ_AHEAD = 16 * 1024;
+
 /** Hosts whose kind of address is remembered. */
 const MAX_HOSTS = 256;
 
@@ -64,6 +69,7 @@ export function createTransport(isPublicOnly: boolean, options: UpstreamOptions)
         path: url.pathname + url.search,
         method,
         headers,
+        highWaterMark: READ_AHEAD,
         signal,
         // undici closes the connection after each HEAD, for servers that wrongly send a body with it: every pull begins
         // with a HEAD, and the GET behind it would pay for another handshake. A body's bytes on an idle connection

@@ -5,6 +5,7 @@ import type { Digest } from '../../protocol/digest.ts';
 import { type FleetAgent, identityFile, startFleetAgent, untilKnown, untilMeshed } from './agents.ts';
 import { countFalseBlobs, countShutOut, type HostileHost, startHostile, writeLayers } from './hostile.ts';
 import { makeCoordinator } from './identity.ts';
+import { warmUpImage } from './images.ts';
 import type { FleetLab } from './lab.ts';
 import { duration, type Puller, type PullResult, pullAll, readyPullers } from './pullers.ts';
 import { largestLayer, type Published } from './registry.ts';
@@ -16,6 +17,11 @@ const GIB = 1024 ** 3;
 const PREPARING = 1000;
 /** Between the last preparation and the start, for what still stirs. Milliseconds. */
 const CALM = 1_000;
+/**
+ * Other images that every agent pulls, with the others, before the row begins: an agent is a daemon, and what a process
+ * pays for its first pull, above all the compiling of its code, it pays once in weeks.
+ */
+const WARM_UPS = 2;
 
 export interface AttemptInit {
   readonly row: Row;
@@ -69,6 +75,13 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     // Only now: one that was still starting would outlive the attempt.
     for (const each of starts) if (each.status === 'rejected') throw each.reason;
     await untilMeshed(agents, honest - 1);
+    const warm = addresses.map((_, host) => host).filter((host) => links.get(host) === undefined);
+    for (const round of Array.from({ length: WARM_UPS }, (_, at) => at)) {
+      const image = await lab.registry.publish(`${label}-warm-up-${round}`, warmUpImage(`${label} ${round}`));
+      const orders = warm.map((host) => ({ ...orderFor(host), tags: [image.tag] }));
+      const pulled = await pullAll(orders, lab.log(`${label}-pullers`), patience);
+      if (pulled.some(({ ok }) => !ok)) throw new Error(`a warm-up failed: ${pulled.map(({ error }) => error)}`);
+    }
     const holders = Array.from({ length: row.holders ?? 0 }, (_, host) => host);
     if (holders.length > 0) {
       const held = await pullAll(holders.map(orderFor), lab.log(`${label}-pullers`), patience);

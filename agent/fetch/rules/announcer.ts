@@ -6,6 +6,9 @@ import type { Taking } from './taking.ts';
 /** The least time between two announcements: what changes meanwhile is told in one. ms */
 const ANNOUNCE_WITHIN = 50;
 
+/** The same for what is no news to most: a chunk that others of a few have too. */
+const RELAYED_WITHIN = 250;
+
 /** Neighbours hear at least this often that this agent is at it. ms */
 const HEARTBEAT = 1_000;
 
@@ -21,28 +24,34 @@ interface State {
 
 /** When an agent tells of its part in a blob, and in what words. Pure; ms. */
 export class Announcer {
-  #hasNews = true;
+  /** How long after the last announcement the next is due. */
+  #within = ANNOUNCE_WITHIN;
   #at = Number.NEGATIVE_INFINITY;
 
   /** Something is to be told soon. */
   news(): void {
-    this.#hasNews = true;
+    this.#within = ANNOUNCE_WITHIN;
+  }
+
+  /** Something is to be told that can wait. */
+  remark(): void {
+    this.#within = Math.min(this.#within, RELAYED_WITHIN);
   }
 
   /** Something is to be told now. */
   urge(): void {
-    this.#hasNews = true;
+    this.#within = ANNOUNCE_WITHIN;
     this.#at = Number.NEGATIVE_INFINITY;
   }
 
   get dueAt(): number {
-    return this.#at + (this.#hasNews ? ANNOUNCE_WITHIN : HEARTBEAT);
+    return this.#at + this.#within;
   }
 
   /** Whether it is told now; it counts as told. */
   turn(now: number): boolean {
     if (now < this.dueAt) return false;
-    this.#hasNews = false;
+    this.#within = HEARTBEAT;
     this.#at = now;
     return true;
   }

@@ -35,6 +35,9 @@ const UNWANTED_AFTER = 60_000;
 
 export type { Wanted } from './part.ts';
 
+/** Up to as many others, what one of them has need not be told of in haste. */
+const FEW = 16;
+
 /** How often a peer may not have what it told of: what it was asked for before it dropped the word of a liar. */
 const MOST_MISSES = 16;
 
@@ -200,7 +203,10 @@ export class Share {
     this.#lease.advance((each) => hasBit(this.table.own.have, each));
     part.gainedAt = now;
     part.isStuck = false;
-    this.#announceLeases(now);
+    this.table.leased(this.table.own, this.#lease.segments, this.table.own.received, now);
+    // Among few, whoever brought it to the LAN can give it to all, and each message is one to each of them.
+    if ((this.table.rarity[index] as number) > 0 && this.table.others.size <= FEW) this.#announcer.remark();
+    else this.#announcer.news();
     for (const peer of this.#requests.peersAskedFor(index)) {
       this.#surroundings.wish({ kind: 'cancel', digest: this.digest, peer, index });
     }
