@@ -84,12 +84,13 @@ export class Intake implements Taker {
     this.#init.onStuck(this.#upstreamError);
   }
 
-  async chunk(index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  async chunk(index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined> {
     const { layout } = this.#partial;
     if (index >= layout.count || this.#components.blob.sourceOf(index) === undefined) return undefined;
     const start = chunkStart(layout, index);
     const length = chunkLength(layout, index);
-    const buffer = Buffer.allocUnsafeSlow(length);
+    const hasRoom = into !== undefined && into.length >= length;
+    const buffer = hasRoom ? into : Buffer.allocUnsafeSlow(length);
     const read = await this.#components.blob.read(start, start + length, buffer, signal);
     return read?.bytes;
   }

@@ -180,8 +180,11 @@ export interface Attendant {
   came(neighbour: Neighbour): void;
   left(peer: string): void;
   heard(peer: string, message: FleetMessage): void;
-  /** A chunk of a blob on its way, that was verified as it arrived; undefined where it is not there. */
-  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /**
+   * A chunk of a blob on its way, that was verified as it arrived; undefined where it is not there. Read into `into`
+   * where that is long enough, and then its start; nobody writes to `into` any more once this has resolved.
+   */
+  chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined>;
   /** Who vouches for a chunk of a blob on its way, or just taken; undefined where that is nobody. */
   mark(digest: Digest, index: number): Mark | undefined;
 }

@@ -25,8 +25,8 @@ export interface Taker {
   stuck(): void;
   /** A neighbour takes the blob no more, says it; called before the rules hear of it. */
   leaves?(peer: string): void;
-  /** A chunk that is there; undefined where it is not, or the blob has come to its end meanwhile. */
-  chunk(index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /** A chunk that is there, as {@link Attendant.chunk} gives it; undefined where it is not, or the blob has come to its end meanwhile. */
+  chunk(index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined>;
   /** Who vouches for a chunk. */
   mark(index: number): Mark | undefined;
   /** Undefined where there is nothing to look into. */
@@ -139,8 +139,8 @@ export class Sharing implements Attendant {
     this.#act();
   }
 
-  async chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    return this.#takers.get(digest)?.chunk(index, signal);
+  async chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#takers.get(digest)?.chunk(index, signal, into);
   }
 
   mark(digest: Digest, index: number): Mark | undefined {

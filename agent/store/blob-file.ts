@@ -4,7 +4,7 @@ import { type ChunkLayout, chunkLength, chunkStart, layoutOf } from '../../proto
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { BlobRecord } from './blob-index.ts';
-import { fill } from './pieces.ts';
+import { fill, roomIn } from './pieces.ts';
 import type { Pass } from './recheck.ts';
 import { type Stamp, stampOf } from './stamp.ts';
 import { sumOf } from './sums.ts';
@@ -30,8 +30,8 @@ export function rottenError(digest: Digest): AgentError {
 export interface BlobFile {
   /** What fetches the bytes from `start` to before `end`; each piece was checked where a check is due. */
   pieces(start: number, end: number): Iterable<() => Promise<Uint8Array>>;
-  /** Chunk `index`, checked where a check is due. */
-  chunk(index: number): Promise<Uint8Array>;
+  /** Chunk `index`, checked where a check is due; at the start of `into` where that is long enough. */
+  chunk(index: number, into?: Uint8Array): Promise<Uint8Array>;
   /** Waits for the read under way. More than once is harmless. */
   close(): Promise<void>;
 }
@@ -120,19 +120,20 @@ class OpenBlobFile implements BlobFile {
     }
   }
 
-  chunk(index: number): Promise<Uint8Array> {
-    if (this.#recheck !== undefined && !this.#recheck.pass.isGood(index)) return this.#checked(index, this.#recheck);
+  chunk(index: number, into?: Uint8Array): Promise<Uint8Array> {
+    const recheck = this.#recheck;
+    if (recheck !== undefined && !recheck.pass.isGood(index)) return this.#checked(index, recheck, into);
     const start = chunkStart(this.#layout, index);
-    return this.#stretch(start, start + chunkLength(this.#layout, index));
+    return this.#stretch(start, start + chunkLength(this.#layout, index), into);
   }
 
   close(): Promise<void> {
     return this.#handle.close();
   }
 
-  async #checked(index: number, { pass, map }: Recheck): Promise<Uint8Array> {
+  async #checked(index: number, { pass, map }: Recheck, into?: Uint8Array): Promise<Uint8Array> {
     const start = chunkStart(this.#layout, index);
-    const bytes = await this.#stretch(start, start + chunkLength(this.#layout, index));
+    const bytes = await this.#stretch(start, start + chunkLength(this.#layout, index), into);
     if (Buffer.compare(await sumOf('sha256', bytes), chunkHash(map, index)) !== 0) {
       await this.#findings.rotten(`chunk ${index} does not match`);
       throw rottenError(this.#digest);
@@ -143,9 +144,9 @@ class OpenBlobFile implements BlobFile {
     return bytes;
   }
 
-  async #stretch(start: number, end: number): Promise<Uint8Array> {
-    // Fresh memory: it belongs to whoever it is yielded to, for as long as a slow client takes.
-    const bytes = Buffer.allocUnsafeSlow(end - start);
+  async #stretch(start: number, end: number, into?: Uint8Array): Promise<Uint8Array> {
+    // Else fresh memory: it belongs to whoever it is yielded to, for as long as a slow client takes.
+    const bytes = roomIn(into, end - start);
     let why = 'its file was cut';
     try {
       if ((await fill(this.#handle, bytes, start)) === bytes.length) return bytes;

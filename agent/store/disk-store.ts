@@ -72,8 +72,8 @@ class OpenDiskStore implements DiskStore {
     return this.#readers.read(digest, start, end, signal);
   }
 
-  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    return this.#readers.chunk(digest, index, signal);
+  chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    return this.#readers.chunk(digest, index, signal, into);
   }
 
   async openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial> {

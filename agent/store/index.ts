@@ -77,8 +77,11 @@ export interface DiskStore {
   held(digest: Digest): { readonly size: number; readonly root: string } | undefined;
   /** A held blob's chunk map, encoded. */
   chunkMapOf(digest: Digest): Uint8Array | undefined;
-  /** A chunk of a held blob, checked where that is due; undefined where there is none or it was just found rotten. */
-  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /**
+   * A chunk of a held blob, checked where that is due; undefined where there is none or it was just found rotten. Read
+   * into `into` where that is long enough, and then its start; nobody writes to `into` any more once this has settled.
+   */
+  chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined>;
   /** The blobs used last, latest first. */
   recent(limit: number): Digest[];
   /** Tells of every blob that becomes held. @returns what ends it */

@@ -1,5 +1,10 @@
 import type { FileHandle } from 'node:fs/promises';
 
+/** The first `length` bytes of `into` where it is that long; else memory of their own. */
+export function roomIn(into: Uint8Array | undefined, length: number): Uint8Array {
+  return into !== undefined && into.length >= length ? into.subarray(0, length) : Buffer.allocUnsafeSlow(length);
+}
+
 /** Fills `buffer` from `position` on. @returns the bytes read: fewer than asked only where the file ends */
 export async function fill(handle: FileHandle, buffer: Uint8Array, position: number): Promise<number> {
   let filled = 0;

@@ -75,7 +75,12 @@ export class Readers {
     }
   }
 
-  async chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  async chunk(
+    digest: Digest,
+    index: number,
+    signal: AbortSignal,
+    into: Uint8Array | undefined,
+  ): Promise<Uint8Array | undefined> {
     signal.throwIfAborted();
     this.#assertOpen();
     const lease = this.#enter(digest);
@@ -84,7 +89,7 @@ export class Readers {
       if (!Number.isInteger(index) || index < 0 || index >= layoutOf(lease.record.size).count) return undefined;
       const file = await this.#open(lease);
       try {
-        const bytes = await file.chunk(index);
+        const bytes = await file.chunk(index, into);
         this.#guard(lease, signal);
         return bytes;
       } finally {

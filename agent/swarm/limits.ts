@@ -23,12 +23,18 @@ export const QUEUED_CHUNKS_PER_ADDRESS = 12;
 export const QUEUED_CHUNKS = 64;
 
 /**
+ * Buffers of {@link USUAL_CHUNK} kept for the next chunks. Each stream gives one back just before it takes the next, so
+ * this is for the pauses between, and not for as many chunks as may be on their way at a time.
+ */
+export const KEPT_CHUNK_BUFFERS = 16;
+
+/**
  * What may be asked of a limited upload at a time: as many seconds' worth of chunks. An asker gives a chunk a minute, and
  * asks elsewhere long before; "busy" sends it elsewhere in time.
  */
 export const UPLOAD_AHEAD = 16;
 
-/** The size of nearly all chunks, for {@link UPLOAD_AHEAD}. Bytes. */
+/** The size of nearly all chunks: of all of a blob of 16 GiB or less. Bytes. */
 export const USUAL_CHUNK = 1024 * 1024;
 
 /**

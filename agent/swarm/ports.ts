@@ -10,9 +10,10 @@ export interface Holdings {
   chunkMapOf(digest: Digest): Uint8Array | undefined;
   /**
    * One chunk of a held blob, as good as when it was verified (a recheck that is due happens inside). Undefined where
-   * the blob is not held, has no such chunk, or turned out to be rotten.
+   * the blob is not held, has no such chunk, or turned out to be rotten. It is read into `into` where that is long
+   * enough, and is its start; nobody writes to `into` any more once this has resolved.
    */
-  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined>;
   /** Held blobs, the most recently used first, `limit` at most. */
   recent(limit: number): Digest[];
   /** Calls back when a blob is held from now on. Returns what unsubscribes. */
@@ -31,8 +32,11 @@ export interface Attendant {
   came(neighbour: { readonly peer: string; readonly address: string }): void;
   left(peer: string): void;
   heard(peer: string, message: FleetMessage): void;
-  /** A chunk of a blob on its way, that was verified as it arrived; undefined where it is not there. */
-  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  /**
+   * A chunk of a blob on its way, that was verified as it arrived; undefined where it is not there. In `into` as with
+   * {@link Holdings.chunk}.
+   */
+  chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined>;
   /** Who vouches for a chunk; undefined where that is nobody. */
   mark(digest: Digest, index: number): Mark | undefined;
 }

@@ -6,6 +6,7 @@ import { type Throttle, UNLIMITED } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { hostOf } from './address.ts';
 import { createAdmission } from './chunks/admission.ts';
+import { ChunkBuffers } from './chunks/buffers.ts';
 import { type ChunkServerComponents, serveChunks } from './chunks/server.ts';
 import { serveControl } from './control/server.ts';
 import type { Attendance } from './fleet/attendance.ts';
@@ -15,6 +16,7 @@ import {
   CHUNK_TURN,
   INBOUND_CHUNK_STREAMS,
   INBOUND_CONTROL_STREAMS,
+  KEPT_CHUNK_BUFFERS,
   QUEUED_CHUNKS,
   QUEUED_CHUNKS_PER_ADDRESS,
   UPLOAD_AHEAD,
@@ -98,6 +100,7 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
     holdings,
     attendance,
     admission,
+    buffers: new ChunkBuffers(USUAL_CHUNK, KEPT_CHUNK_BUFFERS),
     upload,
     onServed: (bytes) => metrics.servedBytes.inc(bytes),
     onBusy: () => metrics.busyAnswers.inc(),

@@ -9,12 +9,15 @@ import type { Attendant, Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
 import { sendDrained, streamSink } from '../stream/sink.ts';
 import type { Admission, Asker, Place } from './admission.ts';
+import type { ChunkBuffer, ChunkBuffers } from './buffers.ts';
 
 export interface ChunkServerComponents {
   readonly holdings: Holdings;
   /** Has the chunks of blobs that are still on their way, and who vouches for a chunk. */
   readonly attendance: Pick<Attendant, 'chunk' | 'mark'>;
   readonly admission: Admission;
+  /** What chunks are read into on their way. */
+  readonly buffers: ChunkBuffers;
   /** Each piece of a body is paid for before it is sent. */
   readonly upload: Throttle;
   /** Told of every body byte that went. */
@@ -125,7 +128,7 @@ export async function serveChunks(
 async function answer(
   stream: Stream,
   { request: { digest, index }, place }: Queued,
-  { holdings, attendance, upload, onServed, onBusy }: ChunkServerComponents,
+  { holdings, attendance, buffers, upload, onServed, onBusy }: ChunkServerComponents,
   stallTimeout: number,
   signal: AbortSignal,
 ): Promise<void> {
@@ -135,9 +138,15 @@ async function answer(
     onBusy();
     return say({ type: 'busy' });
   }
+  const buffer = buffers.take();
+  const { room } = buffer;
   // Whoever asks for a chunk on its way asks for what it was told of; the store knows at once what it does not hold.
-  const chunk = (await holdings.chunk(digest, index, signal)) ?? (await attendance.chunk(digest, index, signal));
-  if (chunk === undefined) return say({ type: 'missing' });
+  const chunk =
+    (await holdings.chunk(digest, index, signal, room)) ?? (await attendance.chunk(digest, index, signal, room));
+  if (chunk === undefined) {
+    buffers.giveBack(buffer);
+    return say({ type: 'missing' });
+  }
   const mark = attendance.mark(digest, index);
   const head = encodeFrame(
     chunkAnswers.encode({
@@ -151,13 +160,16 @@ async function answer(
     onServed(bytes - unpaid);
     unpaid = 0;
   };
-  await pipe(pieces(head, chunk, upload, signal), streamSink(stream, stallTimeout, signal, onSent));
+  await pipe(pieces(head, chunk, buffer, upload, signal), streamSink(stream, stallTimeout, signal, onSent));
+  // Only here: all of it has been encrypted, see sendDrained.
+  buffers.giveBack(buffer);
 }
 
 /** The first piece bears the answer's frame: a write of its own costs as much as 16 KiB of the body. */
 async function* pieces(
   head: Uint8Array,
   bytes: Uint8Array,
+  buffer: ChunkBuffer,
   upload: Throttle,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
@@ -168,6 +180,6 @@ async function* pieces(
     const held = upload.take(at - start, signal);
     if (held !== undefined) await held;
     const piece = bytes.subarray(start, at);
-    yield start === 0 ? Buffer.concat([head, piece]) : piece;
+    yield start === 0 ? buffer.join(head, piece) : piece;
   } while (at < bytes.length);
 }

@@ -20,7 +20,7 @@ export interface Attendance {
   left(peer: string): void;
   heard(peer: string, message: FleetMessage): void;
   /** See Attendant. */
-  chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined>;
+  chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined>;
   /** See Attendant. */
   mark(digest: Digest, index: number): Mark | undefined;
 }
@@ -44,8 +44,8 @@ export function createAttendance(): Attendance {
     heard(peer, message) {
       if (present.has(peer)) attendant?.heard(peer, message);
     },
-    async chunk(digest, index, signal) {
-      return attendant?.chunk(digest, index, signal);
+    async chunk(digest, index, signal, into) {
+      return attendant?.chunk(digest, index, signal, into);
     },
     mark: (digest, index) => attendant?.mark(digest, index),
   };

@@ -4,7 +4,10 @@ import { AgentError } from '../../errors.ts';
 import { watchStall } from './stall.ts';
 
 /**
- * Sends `bytes` and waits until libp2p has passed all of them on, so that one call's worth is queued at most.
+ * Sends `bytes` and waits until libp2p has passed all of them on, so that one call's worth is queued at most. Once it
+ * resolves `bytes` may be used again; not so when it rejects. What the stream's window or a full connection held back
+ * is then encrypted, which makes other bytes of it: what Noise had queued before it lets a stream of the muxer drain,
+ * all at once and first, and what it took without a "false" before it returned.
  * `stream.onDrain()` works only once a stream (128 MiB of sends queued 124 MiB in memory), hence the event itself.
  *
  * @param timeout ms within which the peer must take some bytes

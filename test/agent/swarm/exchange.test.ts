@@ -90,19 +90,20 @@ test('a blob gone after the answer is PEER_MISSING, and its peer is not asked fo
 
 test('requests beyond what a sender queues for one address are answered busy, the rest served', async (t) => {
   const seeder = await startPeer(t);
-  const digest = seeder.holdings.hold(blob(100));
   const gate = Promise.withResolvers<void>();
   const { chunk } = seeder.holdings;
   seeder.holdings.chunk = async (...args) => {
     await gate.promise;
     return chunk(...args);
   };
-  // Four ids, one address: they share its twelve places. Of their sixteen streams four begin with a "busy".
+  // Four ids, one address: they share its twelve places. Of their sixteen streams four begin with a "busy". A blob for
+  // each: that a chunk goes to one peer at a time is another matter.
+  const digests = [1, 2, 3, 4].map(() => seeder.holdings.hold(blob(100)));
   const listen = ['/ip4/127.9.9.9/tcp/0'];
   const leechers = await Promise.all([1, 2, 3, 4].map(() => startConnected(t, [seeder], { listen })));
   const requests: Promise<string>[] = [];
-  for (const leecher of leechers) {
-    const [holder] = await holdersOf(leecher, digest);
+  for (const [nth, leecher] of leechers.entries()) {
+    const [holder] = await holdersOf(leecher, digests[nth] as Digest);
     assert.ok(holder);
     for (let at = 0; at < 8; at++) {
       const outcome = holder.chunk(0, 100, soon()).then(

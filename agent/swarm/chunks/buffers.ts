@@ -1,0 +1,56 @@
+/** Before a chunk there is room for its answer's frame: the longest, with a mark, has some 200 bytes. */
+const HEAD_ROOM = 512;
+
+/**
+ * Buffers that chunks are read into, used again and again. A fresh MiB for each chunk makes V8 look through the whole
+ * heap every few chunks, and that costs as much as reading and sending them.
+ */
+export class ChunkBuffers {
+  readonly #size: number;
+  readonly #kept: number;
+  readonly #free: ChunkBuffer[] = [];
+
+  /**
+   * @param size the longest chunk that has room in one, bytes
+   * @param kept how many are kept for later; who takes more at a time makes garbage
+   */
+  constructor(size: number, kept: number) {
+    this.#size = size;
+    this.#kept = kept;
+  }
+
+  take(): ChunkBuffer {
+    return this.#free.pop() ?? new ChunkBuffer(this.#size);
+  }
+
+  /**
+   * Gives one back that nobody writes to or reads any more. Not one whose send failed: what libp2p has queued of a
+   * stream that was reset may still go, and would go with another chunk's bytes.
+   */
+  giveBack(buffer: ChunkBuffer): void {
+    if (this.#free.length < this.#kept) this.#free.push(buffer);
+  }
+}
+
+/** Memory for one chunk and the frame before it. */
+export class ChunkBuffer {
+  readonly #memory: Uint8Array;
+  /** Where a chunk is read to. */
+  readonly room: Uint8Array;
+
+  constructor(size: number) {
+    this.#memory = Buffer.allocUnsafeSlow(HEAD_ROOM + size);
+    this.room = this.#memory.subarray(HEAD_ROOM);
+  }
+
+  /** `head` and right behind it `piece`: without a copy where `piece` is the start of {@link room}. */
+  join(head: Uint8Array, piece: Uint8Array): Uint8Array {
+    const { buffer, byteOffset } = this.room;
+    if (piece.buffer !== buffer || piece.byteOffset !== byteOffset || head.length > HEAD_ROOM) {
+      return Buffer.concat([head, piece]);
+    }
+    const start = HEAD_ROOM - head.length;
+    this.#memory.set(head, start);
+    return this.#memory.subarray(start, HEAD_ROOM + piece.length);
+  }
+}
