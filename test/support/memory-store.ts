@@ -117,11 +117,14 @@ class Memory implements MemoryStore {
     return blob && encodeChunkMap(blob.map);
   }
 
-  async chunk(digest: Digest, index: number, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  async chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined> {
     signal.throwIfAborted();
     const blob = this.#use(digest);
     if (blob === undefined || !(index >= 0 && index < blob.map.layout.count)) return undefined;
-    return this.#checked(blob, index);
+    const bytes = this.#checked(blob, index);
+    if (bytes === undefined || into === undefined || into.length < bytes.length) return bytes;
+    into.set(bytes);
+    return into.subarray(0, bytes.length);
   }
 
   recent(limit: number): Digest[] {

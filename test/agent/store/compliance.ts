@@ -106,6 +106,18 @@ export function storeCompliance(name: string, open: () => Promise<Harness>): voi
         const chunk = await store.chunk(digest, index, never);
         assert.ok(chunk && chunkOf(bytes, index).equals(chunk) && chunkMatches(map, index, chunk));
       }
+      // Into memory that the caller has, and not beyond the chunk's end; into memory of its own where that is too short.
+      const memory = Buffer.alloc(MIB + 100, 7);
+      for (let index = 4; index >= 0; index--) {
+        const chunk = await store.chunk(digest, index, never, memory.subarray(50, 50 + MIB));
+        assert.equal(chunk?.buffer, memory.buffer);
+        assert.equal(chunk?.byteOffset, memory.byteOffset + 50);
+        assert.ok(chunk && chunkOf(bytes, index).equals(chunk));
+      }
+      assert.ok(memory.subarray(0, 50).equals(Buffer.alloc(50, 7)));
+      assert.ok(memory.subarray(50 + MIB).equals(Buffer.alloc(50, 7)));
+      const apart = await store.chunk(digest, 1, never, memory.subarray(0, MIB - 1));
+      assert.ok(apart && apart.buffer !== memory.buffer && chunkOf(bytes, 1).equals(apart));
       assert.equal(await store.chunk(digest, 5, never), undefined);
       assert.equal(await store.chunk(digest, -1, never), undefined);
     });
