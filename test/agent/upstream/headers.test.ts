@@ -8,14 +8,22 @@ test('Content-Range of a part', () => {
   fc.assert(
     fc.property(fc.nat(), fc.nat(), fc.nat(), (start, length, rest) => {
       const size = start + length + 1 + rest;
-      assert.deepEqual(parseContentRange(`bytes ${start}-${start + length}/${size}`), { start, size });
-      assert.deepEqual(parseContentRange(`bytes ${start}-${start + length}/*`), { start, size: undefined });
+      assert.deepEqual(parseContentRange(`bytes ${start}-${start + length}/${size}`), {
+        start,
+        end: start + length + 1,
+        size,
+      });
+      assert.deepEqual(parseContentRange(`bytes ${start}-${start + length}/*`), {
+        start,
+        end: start + length + 1,
+        size: undefined,
+      });
     }),
   );
 });
 
 test('Content-Range that makes no sense', () => {
-  assert.deepEqual(parseContentRange('bytes */10'), { start: undefined, size: 10 });
+  assert.deepEqual(parseContentRange('bytes */10'), { start: undefined, end: undefined, size: 10 });
   for (const text of [undefined, '', 'bytes 5-4/10', 'bytes 0-10/10', 'bytes 0-9', 'items 0-9/10', 'bytes -1-2/10']) {
     assert.equal(parseContentRange(text), undefined, `${text}`);
   }
