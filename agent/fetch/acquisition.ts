@@ -14,6 +14,7 @@ import type { FetchComponents, FetchInit } from './init.ts';
 import { Inquiry } from './inquiry.ts';
 import { Intake } from './intake.ts';
 import type { Partial, Source } from './ports.ts';
+import type { Proven } from './proven.ts';
 import { type Piece, Readers } from './readers.ts';
 import type { Sharing } from './sharing.ts';
 
@@ -28,6 +29,7 @@ const MAX_REPOSITORIES = 8;
 
 export interface AcquisitionComponents extends FetchComponents {
   readonly sharing: Sharing;
+  readonly proven: Proven;
 }
 
 /** What is to be acquired. */
@@ -88,7 +90,7 @@ export class Acquisition {
     this.#readers = new Readers(this.#blob, {
       digest,
       holdFor: init.holdFor,
-      isReleased: () => this.#isReleased(),
+      isReleased: (index) => this.#isReleased(index),
       onAbandoned: () => this.stop(new AgentError('CONTENT_UNAVAILABLE', `nobody waits for ${digest} any more`)),
     });
     this.join(repository);
@@ -156,6 +158,7 @@ export class Acquisition {
       } while (!(await this.#commit(partial, intake)));
       isWhole = true;
       this.#blameLiars(partial);
+      this.#prove();
       this.#blob.end({ kind: 'complete' });
       const from = Object.fromEntries(this.#blob.bytesFrom);
       this.#logger.info({ size: this.layout.size, from, ...(resumed > 0 && { resumed }) }, 'blob fetched');
@@ -217,7 +220,7 @@ export class Acquisition {
     const position = this.#readers.first ?? this.#firstPosition;
     // A client that has read all but what is held back waits for what is missing, wherever that is.
     const first = Math.min(Math.floor(position / this.layout.chunkSize), Math.max(0, this.layout.count - 1));
-    return { lanes: this.#lanes(), first, streams: this.#isReleased() };
+    return { lanes: this.#lanes(), first, streams: this.#components.swarm.isTrusted || this.#holders.isCorroborated() };
   }
 
   /** Waits until no chunk is missing. @throws what ends the acquisition */
@@ -282,8 +285,18 @@ export class Acquisition {
     }
   }
 
-  #isReleased(): boolean {
-    return this.#components.swarm.isTrusted || this.#holders.isCorroborated();
+  #isReleased(index: number): boolean {
+    const { swarm, proven } = this.#components;
+    const voucher = this.#blob.voucherOf(index);
+    return (swarm.isTrusted && voucher !== undefined && proven.has(voucher)) || this.#holders.isCorroborated();
+  }
+
+  /** The whole has matched: whoever vouched for a part of it was right. */
+  #prove(): void {
+    for (let index = 0; index < this.layout.count; index++) {
+      const voucher = this.#blob.voucherOf(index);
+      if (voucher !== undefined) this.#components.proven.add(voucher);
+    }
   }
 
   #nobody(): AgentError {

@@ -6,6 +6,7 @@ import { Acquisition } from './acquisition.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
 import { Manifests } from './manifests.ts';
 import { lanesFor } from './peer-lane.ts';
+import { Proven } from './proven.ts';
 import { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
 import { isAway, type VerifiedManifest } from './verified-manifest.ts';
@@ -56,6 +57,7 @@ class Content implements LanContent {
   readonly #init: FetchInit;
   readonly #manifests: Manifests;
   readonly #sharing: Sharing;
+  readonly #proven = new Proven();
   /** One a digest; each ends soon after its last reader has left, so clients bound their number. */
   readonly #acquisitions = new Map<Digest, Acquisition>();
   readonly #stopped = new AbortController();
@@ -227,13 +229,17 @@ class Content implements LanContent {
       // It still holds the partial that the next one needs.
       await running.ended;
     }
-    const acquisition = new Acquisition({ ...this.#components, sharing: this.#sharing }, this.#init, {
-      digest,
-      size,
-      repository,
-      position,
-      lanes: () => lanesFor(this.#acquisitions.size),
-    });
+    const acquisition = new Acquisition(
+      { ...this.#components, sharing: this.#sharing, proven: this.#proven },
+      this.#init,
+      {
+        digest,
+        size,
+        repository,
+        position,
+        lanes: () => lanesFor(this.#acquisitions.size),
+      },
+    );
     this.#acquisitions.set(digest, acquisition);
     acquisition.ended.then(() => this.#acquisitions.delete(digest));
     return acquisition;

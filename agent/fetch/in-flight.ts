@@ -21,6 +21,7 @@ export class InFlight {
   #reading = 0;
   /** Outlives the partial: who reads on from the store still asks where the bytes came from. */
   readonly #sources: (Source | undefined)[] = [];
+  readonly #vouchers: (string | undefined)[] = [];
 
   constructor(layout: ChunkLayout, change: Change) {
     this.layout = layout;
@@ -41,14 +42,22 @@ export class InFlight {
     return this.#sources[index];
   }
 
-  marked(index: number, source: Source, from: string): void {
+  /** @param voucher whose word a chunk from a peer rests on */
+  marked(index: number, source: Source, from: string, voucher?: string): void {
     this.#sources[index] = source;
+    this.#vouchers[index] = voucher;
     this.bytesFrom.set(from, (this.bytesFrom.get(from) ?? 0) + chunkLength(this.layout, index));
     this.change.notify();
   }
 
+  /** Whose word a chunk from a peer rests on; undefined where it is of an earlier run. */
+  voucherOf(index: number): string | undefined {
+    return this.#vouchers[index];
+  }
+
   forget(index: number): void {
     this.#sources[index] = undefined;
+    this.#vouchers[index] = undefined;
   }
 
   streamed(to: number): void {

@@ -8,6 +8,7 @@ import { Change } from './change.ts';
 import type { FetchComponents } from './init.ts';
 import type { Intake } from './intake.ts';
 import type { Partial } from './ports.ts';
+import type { Proven } from './proven.ts';
 import { type Testimony, Trial } from './rules/trial.ts';
 import type { Sharing } from './sharing.ts';
 
@@ -21,6 +22,7 @@ export interface InquiryComponents extends FetchComponents {
   readonly sharing: Sharing;
   readonly logger: Logger;
   readonly repositories: readonly Repository[];
+  readonly proven: Proven;
 }
 
 /**
@@ -139,7 +141,7 @@ export class Inquiry {
   }
 
   async #check(index: number, signal: AbortSignal): Promise<void> {
-    const { swarm, sharing, logger, metrics } = this.#components;
+    const { swarm, sharing, logger, metrics, proven } = this.#components;
     const { digest, layout } = this.#partial;
     let bytes: Uint8Array;
     try {
@@ -170,6 +172,7 @@ export class Inquiry {
       logger.warn({ peer: signer, index }, 'peer vouched for a false chunk');
       metrics.refusedChunks.inc({ source: 'peer' });
       swarm.strike(signer, 'lied');
+      proven.forget(signer);
       await sharing.convicted(signer);
     }
     if (await this.#intake.replace(index, bytes, sha256)) this.#dropped([index]);

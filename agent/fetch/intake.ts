@@ -252,7 +252,7 @@ export class Intake implements Taker {
       return 'useless';
     }
     metrics.peerBytes.inc(length);
-    blob.marked(index, 'peer', peer);
+    blob.marked(index, 'peer', peer, mark?.signer ?? peer);
     return mark === undefined ? 'map' : 'mark';
   }
 

@@ -28,8 +28,8 @@ export interface ReadersInit {
   readonly digest: Digest;
   /** Milliseconds. */
   readonly holdFor: number;
-  /** Whether what peers sent may be shown to everybody before the whole has matched. */
-  isReleased(): boolean;
+  /** Whether a chunk that a peer sent may be shown to everybody before the whole has matched. */
+  isReleased(index: number): boolean;
   /** Called when nobody has read for a while. */
   onAbandoned(): void;
 }
@@ -119,8 +119,9 @@ export class Readers {
 
   #releasedTo(position: number, heldFor: number): number {
     const { layout, streamedTo } = this.#blob;
-    const peersReleased = heldFor >= this.#init.holdFor || this.#init.isReleased();
-    return releasedTo({ layout, streamedTo, peersReleased, sourceOf: (index) => this.#blob.sourceOf(index) }, position);
+    const hasWaited = heldFor >= this.#init.holdFor;
+    const isReleased = (index: number) => hasWaited || this.#init.isReleased(index);
+    return releasedTo({ layout, streamedTo, isReleased, sourceOf: (index) => this.#blob.sourceOf(index) }, position);
   }
 
   #enter(start: number): Reader {

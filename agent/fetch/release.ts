@@ -8,10 +8,11 @@ export interface ReleaseFacts {
   /** Where bytes from upstream end that are written but whose chunk is not whole yet. 0 for none. */
   readonly streamedTo: number;
   /**
-   * Whether what peers sent may be shown before the whole has matched: the fleet shares a network key, or two
-   * addresses gave the same chunk map, or this client has waited `release.holdFor`.
+   * Whether a chunk that a peer sent may be shown before the whole has matched: the fleet shares a network key and whoever
+   * vouches for the chunk was right before, or two addresses gave the same chunk map, or this client has waited
+   * `release.holdFor`.
    */
-  readonly peersReleased: boolean;
+  isReleased(index: number): boolean;
 }
 
 /**
@@ -30,7 +31,7 @@ export function releasedTo(facts: ReleaseFacts, position: number): number {
       const streaming = facts.streamedTo > chunkStart(layout, index) && facts.streamedTo <= chunkEnd;
       return streaming ? Math.max(end, facts.streamedTo) : end;
     }
-    if (source === 'peer' && !facts.peersReleased) return end;
+    if (source === 'peer' && !facts.isReleased(index)) return end;
     end = chunkEnd;
   }
   return end;

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
+import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
 import { pino } from 'pino';
 import { createContent, type LanContent } from '../../../agent/fetch/content.ts';
 import type { FetchInit } from '../../../agent/fetch/init.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
 import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
-import type { Digest } from '../../../protocol/digest.ts';
+import { type Digest, toDigest } from '../../../protocol/digest.ts';
 import { type MemoryStore, memoryStore } from '../../support/memory-store.ts';
 import { failsFrom, type MemorySwarm, memorySwarm } from '../../support/memory-swarm.ts';
 import { type MemoryUpstream, memoryUpstream } from '../../support/memory-upstream.ts';
@@ -51,6 +51,8 @@ async function read(digest: Digest, from = 0, to?: number): Promise<Buffer> {
 /** Never ends but by the signal, as a peer or registry that says nothing. */
 const hang = (signal: AbortSignal) =>
   new Promise<void>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
+
+const digestOf = (bytes: Uint8Array) => toDigest('sha256', createHash('sha256').update(bytes).digest());
 
 const blob = (chunks: number) => randomBytes(chunks * MIB - 1234);
 
@@ -157,6 +159,19 @@ test('a false map beside chunks from upstream: the liar is found once the truth 
   assert.ok(swarm.isBanned('liar'));
 });
 
+test('with a key, too, what somebody sends who was never right yet waits for the whole', async () => {
+  swarm.isTrusted = true;
+  const bytes = blob(3);
+  const digest = upstream.add(bytes);
+  swarm.add('new', digest, { bytes, chunk: (index, signal) => (index === 2 ? hang(signal) : undefined) });
+  const opened = await content.openBlob({ repository, digest }, never);
+  const first = opened.read(0, bytes.length, never).next();
+  const waited = new Promise((resolve) => setTimeout(resolve, 200, 'nothing'));
+  assert.equal(await Promise.race([first, waited]), 'nothing');
+  await content.stop();
+  await assert.rejects(first);
+});
+
 test('what one stranger sends is shown only when the whole has matched', async () => {
   const bytes = blob(3);
   const digest = upstream.add(bytes);
@@ -177,9 +192,12 @@ test('what one stranger sends is shown only when the whole has matched', async (
 
 for (const [why, prepare] of [
   [
-    'the fleet shares a key',
-    () => {
+    'the fleet shares a key and the peer was right before',
+    async () => {
       swarm.isTrusted = true;
+      const earlier = blob(2);
+      swarm.add('a', upstream.add(earlier), { bytes: earlier });
+      await read(digestOf(earlier));
     },
   ],
   ['two addresses gave the same map', (digest: Digest, bytes: Buffer) => swarm.add('bb', digest, { bytes })],
@@ -194,7 +212,7 @@ for (const [why, prepare] of [
     const bytes = blob(3);
     const digest = upstream.add(bytes);
     swarm.add('a', digest, { bytes, chunk: (index, signal) => (index === 2 ? hang(signal) : undefined) });
-    prepare(digest, bytes);
+    await prepare(digest, bytes);
     const opened = await content.openBlob({ repository, digest }, never);
     const reading = opened.read(0, bytes.length, never);
     const { value } = await reading.next();

@@ -5,11 +5,14 @@ import type { Source } from '../../../agent/fetch/ports.ts';
 import { releasedTo } from '../../../agent/fetch/release.ts';
 import { layoutOf, MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
 
-const facts = (sources: (Source | undefined)[], over: { streamedTo?: number; peersReleased?: boolean } = {}) => ({
+const facts = (
+  sources: (Source | undefined)[],
+  over: { streamedTo?: number; peersReleased?: boolean; released?: (index: number) => boolean } = {},
+) => ({
   layout: layoutOf(sources.length * MIB - 7),
   sourceOf: (index: number) => sources[index],
   streamedTo: over.streamedTo ?? 0,
-  peersReleased: over.peersReleased ?? false,
+  isReleased: (index: number) => over.released?.(index) ?? over.peersReleased ?? false,
 });
 
 test('what came from upstream is shown at once', () => {
@@ -23,6 +26,11 @@ test('what came from peers waits for the whole', () => {
 
 test('what came from peers is shown chunk by chunk once it may be', () => {
   assert.equal(releasedTo(facts(['peer', 'peer', undefined, undefined], { peersReleased: true }), 0), 2 * MIB);
+});
+
+test('a chunk that may not be shown yet holds up those behind it', () => {
+  const released = (index: number) => index !== 1;
+  assert.equal(releasedTo(facts(['peer', 'peer', 'peer', undefined], { released }), 0), MIB);
 });
 
 test('bytes from upstream are shown before their chunk is whole', () => {
