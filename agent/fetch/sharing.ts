@@ -25,7 +25,10 @@ export interface Taker {
   stuck(): void;
   /** A neighbour takes the blob no more, says it; called before the rules hear of it. */
   leaves?(peer: string): void;
-  /** A chunk that is there, as {@link Attendant.chunk} gives it; undefined where it is not, or the blob has come to its end meanwhile. */
+  /**
+   * A chunk that is there, as {@link Attendant.chunk} gives it; undefined where it is not, or the blob has come to its
+   * end meanwhile.
+   */
   chunk(index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined>;
   /** Who vouches for a chunk. */
   mark(index: number): Mark | undefined;
