@@ -4,7 +4,7 @@ import { KEPT_CHUNK_BUFFERS } from '../../../agent/swarm/limits.ts';
 import type { Holdings } from '../../../agent/swarm/ports.ts';
 import type { Digest } from '../../../protocol/digest.ts';
 import { encodeFrame } from '../../../protocol/frame.ts';
-import { chunkRequests } from '../../../protocol/messages.ts';
+import { chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
 import { CHUNKS_PROTOCOL } from '../../../protocol/names.ts';
 import { startHostilePeer } from '../../support/hostile-peer.ts';
 import { blob, nextAddress, PATIENCE, soon, startConnected, startPeer, type TestPeer, until } from './fixture.ts';
@@ -100,11 +100,11 @@ test('a chunk on its way to a peer that sleeps is left alone while others are se
 
   for (const { stream } of slow) stream.resume();
   const lengthOf = (got: Uint8Array[]): number => got.reduce((sum, { length }) => sum + length, 0);
-  await until(() => slow.every(({ got }) => lengthOf(got) >= CHUNK));
+  const head = encodeFrame(chunkAnswers.encode({ type: 'chunk', length: CHUNK, mark: null }));
+  await until(() => slow.every(({ got }) => lengthOf(got) >= head.length + CHUNK));
   for (const { got, index } of slow) {
-    // Behind the answer's frame.
-    const came = Buffer.concat(got).subarray(-CHUNK);
-    assert.ok(came.equals(bytes.subarray(index * CHUNK, (index + 1) * CHUNK)), `chunk ${index}`);
+    const expected = Buffer.concat([head, bytes.subarray(index * CHUNK, (index + 1) * CHUNK)]);
+    assert.ok(Buffer.concat(got).equals(expected), `chunk ${index}`);
   }
 });
 
