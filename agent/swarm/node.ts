@@ -11,6 +11,7 @@ import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import { KAD_PROTOCOL } from '../../protocol/names.ts';
 import { AgentError } from '../errors.ts';
 import { announced, hostOf, isLoopback, loopbackSource } from './address.ts';
+import { corked } from './corked.ts';
 
 const HOUR = 3_600_000;
 
@@ -94,15 +95,19 @@ function createDht() {
   });
 }
 
-/** TCP that dials loopback from `source`, where there is one. */
+/** TCP that sends in one piece what is sent at once, and that dials loopback from `source`, where there is one. */
 function tcpFrom(source: string | undefined) {
   const create = tcp();
   return (components: TCPComponents) => {
     const transport = create(components);
-    if (source === undefined) return transport;
     const dial = transport.dial.bind(transport);
-    transport.dial = (address, options) =>
-      dial(address, isLoopback(hostOf(address)) ? Object.assign({ localAddress: source }, options) : options);
+    transport.dial = (address, options) => {
+      const from = source !== undefined && isLoopback(hostOf(address)) ? { localAddress: source } : {};
+      return dial(address, Object.assign({}, options, from, { upgrader: corked(options.upgrader) }));
+    };
+    const createListener = transport.createListener.bind(transport);
+    transport.createListener = (options) =>
+      createListener(Object.assign({}, options, { upgrader: corked(options.upgrader) }));
     return transport;
   };
 }
