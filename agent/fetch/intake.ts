@@ -16,7 +16,7 @@ import type { Inquirer, Sharing, Taker } from './sharing.ts';
 import { takeFromUpstream } from './upstream-lane.ts';
 
 /** Buffers one blob keeps for its next chunks. */
-const KEPT_BUFFERS = 4;
+const KEPT_BUFFERS = 2;
 
 export interface IntakeComponents extends FetchComponents {
   readonly sharing: Sharing;
