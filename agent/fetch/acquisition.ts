@@ -7,7 +7,7 @@ import { AgentError, briefly, isAgentError } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
 import { judge, liars } from './blame.ts';
 import { Change } from './change.ts';
-import { followHolders } from './guide.ts';
+import { followHolders, MAP_PATIENCE } from './guide.ts';
 import { Holders } from './holders.ts';
 import { InFlight } from './in-flight.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
@@ -208,11 +208,13 @@ export class Acquisition {
       setBit(marked, index);
       intake.marks.vouch(index, partial.hashOf(index) as Uint8Array);
     }
-    // Somebody who was found already is about to be made use of.
-    const isNobody = this.#holders.done && this.#holders.best() === undefined;
-    const searchUntil = isNobody ? this.#started : this.#started + this.#init.lookupTimeout;
     const first = this.#reading().first;
-    this.#components.sharing.join(this.digest, this.layout.size, { have, marked, searchUntil, first }, intake);
+    this.#components.sharing.join(
+      this.digest,
+      this.layout.size,
+      { have, marked, searchUntil: this.#searchUntil(), first },
+      intake,
+    );
     return intake;
   }
 
@@ -221,6 +223,15 @@ export class Acquisition {
     // A client that has read all but what is held back waits for what is missing, wherever that is.
     const first = Math.min(Math.floor(position / this.layout.chunkSize), Math.max(0, this.layout.count - 1));
     return { lanes: this.#lanes(), first, streams: this.#components.swarm.isTrusted || this.#holders.isCorroborated() };
+  }
+
+  /**
+   * Until when the look-up holds upstream back. Whoever was found already is about to be made use of, however long it took
+   * to open the partial: on a busy host that is longer than the look-up may take.
+   */
+  #searchUntil(): number {
+    if (this.#holders.best() !== undefined) return performance.now() + MAP_PATIENCE;
+    return this.#holders.done ? this.#started : this.#started + this.#init.lookupTimeout;
   }
 
   /** Waits until no chunk is missing. @throws what ends the acquisition */

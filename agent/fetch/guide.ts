@@ -7,7 +7,7 @@ import type { Partial } from './ports.ts';
 import type { Sharing } from './sharing.ts';
 
 /** How long the map of a holder that was found in time may hold upstream back beyond the look-up. Milliseconds. */
-const MAP_PATIENCE = 3_000;
+export const MAP_PATIENCE = 3_000;
 
 /**
  * Has chunks taken from those who hold the blob whole, by the chunk map most of them claim, for as long as there are

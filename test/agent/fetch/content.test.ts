@@ -75,6 +75,19 @@ test('a blob that a peer holds never touches upstream but for its size, and the 
   assert.ok(logged.some((line) => line.msg === 'blob fetched' && 'peer-a' in (line.from as object)));
 });
 
+test('a partial that opens late, on a busy disk, is no reason to leave a holder for upstream', async () => {
+  const bytes = blob(4);
+  const digest = upstream.add(bytes);
+  swarm.add('peer-a', digest, { bytes });
+  const openPartial = store.openPartial.bind(store);
+  store.openPartial = async (...wanted) => {
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    return openPartial(...wanted);
+  };
+  assert.ok(bytes.equals(await read(digest)));
+  assert.equal(upstream.gets.length, 0);
+});
+
 test('with nobody about, upstream starts without a look-up', async () => {
   swarm.hasNeighbours = false;
   swarm.holders = () => assert.fail('nobody is there to ask');
