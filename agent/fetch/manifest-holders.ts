@@ -36,7 +36,10 @@ export class ManifestHolders {
     if (!swarm.hasNeighbours) return undefined;
     const digest = this.#digest;
     let isBusy = false;
-    for await (const holder of swarm.holders(digest, AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(patience))]))) {
+    for await (const holder of swarm.holders(
+      digest,
+      AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(patience))]),
+    )) {
       if (performance.now() >= this.#until) break;
       if (holder.size > MAX_MANIFEST_SIZE || this.#failed.has(holder.peer)) continue;
       const bytes = await this.#whole(holder, signal);
