@@ -29,7 +29,7 @@ export async function shared(): Promise<boolean> {
     tell(told.slice(-1));
 
     console.log(
-      '\nAll at once: library/second (new to all: each takes it from upstream, until sharing in mid-blob is there)',
+      '\nAll at once: library/second (new to all: one copy from upstream, shared while it comes)',
     );
     const all = hosts.map((host, at) => pullAndTell(`host ${at + 1}`, host, 'library/second'));
     told.push(...(await Promise.all(all)));
