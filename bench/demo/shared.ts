@@ -28,9 +28,7 @@ export async function shared(): Promise<boolean> {
     told.push(await pullAndTell('host 1', hosts[0] as Host, 'library/first'));
     tell(told.slice(-1));
 
-    console.log(
-      '\nAll at once: library/second (new to all: one copy from upstream, shared while it comes)',
-    );
+    console.log('\nAll at once: library/second (new to all: one copy from upstream, shared while it comes)');
     const all = hosts.map((host, at) => pullAndTell(`host ${at + 1}`, host, 'library/second'));
     told.push(...(await Promise.all(all)));
     tell(told.slice(-3));

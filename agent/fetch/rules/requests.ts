@@ -91,10 +91,6 @@ export class Requests {
     return this.#isOffered;
   }
 
-  isUnderWay(index: number): boolean {
-    return this.#underWay.has(index);
-  }
-
   /** What to ask for now; it counts as asked. */
   next(wanting: Wanting, now: number): Request[] {
     const chosen: Request[] = [];

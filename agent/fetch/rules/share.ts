@@ -1,6 +1,7 @@
 import { clearBit, hasBit, setBit } from '../../../protocol/bitmap.ts';
 import { layoutOf } from '../../../protocol/chunks.ts';
 import type { Digest } from '../../../protocol/digest.ts';
+import { MAX_NAMED } from '../../../protocol/messages.ts';
 import { Announcer } from './announcer.ts';
 import type { ChunkTimes } from './chunk-times.ts';
 import { Claimant } from './claimant.ts';
@@ -128,7 +129,7 @@ export class Share {
       message:
         verdict.kind === 'grant'
           ? { type: 'grant', digest, segment: [...verdict.segment], partners }
-          : { type: 'refuse', digest, fetching: verdict.fetching.slice(0, 16), partners },
+          : { type: 'refuse', digest, fetching: verdict.fetching.slice(0, MAX_NAMED), partners },
     });
   }
 
