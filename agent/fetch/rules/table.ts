@@ -1,6 +1,7 @@
 import { type Bitmap, clearBit, hasBit, isBitmapOf, setBit } from '../../../protocol/bitmap.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { ChunkTimes } from './chunk-times.ts';
+import { Spread } from './spread.ts';
 import { newTaking, SEGMENT, type Segment, type Taking } from './taking.ts';
 
 /** Who has not been heard of for this long takes part no more. ms */
@@ -14,12 +15,6 @@ const PROGRESS = 32 * 1024;
 
 /** A lease of all the rest, of an upstream that gives no parts, may be without a chunk for this long. ms */
 const WHOLE_PATIENCE = 60_000;
-
-/** A lease holder whose chunks nobody has taken over for this long brings them to nobody. ms */
-const SPREAD_PATIENCE = 1_000;
-
-/** And if it is just one chunk: this long. ms */
-const STUCK_PATIENCE = 3_000;
 
 /** A look at all after each message would cost more than the messages. ms */
 const REVIEW_EVERY = 50;
@@ -55,12 +50,9 @@ export class Table {
   readonly #ignored = new Set<string>();
   #isDeaf = false;
   readonly #self: string;
-  /** When the youngest chunk that was taken over by anybody was there first. ms */
-  #youngestSpread = Number.NEGATIVE_INFINITY;
   #reviewedAt = Number.NEGATIVE_INFINITY;
   #reviewAt = Number.POSITIVE_INFINITY;
-  /** Chunks that only such a one has who is barred because they go no further. */
-  readonly #withheld = new Set<number>();
+  readonly #spread = new Spread();
   /** Root of the chunk map that is trusted here. */
   #root: Uint8Array | undefined;
 
@@ -85,7 +77,7 @@ export class Table {
 
   /** Whether anybody has the chunk in a way that is of use here, and gives it to others. */
   isOffered(index: number): boolean {
-    return (this.rarity[index] as number) > 0 && !this.#withheld.has(index);
+    return (this.rarity[index] as number) > 0 && !this.#spread.isWithheld(index);
   }
 
   /** Takes note of what a neighbour announces. False where it is not of a blob of this size. */
@@ -159,7 +151,7 @@ export class Table {
     if (taking === undefined) return;
     const none = new Uint8Array(taking.usable.length);
     count(this.rarity, taking.usable, none);
-    for (const index of taking.unspread.keys()) this.#withheld.delete(index);
+    this.#spread.dropped(taking);
     this.others.delete(peer);
     if (taking.leases.length > 0) this.leaseHolders--;
   }
@@ -253,15 +245,8 @@ export class Table {
     if (taking.leases.length > 0 && this.isLate(taking, now)) this.barred.add(peer);
     // With one other who wants it, who is to say which of the two is slow?
     if (this.others.size < 2) return;
-    let stuck = 0;
-    for (const [index, since] of taking.unspread) {
-      if (now - since <= SPREAD_PATIENCE) break;
-      // Where younger chunks of others move on, it is not the LAN that is slow.
-      if (this.#youngestSpread <= since || this.#wanting(index) < 2) continue;
-      if (this.barred.has(peer)) this.#withheld.add(index);
-      // One may be on its way to somebody slow, and is kept from others until then.
-      else if (++stuck >= 2 || now - since > STUCK_PATIENCE) this.barred.add(peer);
-    }
+    const isBarred = this.barred.has(peer);
+    if (this.#spread.isStuck(taking, isBarred, (index) => this.#wanting(index), now)) this.barred.add(peer);
   }
 
   #areAllBarred(): boolean {
@@ -277,14 +262,6 @@ export class Table {
     return wanting;
   }
 
-  #spread(taking: Taking, index: number): void {
-    const since = taking.unspread.get(index);
-    if (since === undefined) return;
-    taking.unspread.delete(index);
-    this.#withheld.delete(index);
-    this.#youngestSpread = Math.max(this.#youngestSpread, since);
-  }
-
   /** Notes what is new in `have`: whose chunk it was, how long it took, and that it has spread. */
   #follow(peer: string, taking: Taking, before: Bitmap, have: Bitmap, now: number): void {
     for (let at = 0; at < have.length; at++) {
@@ -295,17 +272,15 @@ export class Table {
         let isFirst = true;
         for (const [other, theirs] of this.others) {
           if (other === peer) continue;
-          this.#spread(theirs, index);
+          this.#spread.movedOn(theirs, index);
           if (isFirst && hasBit(theirs.have, index)) isFirst = false;
         }
-        if (peer !== this.#self) this.#spread(this.own, index);
+        if (peer !== this.#self) this.#spread.movedOn(this.own, index);
         if (!taking.leases.some(([from, to]) => index >= from && index < to)) continue;
         // The last is shorter than the others.
         if (index < this.count - 1) this.times.note(now - taking.chunkAt);
         taking.chunkAt = now;
-        if (isFirst) {
-          taking.unspread.set(index, now);
-        }
+        if (isFirst) this.#spread.brought(taking, index, now);
       }
     }
   }

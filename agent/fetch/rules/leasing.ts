@@ -1,0 +1,312 @@
+import { hasBit } from '../../../protocol/bitmap.ts';
+import type { Digest } from '../../../protocol/digest.ts';
+import type { Announcer } from './announcer.ts';
+import { Claimant } from './claimant.ts';
+import type { Coordinator } from './coordinator.ts';
+import { Lease } from './lease.ts';
+import { LIVE_LEASES, MOST_LEASES } from './lease-count.ts';
+import type { Part } from './part.ts';
+import { CROWD, type Neighbourhood, type Partners } from './partners.ts';
+import type { Table } from './table.ts';
+import { isWithin, type Segment } from './taking.ts';
+import type { Wish } from './wish.ts';
+
+/** How long a pull may stand still, with nobody who could move it, before it takes matters in its own hands. ms */
+const STANDSTILL = 5_000;
+
+/** How long one waits for the next in the order to have taken matters in hand; and the longest wait, in turns. ms */
+const TURN = 100;
+const MOST_TURNS = 16;
+
+/** How long a refused claimant of a crowd waits more, for each {@link CROWD} neighbours. ms */
+const CROWD_PAUSE = 500;
+
+/** Chunks taken on one's own account at a time, when it has come to that. */
+const OWN_ACCOUNT = 4;
+
+/** How long others who take the blob, but do not say what they do, are waited for when upstream is of no use. ms */
+const OTHERS_PATIENCE = 5_000;
+
+/** What leasing asks of the agent around it. */
+export interface LeasingSurroundings extends Neighbourhood {
+  /** How long a coordinator may take to answer. ms */
+  leaseTimeout(): number;
+  wish(wish: Wish): void;
+}
+
+/** What the leases of one blob rest on: all of it the share's. */
+export interface LeasingComponents {
+  readonly digest: Digest;
+  /** null for a manifest whose size nobody knows. */
+  readonly size: number | null;
+  readonly table: Table;
+  readonly coordinator: Coordinator;
+  readonly partners: Partners;
+  readonly announcer: Announcer;
+  readonly surroundings: LeasingSurroundings;
+}
+
+/** What one agent takes of one blob from upstream, from when it joins until it leaves: whom it asks for a lease, what it
+ * makes of a grant, and when it waits for nobody's leave. Pure; times in ms. */
+export class Leasing {
+  readonly #components: LeasingComponents;
+  readonly #table: Table;
+  readonly #part: Part;
+  readonly #claimant: Claimant;
+  readonly #lease = new Lease();
+  /** Whether upstream gives no parts. */
+  #isRangeless = false;
+  /** Whether bytes came since the lease was begun. */
+  #hasBrought = false;
+
+  constructor(components: LeasingComponents, part: Part) {
+    this.#components = components;
+    this.#table = components.table;
+    this.#part = part;
+    this.#claimant = new Claimant(() => components.surroundings.leaseTimeout());
+  }
+
+  /** Whether this agent takes the chunk from upstream, now or next. */
+  covers(index: number): boolean {
+    return this.#lease.covers(index);
+  }
+
+  // What neighbours say.
+
+  granted(peer: string, segment: Segment, now: number): void {
+    if (this.#claimant.isAsked(peer)) this.#take(peer, segment, now);
+  }
+
+  refused(peer: string, fetching: readonly string[], now: number): void {
+    if (!this.#claimant.isAsked(peer)) return;
+    const { partners, surroundings } = this.#components;
+    this.#claimant.refused(peer, this.#isFetching(fetching, now), now);
+    // Had all of a crowd to hear of a lease that ended, they would be too many to tell.
+    if (partners.isCrowd) this.#claimant.wait(CROWD_PAUSE * (surroundings.neighbours().length / CROWD), now);
+  }
+
+  /** Whether `peer` is who this agent waits to hear of. */
+  isAsked(peer: string): boolean {
+    return this.#claimant.isAsked(peer);
+  }
+
+  /** A neighbour takes the blob no more. @param wasFetching whether it held a lease */
+  left(peer: string, wasFetching: boolean): void {
+    this.#claimant.left(peer);
+    // A manifest comes at once or not at all: were each to wait out its pause, a fleet would fail one host a second.
+    if (this.#components.size === null && wasFetching) this.#claimant.freed();
+  }
+
+  // What upstream brings.
+
+  /** A chunk more is there, from wherever. */
+  advanced(now: number): void {
+    this.#lease.advance((each) => hasBit(this.#table.own.have, each));
+    this.#note(now);
+  }
+
+  received(bytes: number, now: number): void {
+    const { own } = this.#table;
+    this.#hasBrought ||= bytes > 0;
+    this.#table.leased(own, own.leases, own.received + bytes, now);
+  }
+
+  /** Upstream gives no parts: what is being taken is everything from there on. */
+  noRange(): void {
+    this.#isRangeless = true;
+    this.#lease.extend(this.#table.count);
+  }
+
+  /** See {@link Share.upstreamEnded}. */
+  ended(isUsable: boolean, now: number): void {
+    this.#part.upstreamUsable = isUsable;
+    if (!isUsable) this.#lease.dropNext();
+    this.#claimant.ended(this.#hasBrought, now);
+    this.#hasBrought = false;
+    const next = this.#lease.end();
+    if (next !== undefined) this.#wishUpstream(next);
+    this.#announce(now);
+  }
+
+  /** See {@link Share.goesOn}. */
+  goesOn(index: number, now: number): boolean {
+    // Others have come: an open-ended lease ends where it was said to, and they are granted what lies behind.
+    if (this.#table.others.size > 0) this.#lease.close();
+    const goes = !this.#lease.isBehind(index) && this.#mayTake(index, now);
+    if (!goes) this.#lease.cut(index);
+    return goes;
+  }
+
+  // What is due.
+
+  /**
+   * Claims a lease where one is of use; gives up where neither upstream nor anybody else is.
+   * @param isAsking whether chunks of others are under way
+   */
+  decide(isAsking: boolean, now: number): void {
+    const part = this.#part;
+    if (!part.upstreamUsable) {
+      if (!isAsking) this.#giveUp(now);
+      return;
+    }
+    if (now < part.searchUntil || (this.#lease.isHeld && !this.#lease.isRunningOut)) return;
+    if (!isAsking && this.#onOwnAccount(now)) return;
+    if (this.#table.leases(now).length >= this.#worthClaiming() || !this.#isUncovered(now)) return;
+    this.#askCoordinator(now);
+  }
+
+  /** When {@link decide} has something to do, if nothing happens before; each may have passed. */
+  get dueAt(): readonly number[] {
+    return [this.#claimant.dueAt, this.#part.searchUntil, this.#standsStillAt];
+  }
+
+  /** Whether any of these fetches, as far as can be seen. In a crowd not all can: then for as long as one may take. */
+  #isFetching(named: readonly string[], now: number): boolean {
+    if (this.#table.leases(now).some(({ peer }) => named.includes(peer))) return true;
+    if (!this.#components.partners.isCrowd) return false;
+    const patience = Math.max(STANDSTILL, this.#table.times.patience);
+    return (
+      now - this.#part.gainedAt < patience && named.some((peer) => this.#components.surroundings.isNeighbour(peer))
+    );
+  }
+
+  /** With how many leases of others a claim is of use: only the first in the order try whether more are. */
+  #worthClaiming(): number {
+    return this.#components.surroundings.place() < MOST_LEASES ? MOST_LEASES : LIVE_LEASES;
+  }
+
+  #askCoordinator(now: number): void {
+    const { coordinator, partners, announcer, surroundings, digest, size } = this.#components;
+    const { first } = this.#part;
+    const order = surroundings.order();
+    const peer = this.#claimant.next(order, now);
+    if (peer === undefined) return;
+    this.#claimant.asked(peer, now);
+    if (peer !== surroundings.self) {
+      surroundings.wish({ kind: 'tell', peers: [peer], message: { type: 'claim', digest, size, first } });
+      return;
+    }
+    const verdict = coordinator.claim(peer, first, now, order.length === 1, partners.isCrowd);
+    if (partners.drawn(partners.draw(peer))) announcer.urge();
+    if (verdict.kind === 'grant') this.#take(peer, verdict.segment, now);
+    else this.refused(peer, verdict.fetching, now);
+  }
+
+  /** Takes what was granted, as far as it is free as seen from here: a coordinator may be new, mistaken or a liar. */
+  #take(peer: string, [from, to]: Segment, now: number): void {
+    const free = (index: number) =>
+      index < this.#table.count &&
+      !hasBit(this.#table.own.have, index) &&
+      !this.#lease.covers(index) &&
+      this.#mayTake(index, now);
+    let first = from;
+    while (first < to && !free(first)) first++;
+    let end = first;
+    while (end < to && free(end)) end++;
+    if (first >= end) {
+      this.#claimant.refused(peer, false, now);
+      return;
+    }
+    this.#claimant.granted();
+    // What this agent holds against itself is over where others do not.
+    this.#table.barred.delete(this.#components.surroundings.self);
+    if (this.#lease.add([first, end])) this.#wishUpstream([first, end]);
+    this.#announce(now);
+    // At once: whoever is refused meanwhile looks for the one that fetches.
+    this.#components.announcer.urge();
+  }
+
+  #mayTake(index: number, now: number): boolean {
+    const table = this.#table;
+    const { self } = this.#components.surroundings;
+    if (table.isOffered(index) && !this.#part.isForsaken) return false;
+    if (table.others.size > 0) {
+      if (table.own.leases.length > 0 && table.isLate(table.own, now)) {
+        table.barred.add(self);
+      }
+      // What others know of it by now they take themselves.
+      if (this.#lease.isHeld && !this.#isRangeless && table.barred.has(self)) return false;
+    }
+    return !this.#isTakenHigher(index, now);
+  }
+
+  /** Whether a live lease of somebody higher in the order covers the chunk. */
+  #isTakenHigher(index: number, now: number): boolean {
+    const rivals = this.#table.leases(now).filter(({ leases }) => isWithin(index, leases));
+    if (rivals.length === 0) return false;
+    const { surroundings } = this.#components;
+    const order = surroundings.order();
+    const own = surroundings.place();
+    return rivals.some(({ peer }) => order.indexOf(peer) < own);
+  }
+
+  /** Whether a chunk is missing that nobody has, and that nobody takes from upstream. */
+  #isUncovered(now: number): boolean {
+    const { own, count } = this.#table;
+    if (this.#part.holders.size > 0) return false;
+    const live = this.#table.leases(now);
+    for (let index = 0; index < count; index++) {
+      if (hasBit(own.have, index) || this.#table.isOffered(index) || this.#lease.covers(index)) continue;
+      if (!live.some(({ leases }) => isWithin(index, leases))) return true;
+    }
+    return false;
+  }
+
+  /** Nothing has come for long and nothing is under way: whoever says to have it does not give it. True where it acts. */
+  #onOwnAccount(now: number): boolean {
+    const part = this.#part;
+    if (this.#lease.isHeld) return false;
+    part.isForsaken ||= now >= this.#standsStillAt;
+    if (!part.isForsaken) return false;
+    const { own, count } = this.#table;
+    const live = this.#table.leases(now);
+    const isOpen = (index: number) => !hasBit(own.have, index) && !live.some(({ leases }) => isWithin(index, leases));
+    let from = 0;
+    while (from < count && !isOpen(from)) from++;
+    if (from === count) return false;
+    let to = from + 1;
+    while (to < Math.min(count, from + OWN_ACCOUNT) && isOpen(to)) to++;
+    this.#lease.add([from, to]);
+    this.#wishUpstream([from, to]);
+    this.#announce(now);
+    return true;
+  }
+
+  /** One after the other: who comes first tells the others what it takes. */
+  get #standsStillAt(): number {
+    const { gainedAt, offeredAt } = this.#part;
+    const turn = Math.min(this.#components.surroundings.place(), MOST_TURNS);
+    return Math.max(gainedAt, offeredAt) + STANDSTILL + turn * TURN;
+  }
+
+  /** With upstream of no use and nobody who has, takes or may take what is missing, there is nothing to wait for. */
+  #giveUp(now: number): void {
+    const part = this.#part;
+    if (part.isStuck || now < part.searchUntil || this.#lease.isHeld) return;
+    if (part.holders.size > 0 || this.#table.leases(now).length > 0) return;
+    const { own, rarity, count, others } = this.#table;
+    for (let index = 0; index < count; index++) {
+      if (!hasBit(own.have, index) && (rarity[index] as number) > 0) return;
+    }
+    if (others.size > 0 && now - part.gainedAt < OTHERS_PATIENCE) return;
+    part.isStuck = true;
+    const { surroundings, digest } = this.#components;
+    surroundings.wish({ kind: 'stuck', digest });
+  }
+
+  #wishUpstream([from, to]: Segment): void {
+    const { surroundings, digest } = this.#components;
+    surroundings.wish({ kind: 'upstream', digest, from, to });
+  }
+
+  #announce(now: number): void {
+    this.#note(now);
+    this.#components.announcer.news();
+  }
+
+  /** What is taken, as all go by it from now on. */
+  #note(now: number): void {
+    const { own } = this.#table;
+    this.#table.leased(own, this.#lease.segments, own.received, now);
+  }
+}
