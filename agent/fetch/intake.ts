@@ -13,7 +13,7 @@ import { takeFromPeer } from './peer-lane.ts';
 import type { Partial } from './ports.ts';
 import type { Share } from './rules/share.ts';
 import type { Inquirer, Sharing, Taker } from './sharing.ts';
-import { takeFromUpstream } from './upstream-lane.ts';
+import { UpstreamIntake } from './upstream-intake.ts';
 
 /** Buffers one blob keeps for its next chunks. */
 const KEPT_BUFFERS = 2;
@@ -52,7 +52,7 @@ export class Intake implements Taker {
   readonly #taking = new Map<string, AbortController>();
   /** Chunks that are being written: another copy of one is thrown away. */
   readonly #writing = new Set<number>();
-  #upstreamError: unknown;
+  readonly #upstream: UpstreamIntake;
 
   constructor(components: IntakeComponents, init: IntakeInit, partial: Partial) {
     this.#components = components;
@@ -61,6 +61,13 @@ export class Intake implements Taker {
     const { digest, layout } = partial;
     this.marks = new Marks(components.swarm, digest, layout.size);
     this.#buffers = new Buffers(Math.min(layout.chunkSize, layout.size), KEPT_BUFFERS);
+    this.#upstream = new UpstreamIntake(components, {
+      partial,
+      marks: this.marks,
+      writing: this.#writing,
+      signal: init.signal,
+      on: (event) => this.#on(event),
+    });
   }
 
   /** Resolves once nothing is under way any more; to be called after the signal has fired, or all is there. */
@@ -77,11 +84,15 @@ export class Intake implements Taker {
   }
 
   upstream(from: number, to: number): void {
-    this.#run(this.#takeFromUpstream(from, to));
+    this.#run(this.#upstream.take(from, to));
+  }
+
+  halt(): void {
+    this.#upstream.halt();
   }
 
   stuck(): void {
-    this.#init.onStuck(this.#upstreamError);
+    this.#init.onStuck(this.#upstream.error);
   }
 
   async chunk(index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined> {
@@ -254,66 +265,6 @@ export class Intake implements Taker {
     metrics.peerBytes.inc(length);
     blob.marked(index, 'peer', peer, mark?.signer ?? peer);
     return mark === undefined ? 'map' : 'mark';
-  }
-
-  async #takeFromUpstream(from: number, to: number): Promise<void> {
-    const { sharing, upstream, blob, repositories, logger } = this.#components;
-    const { digest } = this.#partial;
-    const { signal } = this.#init;
-    const repository = repositories[0] as Repository;
-    let brought = 0;
-    let at: number | undefined;
-    const leave = (): void => {
-      if (at !== undefined) this.#writing.delete(at);
-      at = undefined;
-    };
-    const begin = (index: number): boolean => {
-      leave();
-      if (this.#writing.has(index) || this.#partial.sourceOf(index) !== undefined) return false;
-      at = index;
-      this.#writing.add(index);
-      return true;
-    };
-    let isUsable = true;
-    try {
-      if (!begin(from)) return;
-      await takeFromUpstream(
-        {
-          partial: this.#partial,
-          from,
-          to,
-          open: (offset, end, inner) => upstream.getBlob(repository, digest, offset, inner, end),
-          signal,
-        },
-        {
-          received: (bytes) => this.#on((share, now) => share.upstreamBytes(bytes, now)),
-          streamed: (position) => blob.streamed(position),
-          marked: (index, sha256) => {
-            brought++;
-            this.marks.vouch(index, sha256);
-            blob.marked(index, 'upstream', repositoryText(repository));
-            this.#on((share, now) => share.took(index, 'mark', now));
-          },
-          goesOn: (index) => sharing.goesOn(digest, index) && begin(index),
-          rangeless: () => this.#on((share) => share.noRange()),
-        },
-      );
-    } catch (error) {
-      if (signal.aborted) return;
-      if (!isAgentError(error)) throw error;
-      const elsewhere = isAgentError(error, 'BLOB_UNKNOWN', 'UPSTREAM_DENIED') && repositories.length > 1;
-      if (elsewhere) repositories.shift();
-      // What brought something may bring the rest; what brought nothing would fail the same way again.
-      else if (brought === 0) isUsable = false;
-      this.#upstreamError = error;
-      logger.warn({ repository: repositoryText(repository), ...briefly(error) }, 'upstream broke off');
-    } finally {
-      leave();
-      blob.streamed(0);
-      // The client frees the connection a moment after the body's end: who asks at once would open another.
-      if (!signal.aborted) await new Promise(setImmediate);
-      this.#on((share, now) => share.upstreamEnded(isUsable, now));
-    }
   }
 }
 

@@ -101,6 +101,8 @@ class Turn implements Taker {
     this.#change.notify();
   }
 
+  halt(): void {}
+
   stuck(): void {
     this.#isStuck = true;
     this.#change.notify();

@@ -22,6 +22,8 @@ export interface Taker {
   take(peer: string, index: number): void;
   cancel(peer: string, index: number): void;
   upstream(from: number, to: number): void;
+  /** Ends what {@link upstream} began. */
+  halt(): void;
   stuck(): void;
   /** A neighbour takes the blob no more, says it; called before the rules hear of it. */
   leaves?(peer: string): void;
@@ -175,6 +177,7 @@ export class Sharing implements Attendant {
     if (wish.kind === 'take') taker.take(wish.peer, wish.index);
     else if (wish.kind === 'cancel') taker.cancel(wish.peer, wish.index);
     else if (wish.kind === 'upstream') taker.upstream(wish.from, wish.to);
+    else if (wish.kind === 'halt') taker.halt();
     else taker.stuck();
   }
 

@@ -12,25 +12,37 @@ const FIRST_PATIENCE_EACH = 4_000;
 /** How many times as long as most a chunk may take. */
 const LATE = 4;
 
+/** A chunk whose bytes come steadily may take so many times as long as another; but not over all bounds. ms */
+const STEADY = 4;
+const MOST_STEADY = 40_000;
+
 /**
- * How long chunks take from upstream, of whatever blob: what a lease is judged by. As long as all leases together are
- * many: times are kept as if there were but one, or six that start at once would each be late by what one took before.
- * Pure; ms.
+ * How long chunks take from upstream, of whatever blob: what a lease is judged by. Connections do not share an uplink
+ * fairly, so that one chunk's time says little; how often one comes, of all of them, says what the uplink carries, and
+ * each lease's share of that is what it may be measured by. Pure; ms.
  */
 export class ChunkTimes {
   readonly #times = new RecentTimes();
-  /** As if there had been no other. */
-  readonly #alone = new RecentTimes();
+  /** How long each was under way without another one's coming. */
+  readonly #intervals = new RecentTimes();
   readonly #leases: () => number;
+  #notedAt = Number.NEGATIVE_INFINITY;
 
   /** @param leases how many there are of all blobs, as far as is known */
   constructor(leases: () => number = () => 1) {
     this.#leases = leases;
   }
 
-  note(ms: number): void {
+  note(ms: number, now: number): void {
+    const interval = Math.min(ms, now - this.#notedAt);
+    // Another registry, or another line: what was seen before says nothing of it.
+    if (interval > LATE * (this.#intervals.mean ?? 0)) {
+      this.#times.clear();
+      this.#intervals.clear();
+    }
     this.#times.note(ms);
-    this.#alone.note(ms / Math.max(1, this.#leases()));
+    this.#intervals.note(interval);
+    this.#notedAt = now;
   }
 
   /** What a chunk takes now; undefined where none was seen yet. */
@@ -38,13 +50,23 @@ export class ChunkTimes {
     const { median } = this.#times;
     if (median === undefined) return undefined;
     // Where upstream caps each connection, fewer of them are no faster.
-    return Math.max(median, (this.#alone.median ?? 0) * this.#leases());
+    return Math.max(median, (this.#intervals.mean ?? 0) * this.#leases());
   }
 
-  /** The longest one chunk may take before its lease is void. */
+  /** The longest one chunk may take before its lease is void, where its bytes do not come {@link steadyPatience steadily}. */
   get patience(): number {
     const { usual } = this;
     if (usual === undefined) return Math.max(FIRST_PATIENCE, FIRST_PATIENCE_EACH * this.#leases());
     return Math.max(LEAST_PATIENCE, LATE * usual);
+  }
+
+  /**
+   * The longest one chunk may take whose bytes come steadily: connections share an uplink as it happens, and what comes
+   * slowly is sooner there than what is begun anew.
+   */
+  steadyPatience(now: number): number {
+    // Where nobody's chunk comes any more it is the line that has become slow, or all who hold leases give nothing.
+    const slowed = LATE * (now - this.#notedAt) * this.#leases();
+    return Math.max(this.patience, Math.min(MOST_STEADY, Math.max(STEADY * this.patience, slowed)));
   }
 }

@@ -40,6 +40,11 @@ export class Lease {
     return segments;
   }
 
+  /** The chunk that is coming from upstream just now. */
+  get at(): number | undefined {
+    return this.#current !== undefined && this.#current.at < this.#current.to ? this.#current.at : undefined;
+  }
+
   covers(index: number): boolean {
     const { at = 0, to = 0 } = this.#current ?? {};
     return (index >= at && index < to) || (this.#next !== undefined && index >= this.#next[0] && index < this.#next[1]);

@@ -58,6 +58,8 @@ export class Leasing {
   #isRangeless = false;
   /** Whether bytes came since the lease was begun. */
   #hasBrought = false;
+  /** Whether what is being taken is given up. */
+  #isHalted = false;
 
   constructor(components: LeasingComponents, part: Part) {
     this.#components = components;
@@ -69,6 +71,11 @@ export class Leasing {
   /** Whether this agent takes the chunk from upstream, now or next. */
   covers(index: number): boolean {
     return this.#lease.covers(index);
+  }
+
+  /** Whether the chunk is the one that upstream is sending just now. */
+  isAt(index: number): boolean {
+    return this.#lease.at === index;
   }
 
   // What neighbours say.
@@ -123,6 +130,7 @@ export class Leasing {
     if (!isUsable) this.#lease.dropNext();
     this.#claimant.ended(this.#hasBrought, now);
     this.#hasBrought = false;
+    this.#isHalted = false;
     const next = this.#lease.end();
     if (next !== undefined) this.#wishUpstream(next);
     this.#announce(now);
@@ -149,6 +157,7 @@ export class Leasing {
       if (!isAsking) this.#giveUp(now);
       return;
     }
+    this.#haltWhereLate(now);
     if (now < part.searchUntil || (this.#lease.isHeld && !this.#lease.isRunningOut)) return;
     if (!isAsking && this.#onOwnAccount(now)) return;
     if (this.#table.leases(now).length >= this.#worthClaiming() || !this.#isUncovered(now)) return;
@@ -228,6 +237,16 @@ export class Leasing {
       if (this.#lease.isHeld && !this.#isRangeless && table.barred.has(self)) return false;
     }
     return !this.#isTakenHigher(index, now);
+  }
+
+  /** What others have by now is taken from them, where upstream is late with it. */
+  #haltWhereLate(now: number): void {
+    const { own } = this.#table;
+    const { at } = this.#lease;
+    if (this.#isHalted || at === undefined || !this.#table.isOffered(at) || !this.#table.isLate(own, now)) return;
+    this.#isHalted = true;
+    const { surroundings, digest } = this.#components;
+    surroundings.wish({ kind: 'halt', digest });
   }
 
   /** Whether a live lease of somebody higher in the order covers the chunk. */

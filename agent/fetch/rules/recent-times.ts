@@ -12,10 +12,23 @@ export class RecentTimes {
     this.#median = undefined;
   }
 
+  clear(): void {
+    this.#times.length = 0;
+    this.#median = undefined;
+  }
+
   /** undefined where nothing was noted. */
   get median(): number | undefined {
     if (this.#times.length === 0) return undefined;
     this.#median ??= [...this.#times].sort((a, b) => a - b)[this.#times.length >> 1] as number;
     return this.#median;
+  }
+
+  /** undefined where nothing was noted. */
+  get mean(): number | undefined {
+    if (this.#times.length === 0) return undefined;
+    let sum = 0;
+    for (const time of this.#times) sum += time;
+    return sum / this.#times.length;
   }
 }

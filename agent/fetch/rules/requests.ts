@@ -58,6 +58,8 @@ export interface Wanting {
   readonly streams: boolean;
   /** Whether this agent takes the chunk from upstream, now or next. */
   isLeased(index: number): boolean;
+  /** Whether upstream is sending it just now: a copy from a peer would come for nothing. */
+  isArriving(index: number): boolean;
 }
 
 /** Which chunk is asked of which peer: the rarest first, in order where nobody else takes the blob. Pure; ms. */
@@ -211,7 +213,8 @@ export class Requests {
       const index = first + step < count ? first + step : first + step - count;
       if (hasBit(own.have, index)) continue;
       missing++;
-      if ((rarity[index] as number) + holders.size === 0 || this.#underWay.has(index)) continue;
+      if ((rarity[index] as number) + holders.size === 0 || this.#underWay.has(index) || wanting.isArriving(index))
+        continue;
       if (wanting.isLeased(index) && (rarity[index] as number) === 0) continue;
       found.push(index);
     }

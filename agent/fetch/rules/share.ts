@@ -327,7 +327,10 @@ export class Share {
   }
 
   #ask({ part, requests, leasing }: Own, now: number): void {
-    const asked = requests.next({ ...part, isLeased: (index) => leasing.covers(index) }, now);
+    const asked = requests.next(
+      { ...part, isLeased: (index) => leasing.covers(index), isArriving: (index) => leasing.isAt(index) },
+      now,
+    );
     for (const { peer, index } of asked) {
       this.#surroundings.wish({ kind: 'take', digest: this.digest, peer, index });
     }

@@ -1,4 +1,5 @@
 import { type Bitmap, clearBit, hasBit, isBitmapOf, setBit } from '../../../protocol/bitmap.ts';
+import { MIN_CHUNK_SIZE } from '../../../protocol/chunks.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { ChunkTimes } from './chunk-times.ts';
 import { Spread } from './spread.ts';
@@ -116,7 +117,10 @@ export class Table {
       taking.progressAt = now;
       taking.progressBytes = received;
     }
-    if (begins) taking.chunkAt = now;
+    if (begins) {
+      taking.chunkAt = now;
+      taking.chunkBytes = received;
+    }
     this.leaseHolders += Number(leases.length > 0) - Number(taking.leases.length > 0);
     taking.leases = leases;
     taking.received = received;
@@ -232,13 +236,18 @@ export class Table {
 
   /** Whether a lease's bytes or chunks are overdue. */
   isLate(taking: Taking, now: number): boolean {
-    return now - taking.progressAt > LEASE_STALL || now - taking.chunkAt > this.#patience(taking);
+    if (now - taking.progressAt > LEASE_STALL) return true;
+    const elapsed = now - taking.chunkAt;
+    if (elapsed <= this.#patience(taking)) return false;
+    const arrived = (taking.received - taking.chunkBytes) / MIN_CHUNK_SIZE;
+    return elapsed > arrived * this.times.steadyPatience(now);
   }
 
   /** What is taken without parts comes behind all that is there already. */
   #patience({ leases: [first] }: Taking): number {
     const isWhole = first !== undefined && first[1] === this.count && first[1] - first[0] > SEGMENT;
-    return isWhole ? Math.max(WHOLE_PATIENCE, this.times.patience) : this.times.patience;
+    const patience = this.times.patience;
+    return isWhole ? Math.max(WHOLE_PATIENCE, patience) : patience;
   }
 
   #judge(peer: string, taking: Taking, now: number): void {
@@ -278,8 +287,9 @@ export class Table {
         if (peer !== this.#self) this.#spread.movedOn(this.own, index);
         if (!taking.leases.some(([from, to]) => index >= from && index < to)) continue;
         // The last is shorter than the others.
-        if (index < this.count - 1) this.times.note(now - taking.chunkAt);
+        if (index < this.count - 1) this.times.note(now - taking.chunkAt, now);
         taking.chunkAt = now;
+        taking.chunkBytes = taking.received;
         if (isFirst) this.#spread.brought(taking, index, now);
       }
     }

@@ -23,8 +23,9 @@ export interface Taking {
   progressBytes: number;
   /** Bytes it had from upstream when its lease began. */
   leaseBytes: number;
-  /** When the chunk it is at was begun. ms */
+  /** When the chunk it is at was begun, ms; and how many bytes it had from upstream then. */
   chunkAt: number;
+  chunkBytes: number;
   /** Its chunks, taken under a lease, that nobody else has had yet; with the time they were first seen. ms */
   readonly unspread: Map<number, number>;
 }
@@ -40,6 +41,7 @@ export function newTaking(count: number, now: number): Taking {
     progressBytes: 0,
     leaseBytes: 0,
     chunkAt: now,
+    chunkBytes: 0,
     unspread: new Map(),
   };
 }

@@ -71,6 +71,9 @@ export class Puller {
       case 'upstream':
         this.#upstream(host, hold, deed.from, deed.to);
         break;
+      case 'halt':
+        this.#world.agenda.after(0, () => this.#halt(host, hold));
+        break;
       case 'stuck':
         hold.isStuck = true;
         this.#world.trace?.(`${host.name} ${digestName(deed.digest)} is stuck`);
@@ -211,10 +214,15 @@ export class Puller {
     const skipped = this.#hasRanges ? 0 : from * chunkSize;
     const end = this.#hasRanges ? Math.min(hold.size, to * chunkSize) : hold.size;
     host.run(this.#now + uplink.rtt, () => {
+      if (hold.flow !== flow) return;
       if (!this.#hasRanges) this.#tell(host, hold.digest, (share) => share.noRange());
       if (this.#fails(host)) this.#ended(host, hold, false);
       else if (skipped > 0)
-        uplink.read(flow, skipped, () => host.run(this.#now, () => this.#next(host, hold, from, to, end)));
+        uplink.read(flow, skipped, () =>
+          host.run(this.#now, () => {
+            if (hold.flow === flow) this.#next(host, hold, from, to, end);
+          }),
+        );
       else this.#next(host, hold, from, to, end);
     });
   }
@@ -235,7 +243,7 @@ export class Puller {
       host.work(host.chunkCost / 2, () => {
         this.#tell(host, hold.digest, (share) => share.took(index, 'mark', this.#now));
         this.#have(host, hold.digest, index, 1);
-        if (index + 1 >= to) this.#next(host, hold, index + 1, to, end);
+        if (index + 1 >= to && hold.flow === flow) this.#next(host, hold, index + 1, to, end);
       });
       if (index + 1 < to) this.#next(host, hold, index + 1, to, end);
     });
@@ -244,15 +252,24 @@ export class Puller {
   #piece(host: Host, hold: Hold, index: number, length: number, piece: number, onChunk: () => void): void {
     const bytes = Math.floor((length * piece) / PIECES) - Math.floor((length * (piece - 1)) / PIECES);
     const begun = this.#now;
-    this.#world.uplink.read(hold.flow as Flow, bytes, () => {
+    const flow = hold.flow as Flow;
+    this.#world.uplink.read(flow, bytes, () => {
       // Its own line may be slower than its part of the uplink.
       host.downFreeAt = Math.max(host.downFreeAt, begun) + bytes / host.link;
       host.run(host.downFreeAt, () => {
+        if (hold.flow !== flow) return;
         this.#tell(host, hold.digest, (share) => share.upstreamBytes(bytes, this.#now));
         if (piece < PIECES) this.#piece(host, hold, index, length, piece + 1, onChunk);
         else onChunk();
       });
     });
+  }
+
+  #halt(host: Host, hold: Hold): void {
+    if (hold.flow === undefined) return;
+    this.#world.trace?.(`${host.name} ${digestName(hold.digest)} upstream halted`);
+    this.#world.uplink.abort(hold.flow, Number.POSITIVE_INFINITY);
+    this.#ended(host, hold, true);
   }
 
   #ended(host: Host, hold: Hold, isUsable: boolean): void {

@@ -10,25 +10,49 @@ describe('ChunkTimes', () => {
 
   it('gives four times the usual, and never less than two seconds', () => {
     const times = new ChunkTimes();
-    times.note(100);
+    times.note(100, 100);
     assert.equal(times.patience, 2_000);
-    for (let time = 0; time < 3; time++) times.note(3_000);
+    for (let time = 1; time <= 3; time++) times.note(3_000, 100 + time * 3_000);
     assert.equal(times.patience, 12_000);
   });
 
-  it('expects chunks to take longer where more share the uplink', () => {
-    let leases = 1;
+  it('gives each lease its share of what all of them bring', () => {
+    let leases = 6;
     const times = new ChunkTimes(() => leases);
-    times.note(1_000);
-    leases = 6;
+    // One connection is quicker than the others, as one always is: the six of them bring a chunk a second.
+    for (const [ms, now] of [
+      [1_100, 1_100],
+      [2_000, 2_000],
+      [1_900, 3_000],
+    ] as const)
+      times.note(ms, now);
     assert.equal(times.usual, 6_000);
+    leases = 12;
+    assert.equal(times.usual, 12_000);
   });
 
   it('does not expect fewer to be faster: each connection may be capped', () => {
     let leases = 6;
     const times = new ChunkTimes(() => leases);
-    times.note(6_000);
+    times.note(6_000, 6_000);
     leases = 1;
     assert.equal(times.usual, 6_000);
+  });
+
+  it('forgets what was seen before the line became slow', () => {
+    const times = new ChunkTimes(() => 2);
+    for (let now = 10; now <= 100; now += 10) times.note(10, now);
+    times.note(1_000, 1_100);
+    assert.equal(times.usual, 2_000);
+  });
+
+  it('is more patient with what comes steadily, the more so where nobody’s chunks come any more; within bounds', () => {
+    const times = new ChunkTimes(() => 2);
+    times.note(10, 10);
+    assert.equal(times.steadyPatience(10), 8_000);
+    assert.equal(times.steadyPatience(2_010), 16_000);
+    assert.equal(times.steadyPatience(100_000), 40_000);
+    times.note(30_000, 40_010);
+    assert.equal(times.steadyPatience(40_010), times.patience);
   });
 });

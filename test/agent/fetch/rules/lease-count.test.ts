@@ -9,7 +9,7 @@ type Line = (leases: number) => number;
 /** How many leases there are after so long, where each that is allowed is made use of. */
 function after(ms: number, line: Line): number {
   const table = new Table('self', 100, 0);
-  table.times.note(300);
+  table.times.note(300, 0);
   const count = new LeaseCount(table);
   let leases = 2;
   for (let now = 0; now <= ms; now += 500) {

@@ -6,7 +6,14 @@ import { Table } from '../../../../agent/fetch/rules/table.ts';
 import { said } from '../../../support/simulation/said.ts';
 
 const COUNT = 40;
-const WANTING: Wanting = { holders: new Set(), lanes: 16, first: 0, streams: false, isLeased: () => false };
+const WANTING: Wanting = {
+  holders: new Set(),
+  lanes: 16,
+  first: 0,
+  streams: false,
+  isLeased: () => false,
+  isArriving: () => false,
+};
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => from + at);
 
 describe('Requests', () => {

@@ -1,0 +1,111 @@
+import { briefly, isAgentError } from '../errors.ts';
+import { repositoryText } from '../oci/reference.ts';
+import type { IntakeComponents } from './intake.ts';
+import type { Marks } from './marks.ts';
+import type { Partial } from './ports.ts';
+import type { Share } from './rules/share.ts';
+import { takeFromUpstream } from './upstream-lane.ts';
+
+/** What both ways in share: what one writes the other leaves alone. */
+export interface SharedIntake {
+  readonly partial: Partial;
+  readonly marks: Marks;
+  /** Chunks that are being written: another copy of one is thrown away. */
+  readonly writing: Set<number>;
+  /** Ends everything under way. */
+  readonly signal: AbortSignal;
+  /** Tells the rules what has happened. */
+  on(event: (share: Share, now: number) => void): void;
+}
+
+/** Takes the chunks of one blob from upstream, a segment at a time, for as long as the rules say. */
+export class UpstreamIntake {
+  readonly #components: IntakeComponents;
+  readonly #shared: SharedIntake;
+  #halt = new AbortController();
+  #error: unknown;
+
+  constructor(components: IntakeComponents, shared: SharedIntake) {
+    this.#components = components;
+    this.#shared = shared;
+  }
+
+  /** What upstream last failed with, where it did. */
+  get error(): unknown {
+    return this.#error;
+  }
+
+  /** What is being taken is not worth waiting for. */
+  halt(): void {
+    this.#halt.abort(new Error('others have it by now'));
+  }
+
+  /** Chunks `from` to before `to`. @throws what is no fault of upstream's */
+  async take(from: number, to: number): Promise<void> {
+    const { partial, marks, writing, signal: end, on } = this.#shared;
+    const { sharing, upstream, blob, repositories } = this.#components;
+    const { digest } = partial;
+    const [repository] = repositories;
+    if (repository === undefined) return;
+    this.#halt = new AbortController();
+    const signal = AbortSignal.any([end, this.#halt.signal]);
+    let brought = 0;
+    let at: number | undefined;
+    const leave = (): void => {
+      if (at !== undefined) writing.delete(at);
+      at = undefined;
+    };
+    const begin = (index: number): boolean => {
+      leave();
+      if (writing.has(index) || partial.sourceOf(index) !== undefined) return false;
+      at = index;
+      writing.add(index);
+      return true;
+    };
+    let isUsable = true;
+    try {
+      if (!begin(from)) return;
+      const open = (offset: number, stop: number | undefined, inner: AbortSignal) =>
+        upstream.getBlob(repository, digest, offset, inner, stop);
+      await takeFromUpstream(
+        { partial, from, to, open, signal },
+        {
+          received: (bytes) => on((share, now) => share.upstreamBytes(bytes, now)),
+          streamed: (position) => blob.streamed(position),
+          marked: (index, sha256) => {
+            brought++;
+            marks.vouch(index, sha256);
+            blob.marked(index, 'upstream', repositoryText(repository));
+            on((share, now) => share.took(index, 'mark', now));
+          },
+          goesOn: (index) => sharing.goesOn(digest, index) && begin(index),
+          rangeless: () => on((share) => share.noRange()),
+        },
+      );
+    } catch (error) {
+      if (signal.aborted) return;
+      isUsable = this.#failed(error, brought);
+    } finally {
+      leave();
+      blob.streamed(0);
+      // The client frees the connection a moment after the body's end: who asks at once would open another.
+      if (!signal.aborted) await new Promise(setImmediate);
+      on((share, now) => share.upstreamEnded(isUsable, now));
+    }
+  }
+
+  /** Whether upstream is worth asking again. @throws what is no fault of upstream's */
+  #failed(error: unknown, brought: number): boolean {
+    const { repositories, logger } = this.#components;
+    if (!isAgentError(error)) throw error;
+    this.#error = error;
+    const repository = repositories[0];
+    logger.warn({ repository: repository && repositoryText(repository), ...briefly(error) }, 'upstream broke off');
+    if (isAgentError(error, 'BLOB_UNKNOWN', 'UPSTREAM_DENIED') && repositories.length > 1) {
+      repositories.shift();
+      return true;
+    }
+    // What brought something may bring the rest; what brought nothing would fail the same way again.
+    return brought > 0;
+  }
+}
