@@ -33,6 +33,16 @@ export class ChunkTimes {
     this.#leases = leases;
   }
 
+  /** When the last chunk came. ms */
+  get notedAt(): number {
+    return this.#notedAt;
+  }
+
+  /** How many leases there are of all blobs. */
+  get leases(): number {
+    return this.#leases();
+  }
+
   note(ms: number, now: number): void {
     const interval = Math.min(ms, now - this.#notedAt);
     // Another registry, or another line: what was seen before says nothing of it.

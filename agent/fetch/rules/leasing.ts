@@ -239,11 +239,13 @@ export class Leasing {
     return !this.#isTakenHigher(index, now);
   }
 
-  /** What others have by now is taken from them, where upstream is late with it. */
+  /** What others have by now, or take themselves, is left to them where upstream is late with it. */
   #haltWhereLate(now: number): void {
     const { own } = this.#table;
     const { at } = this.#lease;
-    if (this.#isHalted || at === undefined || !this.#table.isOffered(at) || !this.#table.isLate(own, now)) return;
+    if (this.#isHalted || at === undefined || !this.#table.isLate(own, now)) return;
+    const isTaken = () => this.#table.leases(now).some(({ leases }) => isWithin(at, leases));
+    if (!this.#table.isOffered(at) && !isTaken()) return;
     this.#isHalted = true;
     const { surroundings, digest } = this.#components;
     surroundings.wish({ kind: 'halt', digest });
