@@ -1,4 +1,4 @@
-import { LeaseCount } from './lease-count.ts';
+import { LeaseCount, MOST_LEASES } from './lease-count.ts';
 import type { Table } from './table.ts';
 import { isWithin, SEGMENT, type Segment } from './taking.ts';
 
@@ -59,7 +59,7 @@ export class Coordinator {
     if (from === undefined) return { kind: 'refuse', fetching };
     const isNew = own === undefined || own.received === 0;
     const isAlone = !isCrowd && !this.#someoneElse(claimant, () => true);
-    const longest = isLone || (isAlone && !isNew) ? table.count : isNew ? FIRST_SEGMENT : SEGMENT;
+    const longest = isLone || (isAlone && !isNew) ? table.count : isNew ? FIRST_SEGMENT : this.#segment(busy);
     const segment: Segment = [from, this.#freeUntil(from, Math.min(table.count, from + longest), busy)];
     this.#granted.set(claimant, { segment, at: now });
     return { kind: 'grant', segment };
@@ -124,6 +124,13 @@ export class Coordinator {
       if (this.#isFree(index, busy)) return index;
     }
     return undefined;
+  }
+
+  /** Near the end what is left is shared out evenly: where each connection is capped, all must stay busy to the last. */
+  #segment(busy: readonly (readonly Segment[])[]): number {
+    let free = 0;
+    for (let index = 0; index < this.#table.count; index++) if (this.#isFree(index, busy)) free++;
+    return Math.max(FIRST_SEGMENT, Math.min(SEGMENT, Math.ceil(free / MOST_LEASES)));
   }
 
   #freeUntil(from: number, end: number, busy: readonly (readonly Segment[])[]): number {
