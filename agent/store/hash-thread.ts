@@ -31,6 +31,12 @@ export interface HashThread {
 }
 
 /**
+ * All the thread needs is a buffer and a few messages; by default V8 lets their garbage grow to some 30 MiB before it
+ * looks at it.
+ */
+const THREAD_LIMITS = { maxYoungGenerationSizeMb: 2, maxOldGenerationSizeMb: 64 };
+
+/**
  * Runs in the thread. Its source is taken from the function itself, so that no file has to lie beside a bundle:
  * it must use nothing from outside its own braces.
  */
@@ -116,7 +122,12 @@ class LazyHashThread implements HashThread {
 
   #start(): Worker {
     // Without execArgv the thread would inherit flags meant for the process (`--test`, `--import`).
-    const worker = new Worker(`(${run.toString()})()`, { eval: true, execArgv: [], name: 'layerlan-hash' });
+    const worker = new Worker(`(${run.toString()})()`, {
+      eval: true,
+      execArgv: [],
+      name: 'layerlan-hash',
+      resourceLimits: THREAD_LIMITS,
+    });
     worker.unref();
     worker.on('message', (answer: Answer) => {
       const waiter = this.#waiting.get(answer.job);
