@@ -100,8 +100,8 @@ test('a map that proved false while the chunk was on its way vouches for nothing
   assert.equal(await taken, undefined);
 });
 
-test('lanes: many for one blob, fewer for each of many, never less than two', () => {
-  assert.deepEqual([1, 2, 4, 8, 100].map(lanesFor), [16, 8, 4, 2, 2]);
+test('lanes: many for one blob, fewer for each of many, never less than one', () => {
+  assert.deepEqual([1, 2, 4, 8, 100].map(lanesFor), [12, 6, 3, 1, 1]);
 });
 
 const settle = () => new Promise((resolve) => setImmediate(resolve));

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { Fleet } from '../../../../agent/fetch/rules/fleet.ts';
+import { bitmapOf } from '../../../../protocol/bitmap.ts';
+import { rendezvousOrder } from '../../../../protocol/rendezvous.ts';
+import { DIGEST, MiB, said } from '../../../support/simulation/said.ts';
+
+const COUNT = 40;
+const [FIRST, SECOND, THIRD] = rendezvousOrder(DIGEST, ['a', 'b', 'c']) as [string, string, string];
+
+/** The second in the order, to whom the first has granted chunks 0 to 4, and who has had some bytes of the first. */
+function taking(now = 0): Fleet {
+  const fleet = new Fleet({ self: SECOND });
+  fleet.came(FIRST);
+  fleet.came(THIRD);
+  fleet.join(DIGEST, COUNT * MiB, { have: bitmapOf(COUNT), marked: bitmapOf(COUNT), searchUntil: now, first: 0 }, now);
+  fleet.heard(FIRST, { type: 'grant', digest: DIGEST, segment: [0, 4], partners: [] }, now);
+  fleet.wishes();
+  return fleet;
+}
+
+const kinds = (fleet: Fleet) => fleet.wishes().map(({ kind }) => kind);
+
+/** Somebody says it, each second until `until`: silence would make it void. */
+function keepsSaying(fleet: Fleet, message: ReturnType<typeof said>, from: number, until: number): void {
+  for (let now = from; now <= until; now += 1_000) fleet.heard(THIRD, message, now);
+}
+
+describe('Leasing', () => {
+  it('does not ask a peer for the chunk that upstream is sending just now', () => {
+    const fleet = taking();
+    fleet.heard(THIRD, said(COUNT, [0, 1]), 100);
+    assert.deepEqual(fleet.wishes(), [{ kind: 'take', digest: DIGEST, peer: THIRD, index: 1 }]);
+  });
+
+  it('lets go of a chunk that upstream is late with once somebody else has it, and asks for it there', () => {
+    const fleet = taking();
+    keepsSaying(fleet, said(COUNT, [0]), 100, 4_100);
+    assert.ok(!kinds(fleet).includes('halt'));
+    keepsSaying(fleet, said(COUNT, [0]), 5_200, 5_200);
+    assert.ok(kinds(fleet).includes('halt'));
+    // Once is enough.
+    keepsSaying(fleet, said(COUNT, [0]), 5_300, 5_300);
+    assert.ok(!kinds(fleet).includes('halt'));
+    fleet.on(DIGEST, 5_310, (share) => share.upstreamEnded(true, 5_310));
+    assert.ok(fleet.wishes().some((wish) => wish.kind === 'take' && wish.index === 0));
+  });
+
+  it('lets go of a chunk that upstream is late with once somebody else takes it', () => {
+    const fleet = taking();
+    keepsSaying(fleet, said(COUNT, [9]), 100, 5_100);
+    fleet.on(DIGEST, 5_110, (share) => {
+      share.answered(THIRD, 9, 'done', 5_110);
+      share.took(9, 'mark', 5_110);
+    });
+    assert.ok(!kinds(fleet).includes('halt'));
+    fleet.heard(THIRD, said(COUNT, [9], [[0, 4]]), 5_200);
+    assert.ok(kinds(fleet).includes('halt'));
+  });
+
+  it('holds on to what comes slowly where nobody else has it or takes it', () => {
+    const fleet = taking();
+    keepsSaying(fleet, said(COUNT, []), 100, 30_100);
+    assert.ok(!kinds(fleet).includes('halt'));
+  });
+});
