@@ -299,7 +299,10 @@ export class Acquisition {
   #isReleased(index: number): boolean {
     const { swarm, proven } = this.#components;
     const voucher = this.#blob.voucherOf(index);
-    return (swarm.isTrusted && voucher !== undefined && proven.has(voucher)) || this.#holders.isCorroborated();
+    return (
+      (swarm.isTrusted && voucher !== undefined && proven.has(voucher)) ||
+      this.#holders.corroborates(index, this.#blob.hashOf(index))
+    );
   }
 
   /** The whole has matched: whoever vouched for a part of it was right. */

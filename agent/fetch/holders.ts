@@ -1,4 +1,4 @@
-import type { ChunkMap } from '../../protocol/chunk-map.ts';
+import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { isAgentError } from '../errors.ts';
 import { addressesClaiming, type Candidate, mostClaimed } from './choice.ts';
@@ -84,6 +84,15 @@ export class Holders {
     if (root === undefined) return false;
     const claimants = [...this.#known.values()].map(({ holder }) => holder).filter((holder) => holder.root === root);
     return addressesClaiming(root, claimants) >= 2 && claimants.every(({ peer }) => !this.#swarm.isBanned(peer));
+  }
+
+  /**
+   * Whether chunk `index` is what a corroborated map says. One that came before the map did may rest on a liar's mark, and
+   * who is wrong is still being asked upstream.
+   */
+  corroborates(index: number, sha256: Uint8Array | undefined): boolean {
+    if (sha256 === undefined || this.#map === undefined || !this.isCorroborated()) return false;
+    return Buffer.compare(sha256, chunkHash(this.#map.map, index)) === 0;
   }
 
   /** Notes what a peer did instead of sending the chunk; it may be one that does not hold the whole. */

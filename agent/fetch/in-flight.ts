@@ -42,6 +42,11 @@ export class InFlight {
     return this.#sources[index];
   }
 
+  /** The SHA-256 of a chunk that is there. */
+  hashOf(index: number): Uint8Array | undefined {
+    return this.outcome === undefined ? this.#partial?.hashOf(index) : undefined;
+  }
+
   /** @param voucher whose word a chunk from a peer rests on */
   marked(index: number, source: Source, from: string, voucher?: string): void {
     this.#sources[index] = source;

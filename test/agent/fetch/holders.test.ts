@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { hash, randomBytes } from 'node:crypto';
+import { test } from 'node:test';
+import { setImmediate as turn } from 'node:timers/promises';
+import { Holders } from '../../../agent/fetch/holders.ts';
+import type { Holder } from '../../../agent/fetch/ports.ts';
+import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
+import { toDigest } from '../../../protocol/digest.ts';
+import { memorySwarm } from '../../support/memory-swarm.ts';
+
+const never = new AbortController().signal;
+const sha256 = (bytes: Uint8Array) => hash('sha256', bytes, 'buffer');
+
+/** What is known of a blob of two chunks that so many peers hold, once its map is in use. */
+async function holdersOf(bytes: Uint8Array, peers: number): Promise<Holders> {
+  const swarm = memorySwarm();
+  const digest = toDigest('sha256', sha256(bytes));
+  for (let peer = 0; peer < peers; peer++) swarm.add(`holder ${peer}`, digest, { bytes, address: `10.0.0.${peer}` });
+  const holders = new Holders(swarm, digest, bytes.length, () => {});
+  holders.look(never);
+  while (!holders.done) await turn();
+  await holders.adopt(holders.best()?.holders[0] as Holder, never);
+  return holders;
+}
+
+test('two addresses with one map corroborate the chunks that match it, and no others', async () => {
+  const bytes = randomBytes(2 * MIB);
+  const holders = await holdersOf(bytes, 2);
+  assert.ok(holders.isCorroborated());
+  assert.ok(holders.corroborates(1, sha256(bytes.subarray(MIB))));
+  // It came by a liar's mark before the map was known, and has not been looked into yet.
+  assert.ok(!holders.corroborates(1, sha256(randomBytes(MIB))));
+  assert.ok(!holders.corroborates(1, undefined));
+});
+
+test('the word of one address corroborates nothing', async () => {
+  const bytes = randomBytes(2 * MIB);
+  const holders = await holdersOf(bytes, 1);
+  assert.ok(!holders.corroborates(0, sha256(bytes.subarray(0, MIB))));
+});
