@@ -296,13 +296,17 @@ export class Acquisition {
     }
   }
 
+  /**
+   * Whether a chunk that a peer sent may be shown before the whole has matched: where a corroborated map describes it, or,
+   * with a network key, where whoever vouches for it was right before. Who merely passed it on vouches for nothing.
+   */
   #isReleased(index: number): boolean {
     const { swarm, proven } = this.#components;
+    const isProven = (peer: string) => proven.has(peer);
     const voucher = this.#blob.voucherOf(index);
-    return (
-      (swarm.isTrusted && voucher !== undefined && proven.has(voucher)) ||
-      this.#holders.corroborates(index, this.#blob.hashOf(index))
-    );
+    if (swarm.isTrusted && voucher !== undefined && isProven(voucher)) return true;
+    const isVouched = this.#holders.isCorroborated() || (swarm.isTrusted && this.#holders.isClaimedBy(isProven));
+    return isVouched && this.#holders.describes(index, this.#blob.hashOf(index));
   }
 
   /** The whole has matched: whoever vouched for a part of it was right. */

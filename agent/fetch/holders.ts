@@ -87,12 +87,19 @@ export class Holders {
   }
 
   /**
-   * Whether chunk `index` is what a corroborated map says. One that came before the map did may rest on a liar's mark, and
-   * who is wrong is still being asked upstream.
+   * Whether chunk `index` is what the map in use says. One that came before the map did may rest on a liar's mark, and who
+   * is wrong is still being asked upstream.
    */
-  corroborates(index: number, sha256: Uint8Array | undefined): boolean {
-    if (sha256 === undefined || this.#map === undefined || !this.isCorroborated()) return false;
+  describes(index: number, sha256: Uint8Array | undefined): boolean {
+    if (sha256 === undefined || this.#map === undefined) return false;
     return Buffer.compare(sha256, chunkHash(this.#map.map, index)) === 0;
+  }
+
+  /** Whether anybody who claims the map in use is such a one. */
+  isClaimedBy(isSuch: (peer: string) => boolean): boolean {
+    const root = this.#map?.root;
+    for (const { holder } of this.#known.values()) if (holder.root === root && isSuch(holder.peer)) return true;
+    return false;
   }
 
   /** Notes what a peer did instead of sending the chunk; it may be one that does not hold the whole. */

@@ -44,6 +44,7 @@ export class Intake implements Taker {
   inquiry: Inquirer | undefined;
   /** The chunk map that chunks are matched to, where one is used. */
   #map: ChunkMap | undefined;
+  #root: string | undefined;
   readonly #components: IntakeComponents;
   readonly #init: IntakeInit;
   readonly #partial: Partial;
@@ -160,6 +161,7 @@ export class Intake implements Taker {
   /** From now on chunks are matched to this map, which these peers hold what it describes of; undefined for no map. */
   guide(map: ChunkMap | undefined, root: string | undefined, holders: readonly string[]): void {
     this.#map = map;
+    this.#root = root;
     this.#on((share) => share.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
   }
 
@@ -263,7 +265,9 @@ export class Intake implements Taker {
       return 'useless';
     }
     metrics.peerBytes.inc(length);
-    blob.marked(index, 'peer', peer, mark?.signer ?? peer);
+    // Who passes on what matched the map speaks for nothing: only whoever claims the map has seen the whole.
+    const claimant = this.#components.holders.get(peer)?.root === this.#root ? peer : undefined;
+    blob.marked(index, 'peer', peer, mark?.signer ?? claimant);
     return mark === undefined ? 'map' : 'mark';
   }
 }
