@@ -38,6 +38,8 @@ export class Inquiry {
   readonly #change = new Change();
   /** Counts what was dropped, so that whoever waits for a verdict sees that there was one. */
   #drops = 0;
+  /** Chunks that somebody waits to have settled. */
+  readonly #disputes = new Set<number>();
 
   constructor(
     components: InquiryComponents,
@@ -81,12 +83,18 @@ export class Inquiry {
     this.#trial.adjourn();
   }
 
-  /** Two contradict each other over a chunk: waits until upstream has said who is right. False where it does not. */
+  /**
+   * Two contradict each other over a chunk: waits until upstream has said who is right, and what it says is in its place.
+   * False where it does not.
+   */
   async settled(index: number, signal: AbortSignal): Promise<boolean> {
+    // Not merely until the truth is known: before it is in place all would look as disputed as before, and whoever asks
+    // again at once would do so for ever, and let nothing else run.
+    this.#disputes.add(index);
     this.#trial.dispute(index);
     this.#change.notify();
     const until = performance.now() + DISPUTE_PATIENCE;
-    while (!this.#trial.isKnown(index)) {
+    while (this.#disputes.has(index)) {
       const left = until - performance.now();
       if (signal.aborted || left <= 0) return false;
       await this.#change.next(signal, left);
@@ -176,6 +184,7 @@ export class Inquiry {
       await sharing.convicted(signer);
     }
     if (await this.#intake.replace(index, bytes, sha256)) this.#dropped([index]);
+    this.#disputes.delete(index);
     this.#change.notify();
   }
 
