@@ -221,6 +221,11 @@ export class Intake implements Taker {
     }
   }
 
+  /** Whether a peer says to hold the whole that the map in use describes. */
+  #isClaimedBy(peer: string): boolean {
+    return this.#root !== undefined && this.#components.holders.get(peer)?.root === this.#root;
+  }
+
   /** What vouches for the chunk; `cancelled` where it was there already, `useless` where nothing does. */
   async #chunkFromPeer(
     peer: string,
@@ -232,7 +237,13 @@ export class Intake implements Taker {
     const length = chunkLength(layout, index);
     const buffer = this.#buffers.take();
     const chunk = await takeFromPeer(
-      { layout, marks: this.marks, map: () => this.#map, isBanned: (signer) => swarm.isBanned(signer) },
+      {
+        layout,
+        marks: this.marks,
+        map: () => this.#map,
+        isClaimed: () => this.#isClaimedBy(peer),
+        isBanned: (signer) => swarm.isBanned(signer),
+      },
       index,
       async (inner) => {
         const into = buffer.subarray(0, length);
@@ -266,7 +277,7 @@ export class Intake implements Taker {
     }
     metrics.peerBytes.inc(length);
     // Who passes on what matched the map speaks for nothing: only whoever claims the map has seen the whole.
-    const claimant = this.#components.holders.get(peer)?.root === this.#root ? peer : undefined;
+    const claimant = this.#isClaimedBy(peer) ? peer : undefined;
     blob.marked(index, 'peer', peer, mark?.signer ?? claimant);
     return mark === undefined ? 'map' : 'mark';
   }

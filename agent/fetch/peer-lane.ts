@@ -30,6 +30,8 @@ export interface Verification {
   readonly marks: Marks;
   /** The chunk map in use when the chunk has come, where there is one: it may have proved false meanwhile. */
   map(): ChunkMap | undefined;
+  /** Whether the sender itself claims that map. */
+  isClaimed(): boolean;
   /** Whether a signer was caught lying. */
   isBanned(signer: string): boolean;
 }
@@ -66,7 +68,8 @@ export async function takeFromPeer(
   const isMapped = map !== undefined && Buffer.compare(sha256, chunkHash(map, index)) === 0;
   if (mark === undefined) {
     if (isMapped) return { bytes, sha256, mark };
-    if (map === undefined) return undefined;
+    // Who passes chunks on may have lost the mark of one that proved false meanwhile.
+    if (map === undefined || !verification.isClaimed()) return undefined;
     throw mismatch(index, 'does not match its hash');
   }
   // Whoever passes on a liar's word, or contradicts the map, may do so in good faith.

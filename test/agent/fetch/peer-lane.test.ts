@@ -43,7 +43,7 @@ function markOf(signer: string, index: number, of = chunkOf(index)): Mark {
 
 function verification(over: Partial<Verification> = {}): Verification {
   const marks = new Marks(swarm('taker'), digest, layout.size);
-  return { layout, marks, map: () => map, isBanned: () => false, ...over };
+  return { layout, marks, map: () => map, isClaimed: () => true, isBanned: () => false, ...over };
 }
 
 const take = (over: Partial<Verification>, index: number, given: Uint8Array, mark?: Mark) =>
@@ -130,4 +130,8 @@ test('a chunk has its time, and as much more as a limit of our own held it back'
   mock.timers.tick(1);
   await settle();
   assert.ok(isAgentError(failure, 'PEER_STALLED'));
+});
+
+test('who merely passes on a chunk that does not match the map is not called a liar', async () => {
+  assert.equal(await take({ isClaimed: () => false }, 1, chunkOf(0).subarray(0, chunkOf(1).length)), undefined);
 });
