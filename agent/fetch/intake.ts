@@ -103,8 +103,10 @@ export class Intake implements Taker {
     const length = chunkLength(layout, index);
     const hasRoom = into !== undefined && into.length >= length;
     const buffer = hasRoom ? into : Buffer.allocUnsafeSlow(length);
+    const sha256 = Uint8Array.from(this.#partial.hashOf(index) ?? []);
     const read = await this.#components.blob.read(start, start + length, buffer, signal);
-    return read?.bytes;
+    // Replaced while it was read: old bytes with the new mark would make a liar of this agent.
+    return isSame(sha256, this.#partial.hashOf(index)) ? read?.bytes : undefined;
   }
 
   mark(index: number): Mark | undefined {
@@ -281,6 +283,10 @@ export class Intake implements Taker {
     blob.marked(index, 'peer', peer, mark?.signer ?? claimant);
     return mark === undefined ? 'map' : 'mark';
   }
+}
+
+function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {
+  return b !== undefined && Buffer.compare(a, b) === 0;
 }
 
 /** What the rules are told of a failed request. @param isHolder whether the peer said to hold the whole */

@@ -27,7 +27,7 @@ afterEach(async () => {
 
 for (const behaviour of ['lies', 'slips'] satisfies TakerBehaviour[]) {
   test(`two liars among six (${behaviour}): all pulls come right, and both are shut out by whom they lied to`, async () => {
-    const image = upstream.addImage('library/app', { layers: [30 * MIB + 5, 5 * MIB] });
+    const image = upstream.addImage('library/app', { layers: [60 * MIB + 5, 5 * MIB] });
     const size = image.layers.reduce((sum, layer) => sum + layer.size, image.config.size);
     const blobs = [...image.blobs.values()].map(bytesOf);
     for (let n = 0; n < LIARS; n++) {
