@@ -43,8 +43,7 @@ export class Intake implements Taker {
   readonly marks: Marks;
   inquiry: Inquirer | undefined;
   /** The chunk map that chunks are matched to, where one is used. */
-  #map: ChunkMap | undefined;
-  #root: string | undefined;
+  #guide: { readonly map: ChunkMap; readonly root: string } | undefined;
   readonly #components: IntakeComponents;
   readonly #init: IntakeInit;
   readonly #partial: Partial;
@@ -162,8 +161,7 @@ export class Intake implements Taker {
 
   /** From now on chunks are matched to this map, which these peers hold what it describes of; undefined for no map. */
   guide(map: ChunkMap | undefined, root: string | undefined, holders: readonly string[]): void {
-    this.#map = map;
-    this.#root = root;
+    this.#guide = map === undefined || root === undefined ? undefined : { map, root };
     this.#on((share) => share.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
   }
 
@@ -225,7 +223,7 @@ export class Intake implements Taker {
 
   /** Whether a peer says to hold the whole that the map in use describes. */
   #isClaimedBy(peer: string): boolean {
-    return this.#root !== undefined && this.#components.holders.get(peer)?.root === this.#root;
+    return this.#guide !== undefined && this.#components.holders.get(peer)?.root === this.#guide.root;
   }
 
   /** What vouches for the chunk; `cancelled` where it was there already, `useless` where nothing does. */
@@ -242,14 +240,14 @@ export class Intake implements Taker {
       {
         layout,
         marks: this.marks,
-        map: () => this.#map,
+        map: () => this.#guide?.map,
         isClaimed: () => this.#isClaimedBy(peer),
         isBanned: (signer) => swarm.isBanned(signer),
       },
       index,
       async (inner) => {
         const into = buffer.subarray(0, length);
-        const holder = this.#map === undefined ? undefined : this.#components.holders.get(peer);
+        const holder = this.#guide === undefined ? undefined : this.#components.holders.get(peer);
         if (holder === undefined) return swarm.chunk(peer, digest, index, length, inner, into);
         return { bytes: await holder.chunk(index, length, inner, into), mark: undefined };
       },

@@ -5,17 +5,11 @@ import type { Mark } from '../../protocol/mark.ts';
 import { AgentError } from '../errors.ts';
 import { withDeadline } from './deadline.ts';
 import type { Marks } from './marks.ts';
+import { MOST_LANES } from './rules/part.ts';
 
-/**
- * Chunks under way from peers, of all blobs together, as far as one each allows: each is a buffer of a chunk, and in a
- * fleet more of them only meet more peers that are busy. (With 16, and at least two a blob, a cold fleet of eight took a
- * tenth more CPU.)
- */
-const LANES_IN_ALL = 12;
-
-/** How many chunks one of `blobs` blobs on their way may have under way. */
+/** How many chunks one of `blobs` blobs on their way may have under way from peers: all share them, as far as one each goes. */
 export function lanesFor(blobs: number): number {
-  return Math.max(1, Math.floor(LANES_IN_ALL / blobs));
+  return Math.max(1, Math.floor(MOST_LANES / blobs));
 }
 
 /**

@@ -1,10 +1,19 @@
 import { briefly, isAgentError } from '../errors.ts';
-import { repositoryText } from '../oci/reference.ts';
-import type { IntakeComponents } from './intake.ts';
+import { type Repository, repositoryText } from '../oci/reference.ts';
+import type { InFlight } from './in-flight.ts';
+import type { FetchComponents } from './init.ts';
 import type { Marks } from './marks.ts';
 import type { Partial } from './ports.ts';
 import type { Share } from './rules/share.ts';
+import type { Sharing } from './sharing.ts';
 import { takeFromUpstream } from './upstream-lane.ts';
+
+export interface UpstreamIntakeComponents extends Pick<FetchComponents, 'upstream' | 'logger'> {
+  readonly sharing: Sharing;
+  readonly blob: InFlight;
+  /** Where the blob may be asked for, best first. */
+  readonly repositories: Repository[];
+}
 
 /** What both ways in share: what one writes the other leaves alone. */
 export interface SharedIntake {
@@ -20,12 +29,12 @@ export interface SharedIntake {
 
 /** Takes the chunks of one blob from upstream, a segment at a time, for as long as the rules say. */
 export class UpstreamIntake {
-  readonly #components: IntakeComponents;
+  readonly #components: UpstreamIntakeComponents;
   readonly #shared: SharedIntake;
   #halt = new AbortController();
   #error: unknown;
 
-  constructor(components: IntakeComponents, shared: SharedIntake) {
+  constructor(components: UpstreamIntakeComponents, shared: SharedIntake) {
     this.#components = components;
     this.#shared = shared;
   }

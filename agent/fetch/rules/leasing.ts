@@ -80,12 +80,13 @@ export class Leasing {
 
   // What neighbours say.
 
+  /** The one that {@link isAsked} has granted it. */
   granted(peer: string, segment: Segment, now: number): void {
-    if (this.#claimant.isAsked(peer)) this.#take(peer, segment, now);
+    this.#take(peer, segment, now);
   }
 
+  /** The one that {@link isAsked} has refused. */
   refused(peer: string, fetching: readonly string[], now: number): void {
-    if (!this.#claimant.isAsked(peer)) return;
     const { partners, surroundings } = this.#components;
     this.#claimant.refused(peer, this.#isFetching(fetching, now), now);
     // Had all of a crowd to hear of a lease that ended, they would be too many to tell.
