@@ -251,6 +251,8 @@ export class Acquisition {
 
   /** Whether the blob is whole and in the store; where it does not match, what is to blame is dropped. */
   async #commit(partial: Partial, intake: Intake): Promise<boolean> {
+    // A chunk may have turned out false since all were there.
+    if (partial.marked < this.layout.count) return false;
     this.#blob.isCommitting = true;
     try {
       await partial.commit(null);

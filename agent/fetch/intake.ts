@@ -114,7 +114,11 @@ export class Intake implements Taker {
 
   /** Forgets chunks that are false, or may be: they are taken again. */
   async forget(indexes: readonly number[]): Promise<void> {
-    if (!(await this.#isWritable())) return;
+    // While the whole is being matched nothing of it may change.
+    while (this.#isWanted() && this.#components.blob.isCommitting) {
+      await this.#components.blob.change.next(this.#init.signal);
+    }
+    if (!this.#isWanted()) return;
     await this.#partial.unmark(indexes);
     for (const index of indexes) {
       this.marks.forget(index);
@@ -137,8 +141,11 @@ export class Intake implements Taker {
   /** The chunk as this agent saw it upstream: it takes the place of whatever is there. False where it was there so. */
   async replace(index: number, bytes: Uint8Array, sha256: Uint8Array): Promise<boolean> {
     const { blob, repositories } = this.#components;
-    while (this.#writing.has(index)) await blob.change.next(this.#init.signal);
-    if (!(await this.#isWritable())) return false;
+    // Both in one wait: between two somebody else could begin to write it.
+    while (this.#isWanted() && (this.#writing.has(index) || blob.isCommitting)) {
+      await blob.change.next(this.#init.signal);
+    }
+    if (!this.#isWanted()) return false;
     // From here on nobody else writes it.
     this.#writing.add(index);
     let isOther = false;
@@ -165,11 +172,9 @@ export class Intake implements Taker {
     this.#on((share) => share.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
   }
 
-  /** Once the whole is no longer being matched; false where it has matched, or nobody wants it any more. */
-  async #isWritable(): Promise<boolean> {
-    const { blob } = this.#components;
-    while (blob.isCommitting && blob.outcome === undefined) await blob.change.next(this.#init.signal);
-    return blob.outcome === undefined && !this.#init.signal.aborted;
+  /** Whether it has not matched yet, and somebody still wants it: else whoever waits would wait for ever. */
+  #isWanted(): boolean {
+    return this.#components.blob.outcome === undefined && !this.#init.signal.aborted;
   }
 
   #run(work: Promise<void>): void {

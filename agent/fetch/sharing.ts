@@ -93,7 +93,7 @@ export class Sharing implements Attendant {
   leave(digest: Digest, isWhole: boolean): void {
     this.#takers.delete(digest);
     this.on(digest, (share, now) => {
-      if (isWhole) share.completed();
+      if (isWhole) share.completed(now);
       else share.leave(now);
     });
   }

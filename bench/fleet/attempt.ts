@@ -21,7 +21,7 @@ const CALM = 1_000;
  * Other images that every agent pulls, with the others, before the row begins: an agent is a daemon, and what a process
  * pays for its first pull, above all the compiling of its code, it pays once in weeks.
  */
-const WARM_UPS = 2;
+const WARM_UPS = 4;
 
 export interface AttemptInit {
   readonly row: Row;

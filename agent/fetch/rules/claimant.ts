@@ -71,7 +71,11 @@ export class Claimant {
   /** A lease is over. @param broughtAny whether it brought a chunk: where it did not, the next may not either */
   ended(broughtAny: boolean, now: number): void {
     this.#fruitless = broughtAny ? 0 : this.#fruitless + 1;
-    if (broughtAny) return;
+    // There is a lease less by now than when it was refused the next.
+    if (broughtAny) {
+      this.freed();
+      return;
+    }
     const pause = Math.min(LONGEST_PAUSE, FRUITLESS_PAUSE * 2 ** (this.#fruitless - 1));
     this.#notBefore = Math.max(this.#notBefore, now + pause);
   }

@@ -30,6 +30,8 @@ export interface Part {
   first: number;
   streams: boolean;
   isWhole: boolean;
+  /** Since when; Infinity before. ms */
+  wholeAt: number;
   isStuck: boolean;
   /** When the last chunk came. */
   gainedAt: number;
@@ -52,6 +54,7 @@ export function newPart({ marked, first, searchUntil }: Wanted, count: number, n
     first,
     streams: false,
     isWhole: false,
+    wholeAt: Number.POSITIVE_INFINITY,
     isStuck: false,
     gainedAt: now,
     offeredAt: Number.POSITIVE_INFINITY,

@@ -15,6 +15,12 @@ import { hasAll, type Segment } from './taking.ts';
 /** Who lacks chunks and has had none for so long will not have them of this agent. ms */
 const UNWANTED_AFTER = 60_000;
 
+/**
+ * Who has just completed a blob is still taken from as one that takes it, until all have heard that it is held: in
+ * between nobody would know of it, and whoever began to take it would go upstream. Inventories tell within 50 ms. ms
+ */
+const KNOWN_AFTER = 250;
+
 /** Up to as many others, what one of them has need not be told of in haste. */
 const FEW = 16;
 
@@ -291,9 +297,10 @@ export class Share {
   }
 
   /** All chunks are there and the whole has matched: from here on only others take. */
-  completed(): void {
+  completed(now: number): void {
     if (this.#own === undefined) return;
     this.#own.part.isWhole = true;
+    this.#own.part.wholeAt = now;
     this.#own.announcer.news();
   }
 
@@ -303,7 +310,8 @@ export class Share {
     const own = this.#own;
     if (own === undefined) return;
     if (own.part.isWhole) {
-      if (!this.#isNeeded() || now - this.table.gainedAt > UNWANTED_AFTER) {
+      const isKnown = now >= own.part.wholeAt + KNOWN_AFTER;
+      if ((isKnown && !this.#isNeeded()) || now - this.table.gainedAt > UNWANTED_AFTER) {
         this.leave(now);
         return;
       }
@@ -321,7 +329,10 @@ export class Share {
       return Math.min(this.table.reviewAt, waitsUntil < now ? Number.POSITIVE_INFINITY : waitsUntil + 1);
     }
     const { part, announcer, requests, leasing } = this.#own;
-    if (part.isWhole) return Math.min(announcer.dueAt, this.table.reviewAt);
+    if (part.isWhole) {
+      const knownAt = part.wholeAt + KNOWN_AFTER;
+      return Math.min(announcer.dueAt, this.table.reviewAt, knownAt > now ? knownAt : Number.POSITIVE_INFINITY);
+    }
     const due = [announcer.dueAt, requests.dueAt(now), ...leasing.dueAt];
     return Math.min(this.table.reviewAt, ...due.filter((at) => at > now));
   }

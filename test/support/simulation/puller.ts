@@ -197,7 +197,7 @@ export class Puller {
     hold.missing--;
     if (hold.missing > 0) return;
     hold.doneAt = this.#now;
-    this.#tell(host, digest, (share) => share.completed());
+    this.#tell(host, digest, (share) => share.completed(this.#now));
     this.#onDone.get(hold)?.();
   }
 

@@ -107,9 +107,27 @@ describe('Fleet', () => {
       for (let index = 0; index < COUNT; index++) share.took(index, 'mark', 10);
     });
     fleet.on(DIGEST, 20, (share) => share.upstreamEnded(true, 20));
-    fleet.on(DIGEST, 20, (share) => share.completed());
+    fleet.on(DIGEST, 20, (share) => share.completed(20));
     fleet.wishes();
     fleet.tick(10_000);
     assert.equal(fleet.dueAt(10_000), Number.POSITIVE_INFINITY);
+  });
+
+  it('says that it has all, and leaves only when its inventory has told so: else who begins then goes upstream', () => {
+    const fleet = new Fleet({ self: 'a' });
+    fleet.came('b');
+    join(fleet);
+    fleet.on(DIGEST, 10, (share) => {
+      for (let index = 0; index < COUNT; index++) share.took(index, 'mark', 10);
+    });
+    fleet.on(DIGEST, 20, (share) => share.completed(20));
+    const told: [number, string][] = [];
+    for (let now = 20; Number.isFinite(now) && now < 5_000; now = fleet.dueAt(now)) {
+      fleet.tick(now);
+      for (const wish of fleet.wishes()) if (wish.kind === 'tell') told.push([now, wish.message.type]);
+    }
+    const left = told.filter(([, type]) => type === 'left').map(([at]) => at);
+    assert.deepEqual(left, [270]);
+    assert.ok(told.some(([at, type]) => type === 'taking' && at >= 20 && at < 270));
   });
 });
