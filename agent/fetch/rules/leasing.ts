@@ -7,25 +7,13 @@ import { Lease } from './lease.ts';
 import { LIVE_LEASES, MOST_LEASES } from './lease-count.ts';
 import type { Part } from './part.ts';
 import { CROWD, type Neighbourhood, type Partners } from './partners.ts';
+import { isHopeless, onOwnAccount, STANDSTILL, standsStillAt } from './standstill.ts';
 import type { Table } from './table.ts';
 import { isWithin, type Segment } from './taking.ts';
 import type { Wish } from './wish.ts';
 
-/** How long a pull may stand still, with nobody who could move it, before it takes matters in its own hands. ms */
-const STANDSTILL = 5_000;
-
-/** How long one waits for the next in the order to have taken matters in hand; and the longest wait, in turns. ms */
-const TURN = 100;
-const MOST_TURNS = 16;
-
 /** How long a refused claimant of a crowd waits more, for each {@link CROWD} neighbours. ms */
 const CROWD_PAUSE = 500;
-
-/** Chunks taken on one's own account at a time, when it has come to that. */
-const OWN_ACCOUNT = 4;
-
-/** How long others who take the blob, but do not say what they do, are waited for when upstream is of no use. ms */
-const OTHERS_PATIENCE = 5_000;
 
 /** What leasing asks of the agent around it. */
 export interface LeasingSurroundings extends Neighbourhood {
@@ -280,37 +268,21 @@ export class Leasing {
     if (this.#lease.isHeld) return false;
     part.isForsaken ||= now >= this.#standsStillAt;
     if (!part.isForsaken) return false;
-    const { own, count } = this.#table;
-    const live = this.#table.leases(now);
-    const isOpen = (index: number) => !hasBit(own.have, index) && !live.some(({ leases }) => isWithin(index, leases));
-    let from = 0;
-    while (from < count && !isOpen(from)) from++;
-    if (from === count) return false;
-    let to = from + 1;
-    while (to < Math.min(count, from + OWN_ACCOUNT) && isOpen(to)) to++;
-    this.#lease.add([from, to]);
-    this.#wishUpstream([from, to]);
+    const segment = onOwnAccount(this.#table, now);
+    if (segment === undefined) return false;
+    this.#lease.add(segment);
+    this.#wishUpstream(segment);
     this.#announce(now);
     return true;
   }
 
-  /** One after the other: who comes first tells the others what it takes. */
   get #standsStillAt(): number {
-    const { gainedAt, offeredAt } = this.#part;
-    const turn = Math.min(this.#components.surroundings.place(), MOST_TURNS);
-    return Math.max(gainedAt, offeredAt) + STANDSTILL + turn * TURN;
+    return standsStillAt(this.#part, this.#components.surroundings.place());
   }
 
-  /** With upstream of no use and nobody who has, takes or may take what is missing, there is nothing to wait for. */
   #giveUp(now: number): void {
     const part = this.#part;
-    if (part.isStuck || now < part.searchUntil || this.#lease.isHeld) return;
-    if (part.holders.size > 0 || this.#table.leases(now).length > 0) return;
-    const { own, rarity, count, others } = this.#table;
-    for (let index = 0; index < count; index++) {
-      if (!hasBit(own.have, index) && (rarity[index] as number) > 0) return;
-    }
-    if (others.size > 0 && now - part.gainedAt < OTHERS_PATIENCE) return;
+    if (part.isStuck || this.#lease.isHeld || !isHopeless(this.#table, part, now)) return;
     part.isStuck = true;
     const { surroundings, digest } = this.#components;
     surroundings.wish({ kind: 'stuck', digest });

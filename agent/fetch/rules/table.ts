@@ -1,21 +1,15 @@
 import { type Bitmap, clearBit, hasBit, isBitmapOf, setBit } from '../../../protocol/bitmap.ts';
-import { MIN_CHUNK_SIZE } from '../../../protocol/chunks.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { ChunkTimes } from './chunk-times.ts';
+import { isLate } from './lateness.ts';
 import { Spread } from './spread.ts';
-import { newTaking, SEGMENT, type Segment, type Taking } from './taking.ts';
+import { newTaking, type Segment, type Taking } from './taking.ts';
 
 /** Who has not been heard of for this long takes part no more. ms */
 const SILENCE = 3_000;
 
-/** A lease on which no byte came for this long is void. ms: the stall time-out of peers */
-const LEASE_STALL = 5_000;
-
 /** Fewer bytes than this are none: at a byte a second a lease would keep others from its chunks. */
 const PROGRESS = 32 * 1024;
-
-/** A lease of all the rest, of an upstream that gives no parts, may be without a chunk for this long. ms */
-const WHOLE_PATIENCE = 60_000;
 
 /** A look at all after each message would cost more than the messages. ms */
 const REVIEW_EVERY = 50;
@@ -236,18 +230,7 @@ export class Table {
 
   /** Whether a lease's bytes or chunks are overdue. */
   isLate(taking: Taking, now: number): boolean {
-    if (now - taking.progressAt > LEASE_STALL) return true;
-    const elapsed = now - taking.chunkAt;
-    if (elapsed <= this.#patience(taking)) return false;
-    const arrived = (taking.received - taking.chunkBytes) / MIN_CHUNK_SIZE;
-    return elapsed > arrived * this.times.steadyPatience(now);
-  }
-
-  /** What is taken without parts comes behind all that is there already. */
-  #patience({ leases: [first] }: Taking): number {
-    const isWhole = first !== undefined && first[1] === this.count && first[1] - first[0] > SEGMENT;
-    const patience = this.times.patience;
-    return isWhole ? Math.max(WHOLE_PATIENCE, patience) : patience;
+    return isLate(taking, this.count, this.times, now);
   }
 
   #judge(peer: string, taking: Taking, now: number): void {
