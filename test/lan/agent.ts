@@ -65,8 +65,8 @@ export interface AgentInit {
   readonly dir: string;
   /** A file for what it prints. */
   readonly log: string;
-  /** Endpoint of docker.io. */
-  readonly upstream: string;
+  /** Each registry's endpoint. */
+  readonly registries: Readonly<Record<string, string>>;
   /** A network key's file. */
   readonly networkKeyFile?: string;
   /** peers.static. */
@@ -87,7 +87,9 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
   const output = init.log;
   const settings = {
     store: { path: store },
-    registries: { 'docker.io': { endpoints: [init.upstream] } },
+    registries: Object.fromEntries(
+      Object.entries(init.registries).map(([registry, endpoint]) => [registry, { endpoints: [endpoint] }]),
+    ),
     peers: {
       ...(init.networkKeyFile !== undefined && { networkKeyFile: init.networkKeyFile }),
       ...(init.static !== undefined && { static: init.static }),

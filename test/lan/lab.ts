@@ -2,6 +2,7 @@ import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { type Agent, createAgent, MIRROR, peerId } from './agent.ts';
+import type { Client, StartClient } from './clients/client.ts';
 import { type DockerDaemon, startDockerDaemon } from './daemon.ts';
 import { type Images, readImages } from './image.ts';
 import { createNetwork, type Network, type Space } from './network.ts';
@@ -19,10 +20,19 @@ const DISCOVERY_TIMEOUT = 60_000;
 /** How many lines of each log are shown where a case fails. */
 const SHOWN_LINES = 40;
 
-/** A machine of the LAN: an agent, and a dockerd whose mirror it is. */
-export interface Host {
+/** A registry beside docker.io that every agent is set up for. */
+export const SECOND_REGISTRY = 'registry.test';
+
+/** A machine of the LAN with an agent. */
+export interface Machine {
   readonly space: Space;
+  /** A directory of its own. */
+  readonly dir: string;
   readonly agent: Agent;
+}
+
+/** A machine with a dockerd whose mirror is its agent. */
+export interface Host extends Machine {
   readonly docker: DockerDaemon;
 }
 
@@ -30,8 +40,12 @@ export interface Lab {
   readonly network: Network;
   readonly registry: UpstreamRegistry;
   readonly images: Images;
-  /** Adds a host with a dockerd of its own; its agent is not started yet. */
-  addHost(init?: HostInit): Promise<Host>;
+  /** Adds a machine; its agent is not started yet. */
+  addMachine(init?: MachineInit): Promise<Machine>;
+  /** Adds a machine with a dockerd of its own; its agent is not started yet. */
+  addHost(init?: MachineInit): Promise<Host>;
+  /** Sets up a client on a machine, with its agent as mirror of docker.io and {@link SECOND_REGISTRY}. */
+  addClient(machine: Machine, start: StartClient): Promise<Client>;
   /** Adds a machine that runs a single process and no agent. It gets the machine's address; SIGTERM ends it. */
   addStranger(argv: (address: string) => readonly string[]): Promise<Stranger>;
   /** Shows a figure beside the case's result. */
@@ -44,7 +58,7 @@ export interface Stranger {
   readonly greeting: string;
 }
 
-export interface HostInit {
+export interface MachineInit {
   readonly networkKeyFile?: string;
   /** Multiaddrs. @default none: agents find each other by mDNS */
   readonly static?: readonly string[];
@@ -79,23 +93,41 @@ async function openLab(t: TestContext): Promise<Lab> {
   const registry = await startRegistry({ space: network.upstream, dir: logDir });
   closers.push(() => registry.stop());
   let hosts = 0;
+  const addMachine = async (init: MachineInit = {}): Promise<Machine> => {
+    hosts++;
+    const name = `h${hosts}`;
+    const dir = join(LAB_DIR, name);
+    const space = await network.addHost(hosts);
+    closers.push(() => rm(dir, { recursive: true, force: true }));
+    const log = join(logDir, `${name}-agent.log`);
+    logs.push(log);
+    const registries = { 'docker.io': registry.url, [SECOND_REGISTRY]: registry.url };
+    const agent = await createAgent({ space, dir, log, registries, ...init });
+    closers.push(() => agent.stop());
+    return { space, dir, agent };
+  };
+  const addClient: Lab['addClient'] = async ({ space, dir }, start) => {
+    const log = join(logDir, `${space.name}-client.log`);
+    logs.push(log);
+    const mirror = new URL(MIRROR).host;
+    const client = await start({ space, dir, log, mirror, registries: ['docker.io', SECOND_REGISTRY] });
+    closers.push(() => client.stop());
+    return client;
+  };
   return {
     network,
     registry,
     images,
-    addHost: async (init = {}) => {
-      hosts++;
-      const name = `h${hosts}`;
-      const dir = join(LAB_DIR, name);
-      const space = await network.addHost(hosts);
-      closers.push(() => rm(dir, { recursive: true, force: true }));
-      const [agentLog, dockerLog] = [join(logDir, `${name}-agent.log`), join(logDir, `${name}-dockerd.log`)];
-      logs.push(agentLog, dockerLog);
-      const agent = await createAgent({ space, dir, log: agentLog, upstream: registry.url, ...init });
-      closers.push(() => agent.stop());
-      const docker = await startDockerDaemon({ space, dir, log: dockerLog, mirrors: [MIRROR] });
+    addMachine,
+    addClient,
+    addHost: async (init) => {
+      const machine = await addMachine(init);
+      const { space, dir } = machine;
+      const log = join(logDir, `${space.name}-dockerd.log`);
+      logs.push(log);
+      const docker = await startDockerDaemon({ space, dir, log, mirrors: [MIRROR] });
       closers.push(() => docker.stop());
-      return { space, agent, docker };
+      return { ...machine, docker };
     },
     addStranger: async (argv) => {
       hosts++;
