@@ -3,13 +3,15 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Client, nameText, type StartClient } from './clients/client.ts';
-import { startContainerd } from './clients/containerd.ts';
+import { containerd } from './clients/containerd.ts';
 import { startBuildah, startPodman, startSkopeo } from './clients/containers-image.ts';
+import { crane } from './clients/crane.ts';
 import { startDockerd } from './clients/dockerd.ts';
 import { inMidTransfer, since } from './counters.ts';
 import type { Image } from './image.ts';
 import { labTest, SECOND_REGISTRY, untilConnected } from './lab.ts';
 import type { Space } from './network.ts';
+import { GO } from './place.ts';
 import { percent, pullRight } from './pull.ts';
 import { blobGets } from './registry.ts';
 
@@ -31,10 +33,12 @@ interface Program {
 const BOTH = ['docker.io', SECOND_REGISTRY];
 const PROGRAMS: readonly Program[] = [
   { name: 'dockerd', start: startDockerd, registries: ['docker.io'] },
-  { name: 'containerd and ctr', start: startContainerd, registries: BOTH },
+  { name: 'containerd 1.6', start: containerd({ bin: '/usr/bin' }), registries: BOTH },
+  ...(GO === undefined ? [] : [{ name: 'containerd 2.4', start: containerd({ bin: GO }), registries: BOTH }]),
   { name: 'podman', start: startPodman, registries: BOTH },
   { name: 'buildah', start: startBuildah, registries: BOTH },
   { name: 'skopeo', start: startSkopeo, registries: BOTH },
+  ...(GO === undefined ? [] : [{ name: 'crane', start: crane(GO), registries: BOTH }]),
 ];
 
 for (const { name, start, registries } of PROGRAMS) {
@@ -70,6 +74,23 @@ for (const { name, start, registries } of PROGRAMS) {
       lab.note(`upstream went away at ${percent(part, 1)} of the layer, for ${AWAY / 1000} s`);
     });
   }
+}
+
+if (GO !== undefined) {
+  const parts = containerd({ bin: GO, part: 8 * 1024 * 1024 });
+  labTest('containerd 2.4 fetches a cold layer in parts, several at a time: upstream is read once', async (lab) => {
+    const { full } = lab.images;
+    const machine = await lab.addMachine();
+    await machine.agent.start();
+    const client = await lab.addClient(machine, parts);
+    const uplink = since(lab.network.upstream.counters.sent);
+    await pullFrom(client, 'docker.io', full);
+    const crossed = uplink();
+    const asked = new Set((await lab.clientLog(machine)).match(/range="?bytes=\d+-/gi));
+    lab.note(`${percent(crossed, full.size)} of the image crossed the uplink; parts from ${asked.size} offsets`);
+    assert.ok(asked.size > 1, 'it asked for parts');
+    assert.ok(crossed >= full.size && crossed <= full.size * OVERHEAD, `${crossed} bytes for ${full.size}`);
+  });
 }
 
 labTest('dockerd’s own build takes its base image from a peer', async (lab) => {

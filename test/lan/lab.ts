@@ -46,6 +46,8 @@ export interface Lab {
   addHost(init?: MachineInit): Promise<Host>;
   /** Sets up a client on a machine, with its agent as mirror of docker.io and {@link SECOND_REGISTRY}. */
   addClient(machine: Machine, start: StartClient): Promise<Client>;
+  /** What the client of a machine has logged, where it is a daemon. */
+  clientLog(machine: Machine): Promise<string>;
   /** Adds a machine that runs a single process and no agent. It gets the machine's address; SIGTERM ends it. */
   addStranger(argv: (address: string) => readonly string[]): Promise<Stranger>;
   /** Shows a figure beside the case's result. */
@@ -106,8 +108,10 @@ async function openLab(t: TestContext): Promise<Lab> {
     closers.push(() => agent.stop());
     return { space, dir, agent };
   };
-  const addClient: Lab['addClient'] = async ({ space, dir }, start) => {
-    const log = join(logDir, `${space.name}-client.log`);
+  const clientLog = ({ space }: Machine) => join(logDir, `${space.name}-client.log`);
+  const addClient: Lab['addClient'] = async (machine, start) => {
+    const { space, dir } = machine;
+    const log = clientLog(machine);
     logs.push(log);
     const mirror = new URL(MIRROR).host;
     const client = await start({ space, dir, log, mirror, registries: ['docker.io', SECOND_REGISTRY] });
@@ -120,6 +124,7 @@ async function openLab(t: TestContext): Promise<Lab> {
     images,
     addMachine,
     addClient,
+    clientLog: (machine) => readFile(clientLog(machine), 'utf8'),
     addHost: async (init) => {
       const machine = await addMachine(init);
       const { space, dir } = machine;

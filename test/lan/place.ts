@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Where the lab lives while it runs; made and removed by test/lan/run. Short: it holds unix sockets. */
@@ -11,3 +12,8 @@ export const REGISTRY_DIR = join(LAB_DIR, 'registry');
 
 /** Namespaces of the lab begin with this: test/lan/run removes them by it. Another lab beside it needs another. */
 export const PREFIX = process.env.LAYERLAN_LAN_PREFIX ?? 'll-';
+
+const go = process.env.LAYERLAN_LAN_GO ?? join(CACHE_DIR, 'go');
+
+/** Where containerd 2.4 and crane are, which test/lan/run builds; undefined where there is no Go to do so. */
+export const GO = existsSync(join(go, 'crane')) ? go : undefined;

@@ -17,7 +17,7 @@ async function configure({ space, dir, mirror, registries }: ClientInit) {
   );
   await writeFile(conf, tables.join('\n'));
   await writeFile(policy, JSON.stringify({ default: [{ type: 'insecureAcceptAnything' }] }));
-  return { enter: space.enter, policy, env: { CONTAINERS_REGISTRIES_CONF: conf, XDG_RUNTIME_DIR: dir } };
+  return { enter: space.enter, conf, policy, env: { CONTAINERS_REGISTRIES_CONF: conf, XDG_RUNTIME_DIR: dir } };
 }
 
 const stop = async () => {};
@@ -53,7 +53,8 @@ export const startBuildah: StartClient = async (init) => {
 };
 
 export const startSkopeo: StartClient = async (init) => {
-  const { enter, policy, env } = await configure(init);
+  // It does not go by the variable.
+  const { enter, conf, policy, env } = await configure(init);
   const copy = join(init.dir, 'copy');
   return {
     pull: async (name) => {
@@ -61,8 +62,7 @@ export const startSkopeo: StartClient = async (init) => {
       const argv = [
         ...enter,
         '/usr/bin/skopeo',
-        '--policy',
-        policy,
+        ...['--registries-conf', conf, '--policy', policy],
         'copy',
         `docker://${nameText(name)}`,
         `dir:${copy}`,
