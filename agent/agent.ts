@@ -8,11 +8,13 @@ import type { Store, Swarm, Upstream } from './fetch/ports.ts';
 import { createThrottle, type Throttle, UNLIMITED } from './limits/throttle.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { AgentStatus } from './observe/status.ts';
+import { readRegistries } from './registries.ts';
 import { createMirror } from './registry/mirror.ts';
 import { openStore } from './store/index.ts';
 import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
 import { createUpstream } from './upstream/client.ts';
+import { createProxyRule } from './upstream/proxy-rule.ts';
 import { VERSION } from './version.ts';
 
 /** A running agent. */
@@ -28,6 +30,12 @@ export interface Agent {
   stop(): Promise<void>;
 }
 
+export interface AgentComponents {
+  readonly logger: Logger;
+  /** Where a proxy may be named. @default the process's */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+}
+
 /** What stops when the agent stops, in the order in which it was started. */
 type Closing = { readonly what: string; close(): Promise<void> };
 
@@ -35,7 +43,8 @@ type Closing = { readonly what: string; close(): Promise<void> };
  * Composes an agent from its roles and starts it: the one place that knows them all.
  * @throws AgentError with an `exit` where the configuration or the machine does not allow it; nothing is left behind
  */
-export async function startAgent({ logger }: { logger: Logger }, config: Config): Promise<Agent> {
+export async function startAgent(components: AgentComponents, config: Config): Promise<Agent> {
+  const { logger } = components;
   const started: Closing[] = [];
   const stop = async () => {
     for (const { what, close } of started.splice(0).reverse()) {
@@ -43,17 +52,24 @@ export async function startAgent({ logger }: { logger: Logger }, config: Config)
     }
   };
   try {
-    return await compose(logger, config, started, stop);
+    return await compose(components, config, started, stop);
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-async function compose(logger: Logger, config: Config, started: Closing[], stop: () => Promise<void>): Promise<Agent> {
+async function compose(
+  { logger, env = process.env }: AgentComponents,
+  config: Config,
+  started: Closing[],
+  stop: () => Promise<void>,
+): Promise<Agent> {
   const since = Date.now();
   const metrics = createMetrics();
   const networkKey = await readNetworkKey(config.peers.networkKeyFile);
+  const registries = await readRegistries(config.registries);
+  const proxyFor = createProxyRule(config.upstream.proxy, env);
 
   const store = await openStore(
     { logger: logger.child({ role: 'store' }), metrics },
@@ -69,7 +85,7 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
 
   const upstream = createUpstream(
     { logger: logger.child({ role: 'upstream' }), metrics, throttle: limits.upstream },
-    { registries: Object.fromEntries(config.registries) },
+    { registries, proxyFor },
   );
   started.push({ what: 'upstream', close: () => upstream.close() });
 
@@ -122,7 +138,7 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
   });
   const mirror = createMirror(
     { logger: logger.child({ role: 'registry' }), metrics, content, status, health: () => ({ ok: true }) },
-    {},
+    { registries: config.registries },
   );
   await mirror.listen(config.mirror.listen);
   started.push({ what: 'registry', close: () => mirror.close() });

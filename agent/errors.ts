@@ -16,6 +16,10 @@ export const ERRORS = {
     exit: 2,
     means: 'The network key file is missing, too short or not a key; make one with `layerlan key FILE`.',
   },
+  CA_INVALID: {
+    exit: 2,
+    means: 'A file named in registries.<name>.ca is missing or holds no certificates in PEM.',
+  },
   KEY_UNWRITABLE: {
     exit: 1,
     means: 'The network key cannot be written there; a file that exists is never overwritten.',
@@ -41,6 +45,16 @@ export const ERRORS = {
     oci: 'DENIED',
     means:
       'The request comes from a web page or names a host that is not this agent; only registry clients are served.',
+  },
+  REGISTRY_NOT_LISTED: {
+    status: 403,
+    oci: 'DENIED',
+    means: 'The agent serves the registries of its configuration only; list this one, or unset registries.only.',
+  },
+  REPOSITORY_NOT_ALLOWED: {
+    status: 403,
+    oci: 'DENIED',
+    means: 'The agent’s configuration keeps this repository from being pulled: registries.<name>.allow or deny.',
   },
   REQUEST_INVALID: { status: 400, oci: 'UNSUPPORTED', means: 'The request is malformed.' },
 

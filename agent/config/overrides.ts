@@ -20,7 +20,9 @@ const MAX_DEPTH = 8;
 export function parseOverride(argument: string): Override {
   const { path, length } = parsePath(argument);
   if (path === undefined || argument[length] !== '=') {
-    throw new AgentError('CONFIG_INVALID', `--set ${argument}: it must be key.path=value.`);
+    // What follows may be a value, and that a password.
+    const shown = length < argument.length ? `${argument.slice(0, length)}…` : argument;
+    throw new AgentError('CONFIG_INVALID', `--set ${shown}: it must be key.path=value.`);
   }
   const text = argument.slice(0, length);
   const document = parseDocument(argument.slice(length + 1));

@@ -1,11 +1,9 @@
 import { z } from 'zod';
-import { DEFAULT_REGISTRY, isRegistry } from '../oci/reference.ts';
+import { OTHER_REGISTRIES } from '../oci/reference.ts';
 import { rateLimit, WINDOW_SHAPE } from './rate.ts';
-import { absolutePath, defaultStorePath, type Surroundings } from './surroundings.ts';
-import { address, duration, endpoint, mustBe, oneOrMore, tcpMultiaddr } from './values.ts';
-
-/** Docker Hub's registry is not at the name that its images go by. */
-const DOCKER_HUB = 'https://registry-1.docker.io';
+import { registries, registryShape } from './registries.ts';
+import { defaultStorePath, type Surroundings } from './surroundings.ts';
+import { address, duration, filePath, mustBe, oneOrMore, orEmpty, proxy, tcpMultiaddr } from './values.ts';
 
 /** Rechecks may be rare, unlike what a timer waits for. Milliseconds: ten years. */
 const LONGEST_RECHECK = 3650 * 86_400_000;
@@ -18,10 +16,7 @@ const LEAST_LEASE = 10;
 
 /** Every key of the configuration file, by section. The names are the product's interface. */
 function shapes(around: Surroundings) {
-  const path = z
-    .string(mustBe('a path'))
-    .min(1, mustBe('a path'))
-    .transform((text) => absolutePath(text, around));
+  const path = filePath(around);
 
   return {
     mirror: {
@@ -111,35 +106,19 @@ function shapes(around: Surroundings) {
        */
       upstream: rateLimit().prefault(null),
     },
+    upstream: {
+      /**
+       * The proxy between the agent and every registry. Without one the environment's HTTPS_PROXY, HTTP_PROXY and
+       * NO_PROXY count.
+       * @default null
+       */
+      proxy: proxy().nullable().default(null),
+    },
   };
 }
 
-/** What one of `registries` may hold. */
-const REGISTRY_SHAPE = {
-  /** Origins to try in turn; http:// is allowed where written. */
-  endpoints: oneOrMore(endpoint()),
-};
-
-/**
- * Registries that are reached elsewhere than at their own names, by name in lower case.
- * @default docker.io at https://registry-1.docker.io
- */
-const registries = z
-  .preprocess(orEmpty, z.record(z.string(), z.strictObject(REGISTRY_SHAPE), mustBe('a map of registries')))
-  .superRefine((value, context) => {
-    for (const name of Object.keys(value)) {
-      if (isRegistry(name)) continue;
-      context.addIssue({ code: 'custom', path: [name], message: 'must be a registry’s host name' });
-    }
-  })
-  // A Map, not an object: "constructor" is a host name too.
-  .transform((value) => {
-    const listed = Object.entries(value).map(([name, registry]) => [name.toLowerCase(), registry] as const);
-    return new Map([[DEFAULT_REGISTRY, { endpoints: [DOCKER_HUB] }], ...listed]);
-  });
-
 export function createSchema(around: Surroundings) {
-  const { mirror, store, peers, release, limits } = shapes(around);
+  const { mirror, store, peers, release, limits, upstream } = shapes(around);
   return z.strictObject(
     {
       mirror: section(mirror),
@@ -147,7 +126,8 @@ export function createSchema(around: Surroundings) {
       peers: section(peers),
       release: section(release),
       limits: section(limits),
-      registries: registries.prefault({}),
+      upstream: section(upstream),
+      registries: registries(around).prefault({}),
     },
     mustBe('a map of sections'),
   );
@@ -157,7 +137,11 @@ export function createSchema(around: Surroundings) {
 export function keysAt(path: readonly PropertyKey[], around: Surroundings): string[] {
   const known = shapes(around);
   if (path.length === 0) return [...Object.keys(known), 'registries'];
-  if (path[0] === 'registries') return path.length === 2 ? Object.keys(REGISTRY_SHAPE) : [];
+  if (path[0] === 'registries') {
+    if (path.length === 1) return ['only'];
+    const keys = Object.keys(registryShape(around));
+    return path.length === 2 ? keys.filter((key) => path[1] !== OTHER_REGISTRIES || key !== 'endpoints') : [];
+  }
   const [name] = path;
   if (name === 'limits' && path.length === 3) return Object.keys(WINDOW_SHAPE);
   return path.length === 1 && typeof name === 'string' && name in known
@@ -168,8 +152,4 @@ export function keysAt(path: readonly PropertyKey[], around: Surroundings): stri
 /** A section that is not there, or whose keys are all commented out, has its defaults. */
 function section<T extends z.ZodRawShape>(shape: T) {
   return z.preprocess(orEmpty, z.strictObject(shape, mustBe('a map of keys'))).prefault({});
-}
-
-function orEmpty(value: unknown): unknown {
-  return value ?? {};
 }

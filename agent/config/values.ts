@@ -1,7 +1,10 @@
 import { multiaddr } from '@multiformats/multiaddr';
 import { z } from 'zod';
 import { parseAddress } from '../address.ts';
+import { isRepositoryPattern } from '../oci/pattern.ts';
+import { parseProxy } from '../proxy.ts';
 import { parseDuration } from './duration.ts';
+import { absolutePath, type Surroundings } from './surroundings.ts';
 
 /** Milliseconds in a day: timers overflow at 25 of them. */
 const DAY = 86_400_000;
@@ -11,6 +14,19 @@ interface DurationBounds {
   readonly least?: number;
   /** Milliseconds. */
   readonly most?: number;
+}
+
+/** A section that is not there, or whose keys are all commented out. */
+export function orEmpty(value: unknown): unknown {
+  return value ?? {};
+}
+
+/** A path; an absolute one comes out. */
+export function filePath(around: Surroundings) {
+  return z
+    .string(mustBe('a path'))
+    .min(1, mustBe('a path'))
+    .transform((text) => absolutePath(text, around));
 }
 
 /** A duration such as `100ms`, `5s` or `24h`; milliseconds come out. */
@@ -79,6 +95,19 @@ export function endpoint() {
     }
     return url.origin;
   });
+}
+
+/** Where a proxy is reached. It may hold a password, which no message repeats. */
+export function proxy() {
+  const what = 'an http:// URL of a proxy with nothing behind its port; a password’s signs must be percent-encoded';
+  return z.string(mustBe(what)).refine((text) => parseProxy(text) !== undefined, { error: `must be ${what}` });
+}
+
+/** Patterns of repository names. */
+export function repositoryPatterns() {
+  const what = 'a repository pattern such as library/*, in lower case and without a tag';
+  const pattern = z.string(mustBe(what)).refine(isRepositoryPattern, { error: `must be ${what}` });
+  return z.array(pattern, mustBe('a list of repository patterns'));
 }
 
 /** A message in place of zod's for a value of the wrong type, or for none. */

@@ -18,6 +18,9 @@ const MAX_NAME_LENGTH = 255;
 /** The registry a reference without one means. */
 export const DEFAULT_REGISTRY = 'docker.io';
 
+/** In place of a registry's name: every registry that is not listed by its own. */
+export const OTHER_REGISTRIES = '*';
+
 export function isRepositoryName(text: string): boolean {
   // `$` also matches before a final newline.
   return text.length <= MAX_NAME_LENGTH && !text.endsWith('\n') && NAME.test(text);

@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Logger } from 'pino';
 import { AgentError, briefly } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { Admission } from './admission.ts';
 import { refusal } from './guard.ts';
 import type { Content } from './ports.ts';
 import { problemOf } from './problem.ts';
@@ -25,6 +26,8 @@ export interface AppInit {
   readonly clientStallTimeout: number;
   /** Names the Host header may have, in lower case; read at each request. */
   readonly allowedHosts: ReadonlySet<string>;
+  /** Throws where a repository may not be pulled. */
+  readonly admit: Admission;
   /** Fires when bodies on their way must end. */
   readonly closing: AbortSignal;
   /** Whether connections should end with the request they are at. */

@@ -1,5 +1,7 @@
 import { parseAddress } from '../address.ts';
 import { AgentError } from '../errors.ts';
+import { OTHER_REGISTRIES } from '../oci/reference.ts';
+import { createAdmission, type RepositoryRules } from './admission.ts';
 import { type AppComponents, createApp } from './app.ts';
 import { createListeners } from './listeners.ts';
 
@@ -28,6 +30,11 @@ export interface MirrorInit {
    * @default []
    */
   readonly allowedHosts?: readonly string[];
+  /**
+   * What may be pulled, by registry; under `*`, of every other.
+   * @default everything of all registries
+   */
+  readonly registries?: ReadonlyMap<string, RepositoryRules>;
 }
 
 /** The HTTP face. */
@@ -47,6 +54,7 @@ export interface Mirror {
   close(): Promise<void>;
 }
 
+const EVERYTHING = new Map([[OTHER_REGISTRIES, { allow: ['*'], deny: [] }]]);
 const DEFAULT_CLIENT_STALL_TIMEOUT = 15 * 60 * 1000;
 const DEFAULT_DRAIN_TIMEOUT = 5_000;
 const DEFAULT_MAX_CONNECTIONS = 4_096;
@@ -65,6 +73,7 @@ export function createMirror(components: MirrorComponents, init: MirrorInit = {}
   const app = createApp(components, {
     clientStallTimeout: init.clientStallTimeout ?? DEFAULT_CLIENT_STALL_TIMEOUT,
     allowedHosts,
+    admit: createAdmission(init.registries ?? EVERYTHING),
     closing: closing.signal,
     isDraining: () => isDraining,
   });

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, briefly } from '../errors.ts';
 import { repositoryText } from '../oci/reference.ts';
+import type { Admission } from './admission.ts';
 import { begun } from './begun.ts';
 import { etagOf, isKnownToClient, isRangeCurrent } from './conditional.ts';
 import type { Content } from './ports.ts';
@@ -19,6 +20,8 @@ export interface ServeComponents {
 export interface ServeInit {
   /** Milliseconds. */
   readonly clientStallTimeout: number;
+  /** Throws where a repository may not be pulled. */
+  readonly admit: Admission;
   /** Fires when the mirror closes for good: bodies on their way end short. */
   readonly closing: AbortSignal;
 }
@@ -46,6 +49,8 @@ export function createServe(components: ServeComponents, init: ServeInit) {
     if (route.kind === 'refused') throw new AgentError(route.code, route.message);
     if (route.kind === 'base') return reply.header('Content-Type', 'application/json').send(Buffer.from('{}'));
     if (route.namespace !== undefined) reply.header('OCI-Namespace', route.namespace);
+    // Before anybody is asked: what may not be pulled is not here either, whoever holds it.
+    init.admit(route.repository);
     const signal = clientSignal(reply.raw, init.closing);
     if (route.kind === 'manifest') return await serveManifest(route, request, reply, signal);
     if (request.method === 'HEAD') return await describeBlob(route, request, reply, signal);

@@ -31,6 +31,10 @@ const PRIVATE_IPV6 = [
 
 const PRIVATE = privateNetworks();
 
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
 function privateNetworks(): BlockList {
   const list = new BlockList();
   for (const [network, prefix] of PRIVATE_IPV4) {
@@ -50,12 +54,26 @@ export function isPrivateAddress(address: string): boolean {
   return family === 0 || PRIVATE.check(bare, family === 6 ? 'ipv6' : 'ipv4');
 }
 
+/** Whether a host is this machine by its very name (RFC 6761 §6.3) or address. */
+export function isLoopback(hostname: string): boolean {
+  const family = isIP(hostname);
+  if (family === 0) return /^(?:.*\.)?localhost$/i.test(hostname);
+  return LOOPBACK.check(hostname, family === 6 ? 'ipv6' : 'ipv4');
+}
+
+/** Whether a host is private as it is written: a name but localhost is not, whatever it resolves to. */
+export function isPrivateHost(hostname: string): boolean {
+  return isLoopback(hostname) || (isIP(hostname) !== 0 && isPrivateAddress(hostname));
+}
+
 /**
  * Why a host that the operator did not write may not be connected to: it is itself a private address. Names are
- * checked once they are resolved, by {@link publicLookup}.
+ * checked once they are resolved, by {@link publicLookup}; where a proxy resolves them, all that can be refused is what
+ * is private as it is written.
  */
-export function refusedHost(hostname: string): AgentError | undefined {
-  return isIP(hostname) !== 0 && isPrivateAddress(hostname) ? refusal(hostname) : undefined;
+export function refusedHost(hostname: string, isResolvedHere = true): AgentError | undefined {
+  const isName = isIP(hostname) === 0;
+  return isPrivateHost(hostname) && !(isName && isResolvedHere) ? refusal(hostname) : undefined;
 }
 
 /**

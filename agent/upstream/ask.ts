@@ -4,7 +4,9 @@ import { AgentError, isAgentError } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
 import type { AskEndpoint } from './ask-endpoint.ts';
 import { type Endpoint, endpointsOf, type Resource, resourceText } from './endpoint.ts';
+import { isCostly } from './failure.ts';
 import type { RegistryEndpoints } from './options.ts';
+import type { Preference } from './preference.ts';
 import type { Lane } from './transport.ts';
 
 /** What is asked of a registry. */
@@ -27,30 +29,48 @@ export interface Answer extends Pick<Dispatcher.ResponseData, 'statusCode' | 'he
 export type Ask = (question: Question, signal: AbortSignal) => Promise<Answer>;
 
 /**
- * Fail-over between a registry's endpoints. What is thrown in the end is the last endpoint's error, since the last is
- * by custom the registry itself and those before it are mirrors.
+ * Fail-over between a registry's endpoints, and back. What is thrown in the end is the error of the endpoint that is
+ * last by configuration, since that is by custom the registry itself and those before it are mirrors.
  */
 export function createAsk(
   askEndpoint: AskEndpoint,
+  preference: Preference,
   registries: Readonly<Record<string, RegistryEndpoints>>,
   logger: Logger,
 ): Ask {
   return async (question, signal) => {
     const endpoints = endpointsOf(question.repository, registries);
-    const order = rotated(endpoints, question.skip ?? 0);
+    const order = preference.order(rotated(endpoints, question.skip ?? 0), performance.now());
+    const what = resourceText(question.repository, question.resource);
+    let failure: { readonly rank: number; readonly error: AgentError } | undefined;
     for (const [index, endpoint] of order.entries()) {
-      const fallbacks = order.slice(index + 1);
+      const { origin } = endpoint;
+      const rank = endpoints.indexOf(endpoint);
+      // The registry has said no: its mirror, which is away, need not be waited for.
+      const isOutranked = failure !== undefined && isFinal(failure.error) && rank < failure.rank;
+      if (isOutranked && preference.isAvoided(origin, performance.now())) continue;
       try {
-        return await askEndpoint(endpoint, question, fallbacks, signal);
+        const answer = await askEndpoint(endpoint, question, order.slice(index + 1), signal);
+        preference.reached(origin);
+        return answer;
       } catch (error) {
         signal.throwIfAborted();
-        if (fallbacks.length === 0 || !isAgentError(error)) throw error;
-        const what = resourceText(question.repository, question.resource);
-        logger.info({ endpoint: endpoint.origin, what, code: error.code }, 'asking the next endpoint');
+        if (!isAgentError(error)) throw error;
+        if (isCostly(error)) preference.lost(origin, performance.now());
+        else if (isFinal(error)) preference.reached(origin);
+        if (failure === undefined || rank > failure.rank) failure = { rank, error };
+        if (index + 1 < order.length) {
+          logger.info({ endpoint: origin, what, code: error.code }, 'asking the next endpoint');
+        }
       }
     }
-    throw new AgentError('UPSTREAM_FAILED', `registry ${question.repository.registry} has no endpoints`);
+    throw failure?.error ?? new AgentError('UPSTREAM_FAILED', `${what}: its registry has no endpoints`);
   };
+}
+
+/** Whether it is the endpoint's answer, and no failure to give one. */
+function isFinal(error: AgentError): boolean {
+  return isAgentError(error, 'UPSTREAM_DENIED', 'MANIFEST_UNKNOWN', 'BLOB_UNKNOWN');
 }
 
 function rotated(endpoints: readonly Endpoint[], by: number): readonly Endpoint[] {

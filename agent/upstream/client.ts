@@ -8,14 +8,15 @@ import { createAsk } from './ask.ts';
 import { createAskEndpoint } from './ask-endpoint.ts';
 import { type BlobAnswer, blobQuestion, headBlob, readBlobAnswer } from './blob-answer.ts';
 import { blobBody } from './body.ts';
-import { type Endpoint, resourceText } from './endpoint.ts';
+import { resourceText } from './endpoint.ts';
 import { createExchange } from './exchange.ts';
 import { createFetchToken } from './fetch-token.ts';
 import { getManifest, headManifest, type ManifestBody, type ManifestHead } from './manifest.ts';
 import { type UpstreamInit, upstreamOptions } from './options.ts';
+import { createPreference } from './preference.ts';
 import { createLostOrigins } from './reach.ts';
 import { createTokens } from './token.ts';
-import { createTransport, type Transport } from './transport.ts';
+import { createTransports } from './transports.ts';
 
 export interface UpstreamComponents {
   readonly logger: Logger;
@@ -74,17 +75,15 @@ export function createUpstream(
 ): UpstreamClient {
   const options = upstreamOptions(init);
   const lifetime = new AbortController();
-  const anywhere = createTransport(false, options);
-  const publicOnly = createTransport(true, options);
-  // A registry that is itself on the LAN may send us to storage or for tokens there. One on the internet may not send
-  // us to private addresses, and neither may one that the operator never wrote.
-  const transportTo = (endpoint: Endpoint, url: URL): Transport => {
-    const isHome = url.origin === endpoint.origin;
-    return endpoint.isConfigured && (isHome || anywhere.isPrivate(hostOf(endpoint))) ? anywhere : publicOnly;
-  };
+  const transports = createTransports(options);
   const exchange = createExchange(createLostOrigins(options.unreachableFor), options);
-  const tokens = createTokens(createFetchToken(exchange, transportTo, options.stallTimeout), lifetime.signal);
-  const ask = createAsk(createAskEndpoint(exchange, tokens, transportTo), options.registries, logger);
+  const tokens = createTokens(createFetchToken(exchange, transports.to, options.stallTimeout), lifetime.signal);
+  const ask = createAsk(
+    createAskEndpoint(exchange, tokens, transports.to),
+    createPreference(options.avoidFor),
+    options.registries,
+    logger,
+  );
   const received = (bytes: number): void => metrics.upstreamBytes.inc(bytes);
   const untilClosed = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, lifetime.signal]);
 
@@ -122,11 +121,7 @@ export function createUpstream(
     },
     async close() {
       lifetime.abort(new AgentError('DRAINING', 'the upstream client is closed'));
-      await Promise.all([anywhere.close(), publicOnly.close()]);
+      await transports.close();
     },
   };
-}
-
-function hostOf(endpoint: Endpoint): string {
-  return new URL(endpoint.origin).hostname.replace(/^\[|\]$/g, '');
 }

@@ -1,5 +1,5 @@
 import { AgentError } from '../errors.ts';
-import { isRegistry, type Repository, repositoryText } from '../oci/reference.ts';
+import { isRegistry, OTHER_REGISTRIES, type Repository, repositoryText } from '../oci/reference.ts';
 import type { RegistryEndpoints } from './options.ts';
 
 /** One place a registry is reached at. */
@@ -10,6 +10,8 @@ export interface Endpoint {
   readonly prefix: string;
   /** Whether the operator wrote it: only then may it be at a private address. */
   readonly isConfigured: boolean;
+  /** Certificates in PEM that are trusted beside the usual ones. */
+  readonly ca?: string;
 }
 
 /**
@@ -26,18 +28,19 @@ export function endpointsOf(
     throw new AgentError('UPSTREAM_FAILED', `${JSON.stringify(registry)} names no registry`);
   }
   const [first, ...others] = (configured?.endpoints ?? [`https://${registry}`]).map((text) =>
-    endpointAt(text, configured !== undefined),
+    endpointAt(text, configured !== undefined, (configured ?? registries[OTHER_REGISTRIES])?.ca),
   );
   if (first === undefined) throw new AgentError('UPSTREAM_FAILED', `registry ${registry} has no endpoints`);
   return [first, ...others];
 }
 
-function endpointAt(text: string, isConfigured: boolean): Endpoint {
+function endpointAt(text: string, isConfigured: boolean, ca: string | undefined): Endpoint {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'https:' && url.protocol !== 'http:')) {
     throw new AgentError('UPSTREAM_FAILED', `${JSON.stringify(text)} is no endpoint: an http(s) URL is needed`);
   }
-  return { origin: url.origin, prefix: url.pathname.replace(/\/+$/, ''), isConfigured };
+  const trust = ca === undefined ? {} : { ca };
+  return { origin: url.origin, prefix: url.pathname.replace(/\/+$/, ''), isConfigured, ...trust };
 }
 
 /** What of a repository is asked for. */

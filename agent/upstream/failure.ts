@@ -18,6 +18,16 @@ const SILENT = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'EHOSTUNREACH', 
 /** Refused at once: asking again costs nothing. */
 const REFUSED = new Set(['ECONNREFUSED', 'ENETUNREACH', 'ENETDOWN', 'ENOTFOUND', 'EADDRNOTAVAIL', 'ECONNABORTED']);
 
+/** Whoever answered could not show that it is who it should be. */
+const UNTRUSTED = new Set([
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'CERT_SIGNATURE_FAILURE',
+]);
+
 /** What went wrong below HTTP, as one of the table's errors. Our own pass through. */
 export function upstreamError(error: unknown, host: string): AgentError {
   if (isAgentError(error)) return error;
@@ -27,6 +37,14 @@ export function upstreamError(error: unknown, host: string): AgentError {
     return new AgentError('UPSTREAM_UNREACHABLE', `${host} broke the connection (${code})`, options);
   if (SILENT.has(code) || REFUSED.has(code)) {
     return new AgentError('UPSTREAM_UNREACHABLE', `${host} cannot be reached (${code})`, options);
+  }
+  if (UNTRUSTED.has(code)) {
+    const advice = 'name the CA that signs for it in the registry’s ca, if it is to be trusted';
+    return new AgentError(
+      'UPSTREAM_FAILED',
+      `${host} has a certificate of an unknown CA (${code}); ${advice}`,
+      options,
+    );
   }
   if (code === 'UND_ERR_HEADERS_TIMEOUT') return new AgentError('UPSTREAM_STALLED', `${host} does not answer`, options);
   return new AgentError('UPSTREAM_FAILED', `the request to ${host} failed (${code || 'unknown'})`, options);
@@ -41,6 +59,12 @@ export function isBroken(error: AgentError): boolean {
 /** Whether it took a time-out to find that nobody answers. */
 export function isSilent(error: unknown): boolean {
   return SILENT.has(codeOf(error)) || (isAgentError(error, 'UPSTREAM_UNREACHABLE') && SILENT.has(codeOf(error.cause)));
+}
+
+/** Whether an endpoint could not be asked, or did not answer, and it took time to find that out. */
+export function isCostly(error: AgentError): boolean {
+  const { code, cause } = error;
+  return code === 'UPSTREAM_STALLED' || (code === 'UPSTREAM_UNREACHABLE' && !REFUSED.has(codeOf(cause)));
 }
 
 function codeOf(error: unknown): string {

@@ -1,3 +1,5 @@
+import { DIRECTLY, type ProxyFor } from './proxy-rule.ts';
+
 /** Where a registry's content is fetched from. */
 export interface RegistryEndpoints {
   /**
@@ -5,18 +7,26 @@ export interface RegistryEndpoints {
    * it is meant.
    */
   readonly endpoints: readonly string[];
+  /** Certificates in PEM that are trusted beside the usual ones: by its endpoints and by whatever these send us to. */
+  readonly ca?: string;
 }
 
 /** How the upstream client is set. */
 export interface UpstreamInit {
   /**
    * Registries by the name that references give them. One that is not listed is reached at `https://<its name>`, and
-   * only at public addresses.
+   * only at public addresses; `*` says what else holds for these.
    * @default { 'docker.io': { endpoints: ['https://registry-1.docker.io'] } }
    */
   readonly registries?: Readonly<Record<string, RegistryEndpoints>>;
   /**
-   * How long a TCP connection with its TLS handshake and the name's look-up may take. Milliseconds.
+   * The proxy that a host is reached through.
+   * @default none
+   */
+  readonly proxyFor?: ProxyFor;
+  /**
+   * How long a TCP connection with its TLS handshake and the name's look-up may take, and the proxy's answer where there
+   * is one. Milliseconds.
    * @default 2000
    */
   readonly connectTimeout?: number;
@@ -36,6 +46,11 @@ export interface UpstreamInit {
    * @default 2000
    */
   readonly unreachableFor?: number;
+  /**
+   * How long an endpoint that did not answer in time is asked only after a registry's others. Milliseconds.
+   * @default 30000
+   */
+  readonly avoidFor?: number;
   /**
    * How long a registry that can be reached may take to answer with headers. Milliseconds.
    * @default 20000
@@ -57,10 +72,12 @@ export type UpstreamOptions = Required<UpstreamInit>;
 
 const DEFAULTS: UpstreamOptions = {
   registries: { 'docker.io': { endpoints: ['https://registry-1.docker.io'] } },
+  proxyFor: DIRECTLY,
   connectTimeout: 2000,
   probeAfter: 1000,
   probeTimeout: 1200,
   unreachableFor: 2000,
+  avoidFor: 30_000,
   headersTimeout: 20_000,
   stallTimeout: 10_000,
   connections: 16,

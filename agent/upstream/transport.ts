@@ -1,3 +1,4 @@
+import type { SecureContext } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Agent, type Dispatcher } from 'undici';
 import { createConnector } from './connector.ts';
@@ -17,9 +18,12 @@ export interface Hop {
 /** Connections to registries and what they redirect to. */
 export interface Transport {
   request(hop: Hop, signal: AbortSignal): Promise<Dispatcher.ResponseData>;
-  /** Whether a TCP connection to the origin can be made, by making one. Never throws. */
+  /** Whether a connection to the origin can be made, by making one. Never throws. */
   probe(origin: string): Promise<boolean>;
-  /** Whether the last connection to this host went to a private address. */
+  /**
+   * Whether the last connection to this host went to a private address; through a proxy, whether the host is one as it is
+   * written.
+   */
   isPrivate(hostname: string): boolean;
   /** Ends all its sockets. */
   close(): Promise<void>;
@@ -41,12 +45,24 @@ const MAX_HOSTS = 256;
 
 /**
  * @param isPublicOnly refuses private addresses, at each connect
+ * @param secureContext what TLS trusts; asked for when it is needed
  */
-export function createTransport(isPublicOnly: boolean, options: UpstreamOptions): Transport {
+export function createTransport(
+  isPublicOnly: boolean,
+  secureContext: () => SecureContext,
+  options: UpstreamOptions,
+): Transport {
   const privateHosts = new LRUCache<string, boolean>({ max: MAX_HOSTS });
-  const { connectTimeout, probeTimeout } = options;
+  const { connectTimeout, probeTimeout, proxyFor } = options;
   const connected = (hostname: string, isPrivate: boolean): void => void privateHosts.set(hostname, isPrivate);
-  const connector = createConnector({ isPublicOnly, connectTimeout, probeTimeout, connected });
+  const connector = createConnector({
+    isPublicOnly,
+    connectTimeout,
+    probeTimeout,
+    connected,
+    secureContext,
+    proxyFor,
+  });
   const agent = (): Agent =>
     new Agent({
       connect: connector.connect,

@@ -20,6 +20,8 @@ export interface HostOptions {
   readonly config?: Record<string, Record<string, unknown>>;
   /** A directory to keep; one of its own otherwise, which goes with the host. */
   readonly directory?: string;
+  /** Where a proxy may be named. @default {} */
+  readonly env?: Record<string, string>;
   /** @default a logger that only remembers, see {@link Host.log} */
   readonly logger?: Logger;
 }
@@ -42,7 +44,7 @@ export async function startHost(options: HostOptions): Promise<Host> {
   const logger =
     options.logger ?? pino({ level: 'info' }, { write: (line: string) => void log.push(JSON.parse(line)) });
   const config = loadConfig({ file: await writeConfig(directory, options) });
-  const agent = await startAgent({ logger }, config);
+  const agent = await startAgent({ logger, env: options.env ?? {} }, config);
   const mirror = `http://${agent.mirror[0]}`;
   return {
     agent,

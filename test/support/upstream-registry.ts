@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, Server as TcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, parseDigest } from '../../protocol/digest.ts';
@@ -25,6 +26,8 @@ export interface UpstreamRegistryOptions {
   readonly tokenLifetime?: number;
   /** The challenge's realm. @default the registry's own /token */
   readonly realm?: string;
+  /** Key and certificate, PEM: the registry and its storage speak TLS. @default plain HTTP */
+  readonly tls?: { readonly key: string; readonly cert: string };
 }
 
 /** One request that was served, or is being served. */
@@ -52,7 +55,7 @@ export interface ServedRequest {
 
 /** A registry on loopback that generates its images, counts what it serves and misbehaves when told to. */
 export interface UpstreamRegistry {
-  /** `http://127.0.0.1:PORT` */
+  /** `http://127.0.0.1:PORT`, with TLS `https://…` */
   readonly url: string;
   /** `127.0.0.1:PORT`: how references name it. */
   readonly host: string;
@@ -218,13 +221,19 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
       });
     });
   };
-  const registry = createServer({ keepAliveTimeout: 60_000 }, listener(false));
-  const storage = createServer({ keepAliveTimeout: 60_000 }, listener(true));
+  const { tls } = options;
+  const serve = (isStorage: boolean): Server =>
+    tls === undefined
+      ? createServer({ keepAliveTimeout: 60_000 }, listener(isStorage))
+      : createSecureServer({ keepAliveTimeout: 60_000, ...tls }, listener(isStorage));
+  const registry = serve(false);
+  const storage = serve(true);
   await listen(registry, address, options.port ?? 0);
   await listen(storage, address, 0);
   const { port } = registry.address() as AddressInfo;
-  const origin = url(registry);
-  const storageOrigin = url(storage);
+  const scheme = tls === undefined ? 'http' : 'https';
+  const origin = url(registry, scheme);
+  const storageOrigin = url(storage, scheme);
   const ofBlobs = (digest: Digest | undefined): Entry[] =>
     entries.filter(
       ({ kind, digest: one }) =>
@@ -352,9 +361,9 @@ async function sendContent(
   await sendBody(response, content, start, end, met, sent);
 }
 
-function url(server: Server): string {
+function url(server: Server, scheme: string): string {
   const { address, port } = server.address() as AddressInfo;
-  return `http://${address}:${port}`;
+  return `${scheme}://${address}:${port}`;
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {

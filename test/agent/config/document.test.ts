@@ -34,7 +34,8 @@ test('the example in the document is taken', () => {
   const { peers, limits, registries } = loaded('example');
   assert.equal(peers.static.length, 2);
   assert.equal(limits.upstream.length, 2);
-  assert.deepEqual(registries.get('registry.lan:5000')?.endpoints, ['http://registry.lan:5000']);
+  assert.deepEqual(registries.get('registry.lan:5000')?.endpoints, ['https://registry.lan:5000']);
+  assert.deepEqual([...registries.keys()], ['docker.io', 'registry.lan:5000']);
 });
 
 test('the --set examples are taken', () => {
@@ -51,6 +52,7 @@ test('the --set examples are taken', () => {
 test('the table names every key and no other', () => {
   const sections = keysAt([], root).filter((section) => section !== 'registries');
   const keys = sections.flatMap((section) => keysAt([section], root).map((key) => `${section}.${key}`));
+  keys.push(...keysAt(['registries'], root).map((key) => `registries.${key}`));
   keys.push(...keysAt(['registries', 'docker.io'], root).map((key) => `registries.<name>.${key}`));
   const named = [...DOCUMENT.matchAll(/^\| `([a-z]+\.[^`]+)` +\|/gm)].map(([, key]) => key);
   assert.deepEqual(named, keys);

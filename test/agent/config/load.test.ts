@@ -9,6 +9,9 @@ import { AgentError, type ErrorCode } from '../../../agent/errors.ts';
 
 const user: Surroundings = { isRoot: false, home: '/home/user', cwd: '/work-dir', env: {} };
 
+/** What holds for a registry of which nothing is said. */
+const OPEN = { ca: null, allow: ['*'], deny: [] };
+
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'layerlan-config-'));
   t.after(() => rmSync(path, { recursive: true }));
@@ -48,15 +51,24 @@ test('the defaults, without any file', () => {
     },
     release: { holdFor: 60_000 },
     limits: { peerUpload: [], peerDownload: [], upstream: [] },
-    registries: new Map([['docker.io', { endpoints: ['https://registry-1.docker.io'] }]]),
+    upstream: { proxy: null },
+    registries: new Map([
+      ['docker.io', { ...OPEN, endpoints: ['https://registry-1.docker.io'] }],
+      ['*', { ...OPEN, endpoints: [] }],
+    ]),
   });
 });
 
 test('no two configurations share a list', () => {
   loadConfig({}, user).peers.static.push('x');
   loadConfig({}, user).registries.get('docker.io')!.endpoints.push('x');
+  loadConfig({}, user).registries.get('docker.io')!.allow.push('x');
+  loadConfig({}, user).registries.get('*')!.deny.push('x');
   assert.deepEqual(loadConfig({}, user).peers.static, []);
-  assert.equal(loadConfig({}, user).registries.get('docker.io')!.endpoints.length, 1);
+  const registries = loadConfig({}, user).registries;
+  assert.equal(registries.get('docker.io')!.endpoints.length, 1);
+  assert.deepEqual(registries.get('docker.io')!.allow, ['*']);
+  assert.deepEqual(registries.get('*')!.deny, []);
 });
 
 test('where things lie: as root, by XDG, from home', () => {
@@ -119,16 +131,17 @@ registries:
   assert.deepEqual(
     config.registries,
     new Map([
-      ['docker.io', { endpoints: ['https://registry-1.docker.io'] }],
-      ['ghcr.io', { endpoints: ['http://127.0.0.1:5000', 'https://ghcr.io'] }],
-      ['registry.lan:5000', { endpoints: ['http://10.0.0.9:5000'] }],
+      ['docker.io', { ...OPEN, endpoints: ['https://registry-1.docker.io'] }],
+      ['ghcr.io', { ...OPEN, endpoints: ['http://127.0.0.1:5000', 'https://ghcr.io'] }],
+      ['registry.lan:5000', { ...OPEN, endpoints: ['http://10.0.0.9:5000'] }],
+      ['*', { ...OPEN, endpoints: [] }],
     ]),
   );
 });
 
 test('registries can be set as a whole, and then docker.io is still where it was unless listed', () => {
   const set = ['registries={quay.io: {endpoints: [https://quay.io]}}'];
-  assert.deepEqual([...loadConfig({ set }, user).registries.keys()], ['docker.io', 'quay.io']);
+  assert.deepEqual([...loadConfig({ set }, user).registries.keys()], ['docker.io', 'quay.io', '*']);
   const own = ['registries={docker.io: {endpoints: [http://127.0.0.1:5000]}}'];
   assert.deepEqual(loadConfig({ set: own }, user).registries.get('docker.io')?.endpoints, ['http://127.0.0.1:5000']);
   assert.ok(!loadConfig({}, user).registries.has('constructor'));
@@ -179,7 +192,6 @@ test('a wrong value is named with its key and its line', (t) => {
     ['peers=5', /peers must be a map of keys/],
     ['registries=[a]', /registries must be a map/],
     ['registries={"a b": {endpoints: [http://x]}}', /registries\["a b"\] must be a registry’s host name/],
-    ['registries={a.io: {}}', /registries\["a\.io"\]\.endpoints is missing/],
     ['registries={a.io: {endpoints: [ftp://x]}}', /must be an https:\/\/ or http:\/\/ URL/],
     ['registries={a.io: {endpoints: [https://x/v2]}}', /a scheme, a host and a port, nothing more/],
     ['registries={a.io: {endpoints: ["https://x?y"]}}', /nothing more/],
@@ -192,6 +204,12 @@ test('a wrong value is named with its key and its line', (t) => {
   const secret = refusalOf({ set: ['registries={a.io: {endpoints: ["https://user:hunter2@x"]}}'] });
   assert.match(secret, /must not hold a user or a password/);
   assert.doesNotMatch(secret, /hunter2/);
+});
+
+test('what is not key.path=value is not repeated: it may hold a password', () => {
+  for (const set of ['upstream.proxy http://u:hunter2@x', 'upstream.proxy:http://u:hunter2@x', 'a b=hunter2']) {
+    assert.doesNotMatch(refusalOf({ set: [set] }), /hunter2/);
+  }
 });
 
 test('what is not key.path=value', () => {

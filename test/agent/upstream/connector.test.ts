@@ -2,8 +2,12 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import test, { type TestContext } from 'node:test';
+import { createSecureContext } from 'node:tls';
 import { type Connector, createConnector } from '../../../agent/upstream/connector.ts';
+import { DIRECTLY } from '../../../agent/upstream/proxy-rule.ts';
 import { startDeafServer } from '../../support/deaf-server.ts';
+
+const DIRECT = { connected: () => {}, secureContext: () => createSecureContext(), proxyFor: DIRECTLY };
 
 async function listening(context: TestContext): Promise<URL> {
   const server = createServer((socket) => socket.on('error', () => {}).resume());
@@ -14,7 +18,7 @@ async function listening(context: TestContext): Promise<URL> {
 }
 
 function connector(context: TestContext, isPublicOnly: boolean, probeTimeout: number): Connector {
-  const created = createConnector({ isPublicOnly, connectTimeout: 100, probeTimeout, connected: () => {} });
+  const created = createConnector({ ...DIRECT, isPublicOnly, connectTimeout: 100, probeTimeout });
   context.after(() => created.close());
   return created;
 }
@@ -54,7 +58,7 @@ test('closing ends what is still connecting', async (context) => {
     isPublicOnly: false,
     connectTimeout: 60_000,
     probeTimeout: 60_000,
-    connected: () => {},
+    ...DIRECT,
   });
   const probe = created.probe(new URL(deaf.url));
   const { hostname, host, protocol, port } = new URL(deaf.url);

@@ -1,0 +1,81 @@
+import { z } from 'zod';
+import { DEFAULT_REGISTRY, isRegistry, OTHER_REGISTRIES } from '../oci/reference.ts';
+import type { Surroundings } from './surroundings.ts';
+import { endpoint, filePath, mustBe, oneOrMore, orEmpty, repositoryPatterns } from './values.ts';
+
+/** Docker Hub's registry is not at the name that its images go by. */
+const DOCKER_HUB = 'https://registry-1.docker.io';
+
+/** What one of `registries` may hold. */
+export function registryShape(around: Surroundings) {
+  return {
+    /**
+     * Origins to try in turn; http:// is allowed where written.
+     * @default for docker.io https://registry-1.docker.io, else https:// and the registry's name
+     */
+    endpoints: oneOrMore(endpoint()).optional(),
+    /**
+     * PEM file with certificates to trust beside the usual ones.
+     * @default null
+     */
+    ca: filePath(around).nullable().default(null),
+    /**
+     * Repositories that may be pulled; `*` stands for anything.
+     * @default ["*"]
+     */
+    allow: repositoryPatterns().default(() => ['*']),
+    /**
+     * Repositories that may not be, whatever `allow` says.
+     * @default []
+     */
+    deny: repositoryPatterns().default(() => []),
+  };
+}
+
+/**
+ * Registries by name in lower case, each with its endpoints; what holds for the others stands under `*`, unless only
+ * those listed may be used: then nothing does.
+ * @default docker.io and all others
+ */
+export function registries(around: Surroundings) {
+  const registry = z.strictObject(registryShape(around), mustBe('a map of keys'));
+  const others = registry.omit({ endpoints: true });
+  const listed = z.preprocess(orEmpty, registry);
+  const shape = {
+    /**
+     * Whether registries that do not stand in the file are refused, docker.io among them.
+     * @default false
+     */
+    only: z.boolean(mustBe('true or false')).default(false),
+    [OTHER_REGISTRIES]: z.preprocess(orEmpty, others).prefault({}),
+  };
+  return z
+    .preprocess(orEmpty, z.object(shape, mustBe('a map of registries')).catchall(listed))
+    .superRefine(({ only, [OTHER_REGISTRIES]: _, ...byName }, context) => {
+      for (const name of Object.keys(byName)) {
+        if (isRegistry(name)) continue;
+        context.addIssue({ code: 'custom', path: [name], message: 'must be a registry’s host name' });
+      }
+      if (!only || Object.keys(byName).length > 0) return;
+      const message = 'leaves no registry: list those that may be used, docker.io too';
+      context.addIssue({ code: 'custom', path: ['only'], message });
+    })
+    .transform(({ only, [OTHER_REGISTRIES]: rest, ...byName }) => {
+      const named = Object.entries(byName).map(([name, one]) => {
+        const key = name.toLowerCase();
+        return [key, { ...one, endpoints: one.endpoints ?? [homeOf(key)] }] as const;
+      });
+      if (only) return new Map(named);
+      const hub = registry.parse({});
+      // A Map, not an object: "constructor" is a host name too.
+      return new Map([
+        [DEFAULT_REGISTRY, { ...hub, endpoints: [DOCKER_HUB] }],
+        ...named,
+        [OTHER_REGISTRIES, { ...rest, endpoints: [] }],
+      ]);
+    });
+}
+
+function homeOf(registry: string): string {
+  return registry === DEFAULT_REGISTRY ? DOCKER_HUB : `https://${registry}`;
+}
