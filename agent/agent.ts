@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config/load.ts';
+import { unlistedRegistry } from './config/schema.ts';
 import { AgentError } from './errors.ts';
 import { createContent } from './fetch/content.ts';
 import type { Store, Swarm, Upstream } from './fetch/ports.ts';
@@ -94,13 +95,15 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
   );
   started.push({ what: 'swarm', close: () => swarm.stop() });
 
+  const unlisted = unlistedRegistry();
   const ports: { store: Store; swarm: Swarm; upstream: Upstream } = { store, swarm, upstream };
   const content = createContent(
-    { ...ports, metrics, logger: logger.child({ role: 'fetch' }), download: limits.peerDownload },
+    { ...ports, tags: store.tags, metrics, logger: logger.child({ role: 'fetch' }), download: limits.peerDownload },
     {
       lookupTimeout: config.peers.lookupTimeout,
       leaseTimeout: config.peers.leaseTimeout,
       holdFor: config.release.holdFor,
+      tags: (registry) => (config.registries.get(registry) ?? unlisted).tags,
     },
   );
   started.push({ what: 'fetch', close: () => content.stop() });

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DEFAULT_REGISTRY, isRegistry } from '../oci/reference.ts';
 import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { absolutePath, defaultStorePath, type Surroundings } from './surroundings.ts';
+import { TAGS_SHAPE } from './tags.ts';
 import { address, duration, endpoint, mustBe, oneOrMore, tcpMultiaddr } from './values.ts';
 
 /** Docker Hub's registry is not at the name that its images go by. */
@@ -116,16 +117,21 @@ function shapes(around: Surroundings) {
 
 /** What one of `registries` may hold. */
 const REGISTRY_SHAPE = {
-  /** Origins to try in turn; http:// is allowed where written. */
-  endpoints: oneOrMore(endpoint()),
+  /**
+   * Origins to try in turn; http:// is allowed where written.
+   * @default https:// and the registry's name; for docker.io https://registry-1.docker.io
+   */
+  endpoints: oneOrMore(endpoint()).optional(),
+  /** How long what a tag means is not asked again. */
+  tags: section(TAGS_SHAPE),
 };
 
 /**
- * Registries that are reached elsewhere than at their own names, by name in lower case.
+ * Registries that are not as the defaults have them, by name in lower case.
  * @default docker.io at https://registry-1.docker.io
  */
 const registries = z
-  .preprocess(orEmpty, z.record(z.string(), z.strictObject(REGISTRY_SHAPE), mustBe('a map of registries')))
+  .preprocess(orEmpty, z.record(z.string(), section(REGISTRY_SHAPE), mustBe('a map of registries')))
   .superRefine((value, context) => {
     for (const name of Object.keys(value)) {
       if (isRegistry(name)) continue;
@@ -134,9 +140,20 @@ const registries = z
   })
   // A Map, not an object: "constructor" is a host name too.
   .transform((value) => {
-    const listed = Object.entries(value).map(([name, registry]) => [name.toLowerCase(), registry] as const);
-    return new Map([[DEFAULT_REGISTRY, { endpoints: [DOCKER_HUB] }], ...listed]);
+    const listed = Object.entries({ [DEFAULT_REGISTRY]: unlistedRegistry(), ...value });
+    return new Map(
+      listed.map(([key, registry]) => {
+        const name = key.toLowerCase();
+        const own = name === DEFAULT_REGISTRY ? DOCKER_HUB : `https://${name}`;
+        return [name, { ...registry, endpoints: registry.endpoints ?? [own] }] as const;
+      }),
+    );
   });
+
+/** What holds for a registry that is not listed; its endpoint follows from its name. */
+export function unlistedRegistry() {
+  return z.strictObject(REGISTRY_SHAPE).parse({});
+}
 
 export function createSchema(around: Surroundings) {
   const { mirror, store, peers, release, limits } = shapes(around);
@@ -157,12 +174,18 @@ export function createSchema(around: Surroundings) {
 export function keysAt(path: readonly PropertyKey[], around: Surroundings): string[] {
   const known = shapes(around);
   if (path.length === 0) return [...Object.keys(known), 'registries'];
-  if (path[0] === 'registries') return path.length === 2 ? Object.keys(REGISTRY_SHAPE) : [];
+  if (path[0] === 'registries') return registryKeysAt(path.slice(2));
   const [name] = path;
   if (name === 'limits' && path.length === 3) return Object.keys(WINDOW_SHAPE);
   return path.length === 1 && typeof name === 'string' && name in known
     ? Object.keys(known[name as keyof typeof known])
     : [];
+}
+
+/** The keys that may stand at `path` of one of `registries`. */
+function registryKeysAt([section, ...rest]: readonly PropertyKey[]): string[] {
+  if (section === undefined) return Object.keys(REGISTRY_SHAPE);
+  return section === 'tags' && rest.length === 0 ? Object.keys(TAGS_SHAPE) : [];
 }
 
 /** A section that is not there, or whose keys are all commented out, has its defaults. */

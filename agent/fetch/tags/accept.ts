@@ -30,9 +30,17 @@ export function acceptText(accept: readonly string[]): string | undefined {
 export function isAnswerTo(record: Pick<TagRecord, 'accept' | 'mediaType'>, wanted: string): boolean {
   if (!isAccepted(record.mediaType, wanted)) return false;
   const offered = record.accept.split(',');
-  // With preferences in it, "anything" is not all the same.
-  const isAnyOffered = offered.includes(ANY) && !offered.some((range) => range.includes(';'));
+  const isAnyOffered = isAnything(offered);
   return wanted.split(',').every((range) => offered.includes(range) || (isAnyOffered && !range.includes(';')));
+}
+
+/**
+ * Whether a registry that was offered these was offered all that it may have. What is in none of the types of today is
+ * never converted into one of them. With preferences in it, "anything" is not all the same.
+ */
+function isAnything(offered: readonly string[]): boolean {
+  if (offered.some((range) => range.includes(';'))) return false;
+  return offered.includes(ANY) || MANIFEST_MEDIA_TYPES.every((type) => offered.includes(type));
 }
 
 /** Whether a client that accepts `wanted` takes this media type: the range that says most of it counts (RFC 9110, 12.5.1). */

@@ -51,7 +51,16 @@ test('who accepts more than was offered may be told something better', () => {
   const converted = { accept: text(DOCKER), mediaType: DOCKER };
   assert.ok(!isAnswerTo(converted, text(DOCKER, LIST)));
   assert.ok(!isAnswerTo(converted, text(...CONTAINERD)));
-  assert.ok(!isAnswerTo({ accept: text(...DOCKERD), mediaType: INDEX }, text(...CONTAINERD)));
+  assert.ok(!isAnswerTo({ accept: text(DOCKER, LIST, OCI), mediaType: DOCKER }, text(...CONTAINERD)));
+});
+
+test('who offered every type of today offered all: one answer for the clients of a host', () => {
+  const podman = [...DOCKERD.toReversed(), 'application/vnd.docker.distribution.manifest.v1+json'];
+  for (const accept of [DOCKERD, CONTAINERD, podman, []]) {
+    for (const other of [DOCKERD, CONTAINERD, podman, []]) {
+      assert.ok(isAnswerTo({ accept: text(...accept), mediaType: INDEX }, text(...other)));
+    }
+  }
 });
 
 test('preferences are part of the question', () => {
