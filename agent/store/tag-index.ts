@@ -53,7 +53,8 @@ export function prepareTags(database: DatabaseSync, transaction: (work: () => vo
   const ofTag = 'registry = ? AND repository = ? AND tag = ?';
   const nextUse = '(SELECT ifnull(max(used), 0) + 1 FROM tag)';
   const find = sql(`SELECT * FROM tag WHERE ${ofTag} ORDER BY checked_at DESC`);
-  const use = sql(`UPDATE tag SET used = ${nextUse} WHERE ${ofTag}`);
+  // What was used last needs no writing: a tag that is pulled again and again costs reads alone.
+  const use = sql(`UPDATE tag SET used = ${nextUse} WHERE ${ofTag} AND used < (SELECT max(used) FROM tag)`);
   const put = sql(`INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextUse})`);
   const drop = sql(`DELETE FROM tag WHERE ${ofTag} AND accept = ?`);
   const dropVariants = sql(

@@ -68,9 +68,10 @@ export class Tags {
       try {
         return this.#counted('fresh', await this.#had(verdict.record, question, signal));
       } catch (error) {
-        if (!isAgentError(error, 'MANIFEST_UNKNOWN')) throw error;
-        // The tag has moved, and what it was is gone.
+        if (!isAgentError(error, 'MANIFEST_UNKNOWN', 'UPSTREAM_DENIED')) throw error;
         this.#known.forget(name, wanted);
+        if (error.code === 'UPSTREAM_DENIED') throw error;
+        // The tag has moved, and what it was is gone.
         verdict = { kind: 'ask', stale: undefined };
       }
     }

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { request } from 'node:http';
 import { test } from 'node:test';
+import { pino } from 'pino';
 import { AgentError } from '../../../agent/errors.ts';
-import { MEDIA_TYPE, startMirror } from './support.ts';
+import { createMetrics } from '../../../agent/observe/metrics.ts';
+import { createApp } from '../../../agent/registry/app.ts';
+import { MEDIA_TYPE, MemoryContent, startMirror } from './support.ts';
 
 /** A request with headers that fetch would not send. */
 function post(url: string, headers: Record<string, string>, method = 'POST'): Promise<number> {
@@ -62,4 +65,32 @@ test('a web page reaches nothing: by POST of its own, by a link, by a name of it
   assert.equal(await post(target, { host: 'evil.example' }), 403);
   assert.equal(await post(target, {}, 'GET'), 404);
   assert.equal(content.requests.length, before);
+});
+
+test('another machine, which may pull, may not have a tag looked at', async () => {
+  const content = new MemoryContent();
+  content.addManifest('latest', '{}');
+  const app = createApp(
+    {
+      logger: pino({ level: 'silent' }),
+      metrics: createMetrics(),
+      content,
+      status: () => ({}),
+      health: () => ({ ok: true }),
+    },
+    {
+      clientStallTimeout: 1000,
+      allowedHosts: new Set(),
+      closing: new AbortController().signal,
+      isDraining: () => false,
+    },
+  );
+  const from = async (remoteAddress: string, method: 'GET' | 'POST', url: string) =>
+    (await app.inject({ method, url, remoteAddress })).statusCode;
+  assert.equal(await from('192.0.2.6', 'GET', '/v2/app/manifests/latest'), 200);
+  assert.equal(await from('127.0.0.1', 'POST', '/agent/refresh?image=app'), 200);
+  const before = content.requests.length;
+  assert.equal(await from('192.0.2.6', 'POST', '/agent/refresh?image=app'), 403);
+  assert.equal(content.requests.length, before);
+  await app.close();
 });

@@ -218,6 +218,14 @@ test('what is fresh but neither held nor upstream any more is asked for anew', a
   assert.ok(moved.equals((await get()).bytes));
 });
 
+test('what is fresh but not held, and refused upstream: that is told, and nothing is known any more', async () => {
+  const { digest } = await get();
+  await store.remove(digest);
+  upstream.away = 'UPSTREAM_DENIED';
+  await assert.rejects(head(), { code: 'UPSTREAM_DENIED' });
+  assert.deepEqual(tags.find({ registry: 'docker.io', repository: 'library/app', tag: 'latest' }), []);
+});
+
 test('upstream silent: the last answer after a while, at once to who comes later, and it is heard in the end', async () => {
   await get();
   upstream.tag('latest', moved, INDEX);
