@@ -26,6 +26,12 @@ export const ERRORS = {
   },
   AGENT_NOT_RUNNING: { exit: 1, means: 'No agent answers where the configuration says it listens.' },
 
+  IMAGE_INVALID: {
+    exit: 2,
+    status: 400,
+    oci: 'NAME_INVALID',
+    means: 'Not an image reference with a tag, such as alpine, owner/app:v1 or registry.lan:5000/app:v1.',
+  },
   NAME_INVALID: {
     status: 400,
     oci: 'NAME_INVALID',

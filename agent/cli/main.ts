@@ -3,6 +3,7 @@ import { VERSION } from '../version.ts';
 import { failureOf, USAGE } from './failure.ts';
 import { key } from './key.ts';
 import { peers } from './peers.ts';
+import { refresh } from './refresh.ts';
 import { type StartOptions, start } from './start.ts';
 import { type QueryOptions, status } from './status.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
@@ -52,6 +53,11 @@ function createProgram(terminal: Terminal, exitWith: (code: number) => void): Co
     .description('who the running agent knows')
     .option('--json', 'as JSON')
     .action((options: QueryOptions) => peers(options, terminal));
+  withConfig(program.command('refresh'))
+    .description('have the running agent look now at what a tag is upstream')
+    .argument('<image>', 'as docker names it: alpine, owner/app:v1, registry.lan:5000/app:v1')
+    .option('--json', 'as JSON')
+    .action((image: string, options: QueryOptions) => refresh(image, options, terminal));
   program
     .command('key')
     .description('make a network key for a fleet; agents that lack it cannot finish the handshake')

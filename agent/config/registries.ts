@@ -1,7 +1,8 @@
 import { z } from 'zod';
 import { DEFAULT_REGISTRY, isRegistry, OTHER_REGISTRIES } from '../oci/reference.ts';
 import type { Surroundings } from './surroundings.ts';
-import { endpoint, filePath, mustBe, oneOrMore, orEmpty, repositoryPatterns } from './values.ts';
+import { TAGS_SHAPE } from './tags.ts';
+import { endpoint, filePath, mustBe, oneOrMore, orEmpty, repositoryPatterns, section } from './values.ts';
 
 /** Docker Hub's registry is not at the name that its images go by. */
 const DOCKER_HUB = 'https://registry-1.docker.io';
@@ -29,6 +30,8 @@ export function registryShape(around: Surroundings) {
      * @default []
      */
     deny: repositoryPatterns().default(() => []),
+    /** How long what a tag means is not asked again. */
+    tags: section(TAGS_SHAPE),
   };
 }
 
@@ -75,6 +78,13 @@ export function registries(around: Surroundings) {
       ]);
     });
 }
+
+/** What holds for the tags of a registry: its own settings, else those of all that are not listed, else the defaults. */
+export function tagSettings(registries: ReadonlyMap<string, { tags: Tags }>, registry: string): Tags {
+  return (registries.get(registry) ?? registries.get(OTHER_REGISTRIES))?.tags ?? z.object(TAGS_SHAPE).parse({});
+}
+
+type Tags = z.output<ReturnType<typeof z.object<typeof TAGS_SHAPE>>>;
 
 function homeOf(registry: string): string {
   return registry === DEFAULT_REGISTRY ? DOCKER_HUB : `https://${registry}`;

@@ -3,7 +3,8 @@ import { OTHER_REGISTRIES } from '../oci/reference.ts';
 import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { registries, registryShape } from './registries.ts';
 import { defaultStorePath, type Surroundings } from './surroundings.ts';
-import { address, duration, filePath, mustBe, oneOrMore, orEmpty, proxy, tcpMultiaddr } from './values.ts';
+import { TAGS_SHAPE } from './tags.ts';
+import { address, duration, filePath, mustBe, oneOrMore, proxy, section, tcpMultiaddr } from './values.ts';
 
 /** Rechecks may be rare, unlike what a timer waits for. Milliseconds: ten years. */
 const LONGEST_RECHECK = 3650 * 86_400_000;
@@ -137,11 +138,7 @@ export function createSchema(around: Surroundings) {
 export function keysAt(path: readonly PropertyKey[], around: Surroundings): string[] {
   const known = shapes(around);
   if (path.length === 0) return [...Object.keys(known), 'registries'];
-  if (path[0] === 'registries') {
-    if (path.length === 1) return ['only'];
-    const keys = Object.keys(registryShape(around));
-    return path.length === 2 ? keys.filter((key) => path[1] !== OTHER_REGISTRIES || key !== 'endpoints') : [];
-  }
+  if (path[0] === 'registries') return registryKeysAt(path.slice(1), around);
   const [name] = path;
   if (name === 'limits' && path.length === 3) return Object.keys(WINDOW_SHAPE);
   return path.length === 1 && typeof name === 'string' && name in known
@@ -149,7 +146,10 @@ export function keysAt(path: readonly PropertyKey[], around: Surroundings): stri
     : [];
 }
 
-/** A section that is not there, or whose keys are all commented out, has its defaults. */
-function section<T extends z.ZodRawShape>(shape: T) {
-  return z.preprocess(orEmpty, z.strictObject(shape, mustBe('a map of keys'))).prefault({});
+/** The keys that may stand at `path` of `registries`. */
+function registryKeysAt([name, section, ...rest]: readonly PropertyKey[], around: Surroundings): string[] {
+  if (name === undefined) return ['only'];
+  if (section === 'tags' && rest.length === 0) return Object.keys(TAGS_SHAPE);
+  if (section !== undefined) return [];
+  return Object.keys(registryShape(around)).filter((key) => name !== OTHER_REGISTRIES || key !== 'endpoints');
 }

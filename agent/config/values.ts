@@ -121,3 +121,8 @@ function complain(context: z.RefinementCtx, message: string): never {
   context.addIssue({ code: 'custom', message });
   return z.NEVER;
 }
+
+/** A section that is not there, or whose keys are all commented out, has its defaults. */
+export function section<T extends z.ZodRawShape>(shape: T) {
+  return z.preprocess(orEmpty, z.strictObject(shape, mustBe('a map of keys'))).prefault({});
+}

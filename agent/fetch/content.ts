@@ -1,15 +1,17 @@
 import { isBlobSize } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
+import type { TaggedImage } from '../oci/image.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
-import type { FetchComponents, FetchInit } from './init.ts';
-import { Manifests } from './manifests.ts';
+import type { ContentComponents, FetchInit } from './init.ts';
+import { type ManifestDescription, Manifests } from './manifests.ts';
 import { lanesFor } from './peer-lane.ts';
 import { Proven } from './proven.ts';
 import { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
-import { isAway, type VerifiedManifest } from './verified-manifest.ts';
+import type { RefreshedTag } from './tags/question.ts';
+import { isAway, type NamedManifest } from './verified-manifest.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
@@ -30,11 +32,10 @@ interface ManifestRequest {
 
 /** Content by name: whatever the mirror is asked for, from the store, the neighbours or upstream. */
 export interface LanContent {
-  headManifest(
-    request: ManifestRequest,
-    signal: AbortSignal,
-  ): Promise<{ digest: Digest; mediaType: string; size: number }>;
-  getManifest(request: ManifestRequest, signal: AbortSignal): Promise<VerifiedManifest>;
+  headManifest(request: ManifestRequest, signal: AbortSignal): Promise<ManifestDescription>;
+  getManifest(request: ManifestRequest, signal: AbortSignal): Promise<NamedManifest>;
+  /** Asks upstream now what a tag is, whatever is known of it. */
+  refreshTag(request: TaggedImage, signal: AbortSignal): Promise<RefreshedTag>;
   headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
   openBlob(request: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob>;
   /** Stops every acquisition and waits until each has let go. What is marked stays on disk. */
@@ -48,12 +49,12 @@ export interface AcquiredBlob {
   close(): void;
 }
 
-export function createContent(components: FetchComponents, init: FetchInit): LanContent {
+export function createContent(components: ContentComponents, init: FetchInit): LanContent {
   return new Content(components, init);
 }
 
 class Content implements LanContent {
-  readonly #components: FetchComponents;
+  readonly #components: ContentComponents;
   readonly #init: FetchInit;
   readonly #manifests: Manifests;
   readonly #sharing: Sharing;
@@ -64,7 +65,7 @@ class Content implements LanContent {
   /** Upstream's word for sizes: who asks at once asks once. */
   readonly #sizes = new SingleFlight<{ size: number }>(this.#stopped.signal);
 
-  constructor(components: FetchComponents, init: FetchInit) {
+  constructor(components: ContentComponents, init: FetchInit) {
     this.#components = components;
     this.#init = init;
     this.#sharing = new Sharing(components.swarm, init.leaseTimeout);
@@ -79,6 +80,10 @@ class Content implements LanContent {
     const manifest = await this.#manifests.get(repository, reference, accept, signal);
     this.#components.metrics.clientBytes.inc({ source: manifest.source }, manifest.bytes.length);
     return manifest;
+  }
+
+  refreshTag({ repository, tag }: TaggedImage, signal: AbortSignal) {
+    return this.#manifests.refresh(repository, tag, signal);
   }
 
   async headBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<{ size: number }> {

@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import type { Throttle } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Store, Swarm, Upstream } from './ports.ts';
+import type { TagSettings } from './tags/freshness.ts';
+import type { TagRecords } from './tags/ports.ts';
 
 /** What the fetch role works with. */
 export interface FetchComponents {
@@ -14,7 +16,15 @@ export interface FetchComponents {
   readonly download?: Pick<Throttle, 'held'>;
 }
 
-/** How the fetch role is set. Milliseconds. */
+/** What content by name takes beside. */
+export interface ContentComponents extends FetchComponents {
+  /** What is remembered of tags. */
+  readonly tags: TagRecords;
+  /** Milliseconds since the epoch. @default Date.now */
+  readonly now?: () => number;
+}
+
+/** How the fetch role is set. Times are milliseconds. */
 export interface FetchInit {
   /** The longest a look-up for holders holds a pull once upstream could have started. @default 100 */
   readonly lookupTimeout: number;
@@ -22,4 +32,6 @@ export interface FetchInit {
   readonly leaseTimeout: number;
   /** How long a client waits before it is shown what untrusted peers sent, chunk by chunk. @default 60_000 */
   readonly holdFor: number;
+  /** How a registry's tags are treated. */
+  readonly tags: (registry: string) => TagSettings;
 }

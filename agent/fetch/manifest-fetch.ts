@@ -65,7 +65,7 @@ export async function fetchUpstream(
   reference: string,
   accept: readonly string[],
   signal: AbortSignal,
-): Promise<{ manifest: VerifiedManifest; isHeld: boolean }> {
+): Promise<{ manifest: VerifiedManifest; isHeld: boolean; etag: string | undefined }> {
   const body = await components.upstream.getManifest(repository, reference, accept, signal);
   const claimed = isDigest(reference) ? reference : body.digest;
   const digest = digestOf(claimed, body.bytes);
@@ -75,9 +75,9 @@ export async function fetchUpstream(
       `upstream sent something else for ${repositoryText(repository)}@${claimed}`,
     );
   }
-  const { bytes, mediaType } = body;
+  const { bytes, mediaType, etag } = body;
   const manifest = { digest, mediaType, bytes, source: 'upstream' } as const;
-  return { manifest, isHeld: await keepManifest(components, manifest) };
+  return { manifest, isHeld: await keepManifest(components, manifest), etag };
 }
 
 async function fetchInTurn(

@@ -1,25 +1,34 @@
 import { type Digest, isDigest } from '../../protocol/digest.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
-import type { FetchComponents, FetchInit } from './init.ts';
+import type { ContentComponents, FetchInit } from './init.ts';
 import { heldManifest } from './kept-manifests.ts';
 import { fetchManifest, fetchUpstream } from './manifest-fetch.ts';
 import { ManifestTurns } from './manifest-turns.ts';
 import type { ManifestHead } from './ports.ts';
 import type { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
-import { isAway, type VerifiedManifest } from './verified-manifest.ts';
+import type { RefreshedTag, TagQuestion } from './tags/question.ts';
+import { Tags } from './tags/tags.ts';
+import { isAway, type NamedManifest, type VerifiedManifest } from './verified-manifest.ts';
 
-export interface ManifestsComponents extends FetchComponents {
+export interface ManifestsComponents extends ContentComponents {
   readonly sharing: Sharing;
+}
+
+/** What a reference means. */
+export interface ManifestDescription extends Pick<NamedManifest, 'digest' | 'mediaType' | 'staleFor'> {
+  /** Bytes. */
+  readonly size: number;
 }
 
 /** Manifests: small, whole in memory, verified before anybody sees a byte of them. */
 export class Manifests {
-  readonly #components: FetchComponents;
+  readonly #components: ContentComponents;
   readonly #init: FetchInit;
   readonly #flights: SingleFlight<VerifiedManifest>;
   readonly #heads: SingleFlight<ManifestHead>;
   readonly #turns: ManifestTurns;
+  readonly #tags: Tags;
 
   constructor(components: ManifestsComponents, init: FetchInit, stopped: AbortSignal) {
     this.#components = components;
@@ -27,33 +36,36 @@ export class Manifests {
     this.#init = init;
     this.#flights = new SingleFlight(stopped);
     this.#heads = new SingleFlight(stopped);
+    const byDigest = this.#byDigest.bind(this);
+    const byTag = ({ repository, tag, accept }: TagQuestion, signal: AbortSignal) =>
+      fetchUpstream(components, repository, tag, accept, signal);
+    this.#tags = new Tags({ ...components, byDigest, byTag }, init.tags, stopped);
   }
 
   /**
-   * What a reference means upstream, without a download where the registry says enough in a HEAD. A digest that is
-   * held needs no upstream.
+   * What a reference means, without a download where the registry says enough in a HEAD. A digest that is held needs
+   * no upstream, and a tag none while what is known of it is fresh.
    */
   async describe(
     repository: Repository,
     reference: string,
     accept: readonly string[],
     signal: AbortSignal,
-  ): Promise<{ digest: Digest; mediaType: string; size: number }> {
-    if (isDigest(reference)) {
-      const held = await heldManifest(this.#components, reference, signal);
-      if (held !== undefined) return described(held);
+  ): Promise<ManifestDescription> {
+    if (!isDigest(reference)) {
+      const { manifest: _, ...answer } = await this.#tags.resolve({ repository, tag: reference, accept }, signal);
+      return answer;
     }
-    let head: ManifestHead;
+    const held = await heldManifest(this.#components, reference, signal);
+    if (held !== undefined) return described(held);
     try {
-      head = await this.#headUpstream(repository, reference, accept, signal);
+      const { mediaType, size } = await this.#headUpstream(repository, reference, accept, signal);
+      if (size !== undefined) return { digest: reference, mediaType, size };
     } catch (error) {
-      // A peer may have by digest what upstream cannot be asked for; a tag is never a peer's to tell.
-      if (!isDigest(reference) || !isAway(error)) throw error;
-      return described(await this.get(repository, reference, accept, signal));
+      // A peer may have by digest what upstream cannot be asked for.
+      if (!isAway(error)) throw error;
     }
-    const digest = isDigest(reference) ? reference : head.digest;
-    if (digest !== undefined && head.size !== undefined) return { digest, mediaType: head.mediaType, size: head.size };
-    return described(await this.get(repository, reference, accept, signal));
+    return described(await this.#byDigest(repository, reference, accept, signal));
   }
 
   /** The manifest behind a tag or digest: from the store, a peer, or upstream. */
@@ -62,22 +74,27 @@ export class Manifests {
     reference: string,
     accept: readonly string[],
     signal: AbortSignal,
-  ): Promise<VerifiedManifest> {
-    if (isDigest(reference)) return this.#byDigest(repository, reference, accept, signal);
-    const head = await this.#headUpstream(repository, reference, accept, signal);
-    if (head.digest !== undefined) return this.#byDigest(repository, head.digest, accept, signal);
-    return (await fetchUpstream(this.#components, repository, reference, accept, signal)).manifest;
+  ): Promise<NamedManifest> {
+    if (isDigest(reference)) return await this.#byDigest(repository, reference, accept, signal);
+    const answer = await this.#tags.resolve({ repository, tag: reference, accept }, signal);
+    const manifest = answer.manifest ?? (await this.#byDigest(repository, answer.digest, accept, signal));
+    return answer.staleFor === undefined ? manifest : { ...manifest, staleFor: answer.staleFor };
   }
 
-  /** Who asks at once asks once: a fleet that starts together asks for one tag. What is accepted is part of the question. */
+  /** Asks upstream now what a tag is. */
+  refresh(repository: Repository, tag: string, signal: AbortSignal): Promise<RefreshedTag> {
+    return this.#tags.refresh(repository, tag, signal);
+  }
+
+  /** Who asks at once asks once. What is accepted is part of the question. */
   #headUpstream(
     repository: Repository,
-    reference: string,
+    digest: Digest,
     accept: readonly string[],
     signal: AbortSignal,
   ): Promise<ManifestHead> {
-    return this.#heads.run(JSON.stringify([repositoryText(repository), reference, accept]), signal, (inner) =>
-      this.#components.upstream.headManifest(repository, reference, accept, inner),
+    return this.#heads.run(JSON.stringify([repositoryText(repository), digest, accept]), signal, (inner) =>
+      this.#components.upstream.headManifest(repository, digest, accept, inner),
     );
   }
 

@@ -107,6 +107,8 @@ export interface ManifestHead {
   readonly digest: Digest | undefined;
   readonly mediaType: string;
   readonly size: number | undefined;
+  /** The registry's validator, where it sends one. */
+  readonly etag?: string;
 }
 
 export interface ManifestBody {
@@ -114,6 +116,8 @@ export interface ManifestBody {
   readonly mediaType: string;
   /** The registry's Docker-Content-Digest, unchecked. */
   readonly digest: Digest | undefined;
+  /** The registry's validator, where it sends one. */
+  readonly etag?: string;
 }
 
 export interface UpstreamBlob {

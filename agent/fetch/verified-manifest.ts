@@ -11,6 +11,12 @@ export interface VerifiedManifest {
   readonly source: 'store' | 'peer' | 'upstream';
 }
 
+/** One that was asked for by a name. */
+export interface NamedManifest extends VerifiedManifest {
+  /** Where upstream could not be asked what the tag is now: how long ago it was. Milliseconds. */
+  readonly staleFor?: number;
+}
+
 /** The digest of `bytes` in the algorithm of `like` (sha256 where there is none). */
 export function digestOf(like: Digest | undefined, bytes: Uint8Array): Digest {
   const algorithm = like === undefined ? 'sha256' : algorithmOf(like);

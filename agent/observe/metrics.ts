@@ -15,6 +15,11 @@ export interface Metrics {
   readonly fleetMessages: Counter<'direction'>;
   /** Body bytes sent to local clients. Labels: source = store | peer | upstream */
   readonly clientBytes: Counter<'source'>;
+  /**
+   * Answers to clients on what a tag is. Labels: answer = fresh (remembered) | checked (upstream was asked) | stale
+   * (remembered, since upstream could not be asked)
+   */
+  readonly tagAnswers: Counter<'answer'>;
   /** Chunks that did not match. Labels: source = peer | store */
   readonly refusedChunks: Counter<'source'>;
   /** Strikes against peers. Labels: offence */
@@ -38,6 +43,7 @@ export function createMetrics(): Metrics {
     busyAnswers: counter('busy_answers_total', 'Chunk requests of peers that were answered "busy"'),
     fleetMessages: counter('fleet_messages_total', 'Messages of agents that take a blob together', ['direction']),
     clientBytes: counter('client_bytes_total', 'Body bytes sent to local clients, by where they came from', ['source']),
+    tagAnswers: counter('tag_answers_total', 'Answers on what a tag is: fresh, checked upstream, or stale', ['answer']),
     refusedChunks: counter('refused_chunks_total', 'Chunks that did not match their hash', ['source']),
     strikes: counter('strikes_total', 'Offences noted against peers', ['offence']),
     blobs: gauge('blobs', 'Blobs held'),

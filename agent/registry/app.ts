@@ -6,6 +6,7 @@ import type { Admission } from './admission.ts';
 import { refusal } from './guard.ts';
 import type { Content } from './ports.ts';
 import { problemOf } from './problem.ts';
+import { createRefresh, REFRESH_PATH } from './refresh.ts';
 import { createServe } from './serve.ts';
 
 /** Every method that is routed: writes must be refused as OCI says, not as an unknown path. */
@@ -64,6 +65,7 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
     const state = health();
     return sendJson(reply.code(state.ok && !init.isDraining() ? 200 : 503), { ...state, draining: init.isDraining() });
   });
+  app.post(REFRESH_PATH, createRefresh(components.content, init));
   app.get('/status', async (_request, reply) => sendJson(reply, await status()));
   app.get('/metrics', async (_request, reply) => {
     const text = await metrics.registry.metrics();

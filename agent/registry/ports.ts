@@ -1,4 +1,5 @@
 import type { Digest } from '../../protocol/digest.ts';
+import type { TaggedImage } from '../oci/image.ts';
 import type { Repository } from '../oci/reference.ts';
 
 /** What a client asks for. */
@@ -19,12 +20,23 @@ export interface Manifest {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly bytes: Uint8Array;
+  /** Where upstream could not be asked what the tag is now: how long ago it was. Milliseconds. */
+  readonly staleFor?: number;
 }
 
 export interface ManifestDescription {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly size: number;
+  /** As in {@link Manifest}. */
+  readonly staleFor?: number;
+}
+
+/** What a tag was, as far as was known, and is. */
+export interface RefreshedTag {
+  /** `checkedAt`: milliseconds since the epoch. */
+  readonly was: { readonly digest: Digest; readonly checkedAt: number } | undefined;
+  readonly is: Pick<ManifestDescription, 'digest' | 'mediaType' | 'size'>;
 }
 
 /** A blob whose size is known and whose bytes are here or on their way. */
@@ -44,6 +56,8 @@ export interface OpenBlob {
 export interface Content {
   headManifest(request: ManifestRequest, signal: AbortSignal): Promise<ManifestDescription>;
   getManifest(request: ManifestRequest, signal: AbortSignal): Promise<Manifest>;
+  /** Asks upstream now what a tag is, whatever is known of it. */
+  refreshTag(request: TaggedImage, signal: AbortSignal): Promise<RefreshedTag>;
   /** Downloads nothing. */
   headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
   openBlob(request: BlobRequest, signal: AbortSignal): Promise<OpenBlob>;

@@ -11,6 +11,7 @@ import type { Content } from './ports.ts';
 import { selectRange } from './range.ts';
 import { parseRoute, type Route } from './route.ts';
 import { clientSignal, sendBody } from './send.ts';
+import { staleWarning } from './warning.ts';
 
 export interface ServeComponents {
   readonly logger: Logger;
@@ -67,6 +68,7 @@ export function createServe(components: ServeComponents, init: ServeInit) {
     const isHead = request.method === 'HEAD';
     const manifest = isHead ? await content.headManifest(wanted, signal) : await content.getManifest(wanted, signal);
     reply.header('Docker-Content-Digest', manifest.digest).header('ETag', etagOf(manifest.digest));
+    if (manifest.staleFor !== undefined) reply.header('Warning', staleWarning(manifest.staleFor));
     if (isKnownToClient(request.headers['if-none-match'], manifest.digest)) return reply.code(304).send();
     const size = 'bytes' in manifest ? manifest.bytes.length : manifest.size;
     reply.header('Content-Type', manifest.mediaType).header('Content-Length', size);

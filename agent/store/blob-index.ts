@@ -6,6 +6,7 @@ import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { type Layout, unwritable } from './layout.ts';
 import type { Stamp } from './stamp.ts';
+import { prepareTags, TAG_SCHEMA } from './tag-index.ts';
 
 /** Schema by version: PRAGMA user_version is the number of those that have run. */
 const MIGRATIONS = [
@@ -25,6 +26,7 @@ const MIGRATIONS = [
    -- Apart, so that a look-up never drags half a MiB of hashes through the page cache.
    CREATE TABLE chunk_map (digest TEXT PRIMARY KEY, map BLOB NOT NULL) STRICT;
    CREATE TABLE descriptor (age INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, size INTEGER NOT NULL) STRICT;`,
+  TAG_SCHEMA,
 ];
 
 /** SQLITE_ERROR (a table that is not there, or is though none should be), SQLITE_CORRUPT and SQLITE_NOTADB. */
@@ -152,6 +154,8 @@ function prepare(database: DatabaseSync, log: FileHandle) {
   }
 
   return {
+    /** What is remembered of tags. */
+    tags: prepareTags(database, transaction),
     get(digest: Digest): BlobRecord | undefined {
       const row = find.get(digest);
       if (row === undefined) return undefined;

@@ -18,6 +18,7 @@ import { openPartialFile } from './partial-file.ts';
 import { Readers } from './readers.ts';
 import type { Stamp } from './stamp.ts';
 import { chunkSums, sumOf } from './sums.ts';
+import { TagRecords } from './tag-records.ts';
 import { Turns } from './turns.ts';
 import type { HeldBlob, Partial } from './types.ts';
 
@@ -39,6 +40,7 @@ export function createDiskStore(components: DiskStoreComponents, recheck: number
 }
 
 class OpenDiskStore implements DiskStore {
+  readonly tags: TagRecords;
   readonly #layout: Layout;
   readonly #lock: StoreLock;
   readonly #holdings: Holdings;
@@ -57,6 +59,7 @@ class OpenDiskStore implements DiskStore {
     this.#lock = components.lock;
     this.#holdings = components.holdings;
     this.#logger = components.logger;
+    this.tags = new TagRecords(components.holdings.index.tags, components.logger);
     const isPartialOpen = (digest: Digest) => this.#partials.has(digest);
     this.#readers = new Readers({ ...components, turns: this.#turns, isPartialOpen }, recheck);
   }
@@ -220,6 +223,7 @@ class OpenDiskStore implements DiskStore {
     await Promise.allSettled([...open.map((partial) => partial.close()), ...this.#puts]);
     await this.#turns.all();
     await this.#hashThread.close();
+    this.tags.close();
     await this.#holdings.close();
   }
 

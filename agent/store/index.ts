@@ -3,7 +3,7 @@
  *
  * - `blobs/<algorithm>/<hex>`, `oci-layout`, `index.json`: verified content, an OCI image layout;
  * - `partials/`: blobs on their way, and beside each a journal of the chunks that were written;
- * - `index.sqlite`: what is held, since when, with its chunk map; sizes that manifests gave;
+ * - `index.sqlite`: what is held, since when, with its chunk map; sizes that manifests gave; what tags are upstream;
  * - `lock.sqlite`: one agent a store.
  *
  * Whatever comes in goes the same way: a temporary file, verified, fsynced, renamed, then indexed.
@@ -18,6 +18,7 @@ import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
 import { lockStore } from './lock.ts';
 import { reconcile } from './reconcile.ts';
+import type { TagRecords } from './tag-records.ts';
 import type { HeldBlob, Partial } from './types.ts';
 
 export type { BlobListener } from './holdings.ts';
@@ -88,6 +89,9 @@ export interface DiskStore {
   onHold(listener: BlobListener): () => void;
   /** Tells of every blob that is held no longer, at once. @returns what ends it */
   onDrop(listener: BlobListener): () => void;
+
+  /** What is remembered of tags; lasts as long as the store. */
+  readonly tags: Pick<TagRecords, 'find' | 'put' | 'drop'>;
 
   totals(): { readonly blobs: number; readonly bytes: number };
   /** Drops a blob and its file; who is reading it may finish. @returns whether it was held */

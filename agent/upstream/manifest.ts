@@ -16,6 +16,9 @@ const MAX_BREAKS = 2;
  */
 const TRIES_WITHIN = 2;
 
+/** Those of registries are digests in quotes, or shorter. Characters. */
+const MAX_ETAG = 256;
+
 /** What a registry that sends no Content-Type is taken to have sent (RFC 9110 §8.3). */
 const UNKNOWN_TYPE = 'application/octet-stream';
 
@@ -23,12 +26,14 @@ export interface ManifestHead {
   readonly digest: Digest | undefined;
   readonly mediaType: string;
   readonly size: number | undefined;
+  readonly etag?: string;
 }
 
 export interface ManifestBody {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
   readonly digest: Digest | undefined;
+  readonly etag?: string;
 }
 
 /** HEAD of a manifest: Docker Hub does not count it. @throws as {@link Ask} */
@@ -91,12 +96,15 @@ function acceptHeader(accept: readonly string[]): string {
   return isAny ? MANIFEST_MEDIA_TYPES.join(', ') : wanted;
 }
 
-function described({ statusCode, headers, host }: Answer): { mediaType: string; digest: Digest | undefined } {
+function described({ statusCode, headers, host }: Answer): Omit<ManifestBody, 'bytes'> {
   const encoding = headers['content-encoding'] ?? 'identity';
   if (statusCode !== 200 || encoding !== 'identity') {
     throw new AgentError('UPSTREAM_FAILED', `${host} answered ${statusCode} (${encoding}) when asked for a manifest`);
   }
   const digest = headers['docker-content-digest'];
   const mediaType = (headers['content-type']?.toString() ?? UNKNOWN_TYPE).split(';')[0]?.trim() || UNKNOWN_TYPE;
-  return { mediaType, digest: typeof digest === 'string' ? parseDigest(digest) : undefined };
+  const etag = headers.etag?.toString();
+  // It is kept beside thousands of others: one that is very long is not worth it.
+  const validator = etag === undefined || etag.length > MAX_ETAG ? {} : { etag };
+  return { mediaType, digest: typeof digest === 'string' ? parseDigest(digest) : undefined, ...validator };
 }

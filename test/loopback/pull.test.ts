@@ -66,7 +66,7 @@ test('an image behind an index, with bearer tokens upstream', async () => {
 
 test('a pull again comes from the store, with one HEAD for the tag', async () => {
   upstream.addImage('library/app', { layers: LAYERS });
-  const only = await host();
+  const only = await host({ tags: { fresh: '0s' } });
   await only.pull('library/app', 'latest');
   upstream.forget();
   assert.ok((await only.pull('library/app', 'latest')).matches);
@@ -78,7 +78,7 @@ test('a pull again comes from the store, with one HEAD for the tag', async () =>
 
 test('a tag that moves upstream is seen', async () => {
   upstream.addImage('library/app', { layers: [1000], seed: 'old' });
-  const only = await host();
+  const only = await host({ tags: { fresh: '0s' } });
   const old = await only.pull('library/app', 'latest');
   const moved = upstream.addImage('library/app', { layers: [1000], seed: 'new' });
   const now = await only.pull('library/app', 'latest');

@@ -16,6 +16,8 @@ export interface HostOptions {
   /** Multiaddrs of the peers it dials. @default [] */
   readonly peers?: readonly string[];
   readonly networkKeyFile?: string;
+  /** How docker.io's tags are treated. @default as the agent's defaults have it */
+  readonly tags?: Record<string, unknown>;
   /** Sections laid over the configuration. */
   readonly config?: Record<string, Record<string, unknown>>;
   /** A directory to keep; one of its own otherwise, which goes with the host. */
@@ -61,12 +63,12 @@ export async function startHost(options: HostOptions): Promise<Host> {
 
 /** Writes a host's configuration file. @returns its path */
 export async function writeConfig(directory: string, options: HostOptions): Promise<string> {
-  const { address = '127.0.0.2', upstream, peers = [], networkKeyFile = null, config = {} } = options;
+  const { address = '127.0.0.2', upstream, peers = [], networkKeyFile = null, tags = {}, config = {} } = options;
   const sections: Record<string, Record<string, unknown>> = {
     mirror: { listen: `${address}:0` },
     store: { path: join(directory, 'store') },
     peers: { listen: [`/ip4/${address}/tcp/0`], mdns: false, static: [...peers], networkKeyFile },
-    registries: { 'docker.io': { endpoints: [upstream] } },
+    registries: { 'docker.io': { endpoints: [upstream], tags } },
   };
   for (const [name, section] of Object.entries(config)) sections[name] = { ...sections[name], ...section };
   const file = join(directory, 'layerlan.yaml');

@@ -10,6 +10,8 @@ const PIECE = 100_003;
 export interface MemoryUpstream extends Upstream {
   add(bytes: Uint8Array): Digest;
   tag(name: string, manifest: Uint8Array, mediaType: string): Digest;
+  /** Takes a tag, or what has a digest, away. */
+  remove(reference: string): void;
   /** Fails every call with this from now on; undefined mends it. */
   away: ErrorCode | undefined;
   /** Ends bodies with this error once the blob's byte at this offset is reached. */
@@ -23,6 +25,11 @@ export interface MemoryUpstream extends Upstream {
   /** The offsets that blobs were asked for from, in order. */
   readonly gets: { digest: Digest; offset: number }[];
   readonly manifestGets: string[];
+  readonly manifestHeads: string[];
+  /** Every tag's validator, of which HEAD then tells instead of the digest. */
+  etag: string | undefined;
+  /** Waits for this before each answer on a manifest. */
+  pause: (signal: AbortSignal) => Promise<void>;
   /** Body bytes given. */
   sent: number;
 }
@@ -51,6 +58,9 @@ export function memoryUpstream(): MemoryUpstream {
     pace: () => Promise.resolve(),
     gets: [],
     manifestGets: [],
+    manifestHeads: [],
+    etag: undefined,
+    pause: () => Promise.resolve(),
     sent: 0,
     add(bytes) {
       const digest = toDigest('sha256', hash('sha256', bytes, 'buffer'));
@@ -63,12 +73,21 @@ export function memoryUpstream(): MemoryUpstream {
       tags.set(name, digest);
       return digest;
     },
-    async headManifest(_repository, reference) {
-      return manifest(reference);
+    remove(reference) {
+      tags.delete(reference);
+      blobs.delete(reference);
     },
-    async getManifest(_repository, reference) {
+    async headManifest(_repository, reference, _accept, signal) {
+      twin.manifestHeads.push(reference);
+      await twin.pause(signal);
+      const { etag } = twin;
+      return etag === undefined ? manifest(reference) : { ...manifest(reference), digest: undefined, etag };
+    },
+    async getManifest(_repository, reference, _accept, signal) {
       twin.manifestGets.push(reference);
-      return manifest(reference);
+      await twin.pause(signal);
+      const { etag } = twin;
+      return etag === undefined ? manifest(reference) : { ...manifest(reference), etag };
     },
     async headBlob(_repository, digest) {
       return { size: blob(digest, 'BLOB_UNKNOWN').length };

@@ -35,6 +35,7 @@ test('the example in the document is taken', () => {
   assert.equal(peers.static.length, 2);
   assert.equal(limits.upstream.length, 2);
   assert.deepEqual(registries.get('registry.lan:5000')?.endpoints, ['https://registry.lan:5000']);
+  assert.equal(registries.get('registry.lan:5000')?.tags.fresh.length, 2);
   assert.deepEqual([...registries.keys()], ['docker.io', 'registry.lan:5000']);
 });
 
@@ -53,7 +54,10 @@ test('the table names every key and no other', () => {
   const sections = keysAt([], root).filter((section) => section !== 'registries');
   const keys = sections.flatMap((section) => keysAt([section], root).map((key) => `${section}.${key}`));
   keys.push(...keysAt(['registries'], root).map((key) => `registries.${key}`));
-  keys.push(...keysAt(['registries', 'docker.io'], root).map((key) => `registries.<name>.${key}`));
+  for (const key of keysAt(['registries', 'docker.io'], root)) {
+    const inner = keysAt(['registries', 'docker.io', key], root).map((each) => `${key}.${each}`);
+    keys.push(...(inner.length === 0 ? [key] : inner).map((each) => `registries.<name>.${each}`));
+  }
   const named = [...DOCUMENT.matchAll(/^\| `([a-z]+\.[^`]+)` +\|/gm)].map(([, key]) => key);
   assert.deepEqual(named, keys);
 });

@@ -7,10 +7,11 @@ import { type ConfigSource, loadConfig } from '../../../agent/config/load.ts';
 import type { Surroundings } from '../../../agent/config/surroundings.ts';
 import { AgentError, type ErrorCode } from '../../../agent/errors.ts';
 
+const DEFAULT_TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [] };
 const user: Surroundings = { isRoot: false, home: '/home/user', cwd: '/work-dir', env: {} };
 
 /** What holds for a registry of which nothing is said. */
-const OPEN = { ca: null, allow: ['*'], deny: [] };
+const OPEN = { ca: null, allow: ['*'], deny: [], tags: DEFAULT_TAGS };
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'layerlan-config-'));
@@ -192,6 +193,7 @@ test('a wrong value is named with its key and its line', (t) => {
     ['peers=5', /peers must be a map of keys/],
     ['registries=[a]', /registries must be a map/],
     ['registries={"a b": {endpoints: [http://x]}}', /registries\["a b"\] must be a registry’s host name/],
+    ['registries={a.io: {endpoints: []}}', /registries\["a\.io"\]\.endpoints must hold at least one/],
     ['registries={a.io: {endpoints: [ftp://x]}}', /must be an https:\/\/ or http:\/\/ URL/],
     ['registries={a.io: {endpoints: [https://x/v2]}}', /a scheme, a host and a port, nothing more/],
     ['registries={a.io: {endpoints: ["https://x?y"]}}', /nothing more/],

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { loadConfig } from '../../../agent/config/load.ts';
 import { AgentError } from '../../../agent/errors.ts';
 
+const TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [] };
 const around = { isRoot: false, home: '/home/user', cwd: '/work-dir', env: {} };
 
 function registriesOf(yaml: string) {
@@ -27,13 +28,14 @@ test('a registry that is listed without endpoints is at its own name, and docker
     ca: null,
     allow: ['*'],
     deny: ['a/*'],
+    tags: TAGS,
   });
   assert.deepEqual(registries.get('registry.lan:5000')?.endpoints, ['https://registry.lan:5000']);
 });
 
 test('what holds for all others stands under *', () => {
   const others = registriesOf('{"*": {ca: company.pem, allow: [public/*]}}').get('*');
-  assert.deepEqual(others, { endpoints: [], ca: '/work-dir/company.pem', allow: ['public/*'], deny: [] });
+  assert.deepEqual(others, { endpoints: [], ca: '/work-dir/company.pem', allow: ['public/*'], deny: [], tags: TAGS });
   assert.ok(registriesOf('{"*": null}').has('*'));
   assert.match(refusalOf('registries={"*": {endpoints: [https://x]}}'), /registries\["\*"\]\.endpoints is not a key/);
 });

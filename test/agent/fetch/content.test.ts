@@ -9,9 +9,13 @@ import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
 import { type Digest, toDigest } from '../../../protocol/digest.ts';
 import { type MemoryStore, memoryStore } from '../../support/memory-store.ts';
 import { failsFrom, type MemorySwarm, memorySwarm } from '../../support/memory-swarm.ts';
+import { memoryTags } from '../../support/memory-tags.ts';
 import { type MemoryUpstream, memoryUpstream } from '../../support/memory-upstream.ts';
 
 const repository = { registry: 'docker.io', name: 'library/app' };
+/** Every request for a tag asks upstream. */
+const tags = () => ({ fresh: [{ pattern: '*', time: 0 }], immutable: [] });
+const SETTINGS: FetchInit = { lookupTimeout: 100, leaseTimeout: 250, holdFor: 60_000, tags };
 const never = new AbortController().signal;
 
 let store: MemoryStore;
@@ -35,8 +39,8 @@ afterEach(async () => {
 function start(over: Partial<FetchInit> = {}): LanContent {
   logged = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
-  const components = { store, upstream, swarm, metrics: createMetrics(), logger };
-  const created = createContent(components, { lookupTimeout: 100, leaseTimeout: 250, holdFor: 60_000, ...over });
+  const components = { store, upstream, swarm, tags: memoryTags(), metrics: createMetrics(), logger };
+  const created = createContent(components, { ...SETTINGS, ...over });
   open.push(created);
   return created;
 }

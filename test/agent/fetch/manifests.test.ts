@@ -8,11 +8,13 @@ import type { Digest } from '../../../protocol/digest.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { type MemoryStore, memoryStore } from '../../support/memory-store.ts';
 import { type MemorySwarm, memorySwarm } from '../../support/memory-swarm.ts';
+import { memoryTags } from '../../support/memory-tags.ts';
 import { type MemoryUpstream, memoryUpstream } from '../../support/memory-upstream.ts';
 
 const TYPE = 'application/vnd.oci.image.manifest.v1+json';
 const repository = { registry: 'docker.io', name: 'library/app' };
 const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: TYPE, config: {}, layers: [] }));
+const SETTINGS = { lookupTimeout: 100, leaseTimeout: 250, holdFor: 60_000 };
 /** Below the 5 s after which upstream is asked whatever the neighbours say. */
 const SOON = 4_000;
 
@@ -27,8 +29,9 @@ beforeEach(() => {
   swarm = memorySwarm();
   upstream = memoryUpstream();
   digest = upstream.tag('latest', bytes, TYPE);
-  const components = { store, upstream, swarm, metrics: createMetrics(), logger: pino({ level: 'silent' }) };
-  content = createContent(components, { lookupTimeout: 100, leaseTimeout: 250, holdFor: 60_000 });
+  const tags = memoryTags();
+  const components = { store, upstream, swarm, tags, metrics: createMetrics(), logger: pino({ level: 'silent' }) };
+  content = createContent(components, { ...SETTINGS, tags: () => ({ fresh: [], immutable: [] }) });
 });
 
 afterEach(() => content.stop());

@@ -55,6 +55,19 @@ test('a manifest by tag and by digest, GET and HEAD', async (t) => {
   });
 });
 
+test('a stale tag comes with a warning that says how old it is; what upstream confirmed with none', async (t) => {
+  const { url, content } = await startMirror(t);
+  const manifest = content.addManifest('v1', '{}');
+  for (const method of ['GET', 'HEAD']) {
+    content.manifests.set('v1', { ...manifest, staleFor: 185_400 });
+    const stale = await fetch(`${url}/v2/alpine/manifests/v1`, { method });
+    assert.equal(stale.status, 200);
+    assert.match(stale.headers.get('warning') ?? '', /^299 - "[^"\\]* 185 s ago\."$/);
+    content.manifests.set('v1', manifest);
+    assert.equal((await fetch(`${url}/v2/alpine/manifests/v1`, { method })).headers.get('warning'), null);
+  }
+});
+
 test('a blob whole, GET and HEAD; a Range means nothing on HEAD', async (t) => {
   const { url, content } = await startMirror(t);
   const { digest, bytes } = content.addBlob(300_000);

@@ -5,8 +5,16 @@ import type { TestContext } from 'node:test';
 import { type Logger, pino } from 'pino';
 import { AgentError } from '../../../agent/errors.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
+import type { TaggedImage } from '../../../agent/oci/image.ts';
 import { createMirror, type Mirror, type MirrorInit } from '../../../agent/registry/mirror.ts';
-import type { BlobRequest, Content, Manifest, ManifestRequest, OpenBlob } from '../../../agent/registry/ports.ts';
+import type {
+  BlobRequest,
+  Content,
+  Manifest,
+  ManifestRequest,
+  OpenBlob,
+  RefreshedTag,
+} from '../../../agent/registry/ports.ts';
 import { type Digest, toDigest } from '../../../protocol/digest.ts';
 
 export const MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
@@ -23,6 +31,8 @@ export class MemoryContent implements Content {
   pieceSize = 64 * 1024;
   /** What happens before each piece: may wait, may throw. */
   beforePiece: (position: number, signal: AbortSignal) => Promise<void> | void = () => {};
+  /** What a tag was when it is refreshed. */
+  was: RefreshedTag['was'];
   /** What a call answers with instead. */
   failure: unknown;
 
@@ -42,8 +52,8 @@ export class MemoryContent implements Content {
   }
 
   async headManifest(request: ManifestRequest) {
-    const { digest, mediaType, bytes } = await this.getManifest(request);
-    return { digest, mediaType, size: bytes.length };
+    const { bytes, ...manifest } = await this.getManifest(request);
+    return { ...manifest, size: bytes.length };
   }
 
   async getManifest(request: ManifestRequest): Promise<Manifest> {
@@ -51,6 +61,11 @@ export class MemoryContent implements Content {
     const manifest = this.manifests.get(request.reference);
     if (manifest === undefined) throw new AgentError('MANIFEST_UNKNOWN', 'No such manifest.');
     return manifest;
+  }
+
+  async refreshTag({ repository, tag }: TaggedImage): Promise<RefreshedTag> {
+    const { bytes, ...is } = await this.getManifest({ repository, reference: tag, accept: [] });
+    return { was: this.was, is: { ...is, size: bytes.length } };
   }
 
   async headBlob(request: BlobRequest): Promise<{ size: number }> {

@@ -1,0 +1,42 @@
+import { precisionOf, tagFits } from '../../oci/tag-pattern.ts';
+import type { TagRecord } from './ports.ts';
+
+/** How long what upstream said of the tags that fit a pattern is not asked again. */
+export interface FreshFor {
+  readonly pattern: string;
+  /** Milliseconds; 0: every request asks. */
+  readonly time: number;
+}
+
+/** How the tags of a registry are treated. */
+export interface TagSettings {
+  readonly fresh: readonly FreshFor[];
+  /** Patterns of tags that never move: once known they are never asked again. */
+  readonly immutable: readonly string[];
+}
+
+/** Of tags that no pattern fits. Milliseconds. */
+const DEFAULT_FRESH = 60_000;
+
+/** `answer`: from the record, with no word to upstream. `ask`: upstream, and if it cannot say, the stale record does. */
+export type Verdict =
+  | { readonly kind: 'answer'; readonly record: TagRecord }
+  | { readonly kind: 'ask'; readonly stale: TagRecord | undefined };
+
+/** What to do about a tag of which `record` is known. `now` in milliseconds since the epoch. */
+export function judge(record: TagRecord | undefined, tag: string, settings: TagSettings, now: number): Verdict {
+  if (record === undefined) return { kind: 'ask', stale: undefined };
+  if (settings.immutable.some((pattern) => tagFits(pattern, tag))) return { kind: 'answer', record };
+  const age = now - record.checkedAt;
+  // A record of the future is one from before the clock was put back: nobody knows how old it is.
+  const isFresh = age >= 0 && age < freshTime(tag, settings);
+  return isFresh ? { kind: 'answer', record } : { kind: 'ask', stale: record };
+}
+
+/** The pattern that says most counts, wherever it stands; of two that say as much, the shorter time. */
+function freshTime(tag: string, { fresh }: TagSettings): number {
+  const fitting = fresh.filter(({ pattern }) => tagFits(pattern, tag));
+  const precision = Math.max(...fitting.map(({ pattern }) => precisionOf(pattern)));
+  const times = fitting.filter(({ pattern }) => precisionOf(pattern) === precision).map(({ time }) => time);
+  return times.length === 0 ? DEFAULT_FRESH : Math.min(...times);
+}
