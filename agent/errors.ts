@@ -43,6 +43,8 @@ export const ERRORS = {
       'The request comes from a web page or names a host that is not this agent; only registry clients are served.',
   },
   REQUEST_INVALID: { status: 400, oci: 'UNSUPPORTED', means: 'The request is malformed.' },
+  REQUEST_LATE: { status: 408, oci: 'UNSUPPORTED', means: 'The client took too long to send its request.' },
+  HEADERS_TOO_LARGE: { status: 431, oci: 'UNSUPPORTED', means: 'The request line and headers are too long.' },
 
   MANIFEST_UNKNOWN: {
     status: 404,
