@@ -9,6 +9,7 @@ import { createThrottle, type Throttle, UNLIMITED } from './limits/throttle.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { AgentStatus } from './observe/status.ts';
 import { createMirror } from './registry/mirror.ts';
+import { createScrape } from './registry/scrape.ts';
 import { openStore } from './store/index.ts';
 import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
@@ -86,6 +87,7 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
       datastorePath: join(config.store.path, 'swarm.sqlite'),
       bansPath: join(config.store.path, 'bans.json'),
       listen: config.peers.listen,
+      accept: config.peers.accept,
       mdns: config.peers.mdns,
       staticPeers: config.peers.static,
       networkKey,
@@ -122,10 +124,23 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
   });
   const mirror = createMirror(
     { logger: logger.child({ role: 'registry' }), metrics, content, status, health: () => ({ ok: true }) },
-    {},
+    { allowedHosts: config.mirror.allowedHosts },
   );
   await mirror.listen(config.mirror.listen);
   started.push({ what: 'registry', close: () => mirror.close() });
+
+  if (config.metrics.listen !== null) {
+    const scrape = createScrape(
+      { logger: logger.child({ role: 'metrics' }), metrics, health: () => ({ ok: true }) },
+      { allowedHosts: config.mirror.allowedHosts },
+    );
+    started.push({ what: 'metrics', close: () => scrape.close() });
+    await scrape.listen(config.metrics.listen);
+  }
+
+  if (networkKey === undefined) {
+    logger.info('no network key: every agent on the LAN may take what this one holds (peers.networkKeyFile)');
+  }
 
   return {
     mirror: mirror.addresses,

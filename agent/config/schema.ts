@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { DEFAULT_REGISTRY, isRegistry } from '../oci/reference.ts';
 import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { absolutePath, defaultStorePath, type Surroundings } from './surroundings.ts';
-import { address, duration, endpoint, mustBe, oneOrMore, tcpMultiaddr } from './values.ts';
+import { address, duration, endpoint, hostName, mustBe, oneOrMore, tcpMultiaddr } from './values.ts';
 
 /** Docker Hub's registry is not at the name that its images go by. */
 const DOCKER_HUB = 'https://registry-1.docker.io';
@@ -30,6 +30,18 @@ function shapes(around: Surroundings) {
        * @default 127.0.0.1:5055
        */
       listen: oneOrMore(address()).default(['127.0.0.1:5055']),
+      /**
+       * Names under which clients may call the agent, beside localhost, its addresses and the names listened on.
+       * @default []
+       */
+      allowedHosts: z.array(hostName(), mustBe('a list of host names')).default([]),
+    },
+    metrics: {
+      /**
+       * Where a scraper on another host reaches `/metrics` and `/healthz`, and nothing else: one `host:port` or a list.
+       * @default null
+       */
+      listen: oneOrMore(address()).nullable().default(null),
     },
     store: {
       /**
@@ -50,6 +62,11 @@ function shapes(around: Surroundings) {
        * @default [/ip4/0.0.0.0/tcp/4055]
        */
       listen: oneOrMore(tcpMultiaddr('/ip4/0.0.0.0/tcp/4055', { allowPeer: false })).default(['/ip4/0.0.0.0/tcp/4055']),
+      /**
+       * From where other agents may connect: private, link-local and unique local addresses, or any.
+       * @default private
+       */
+      accept: z.enum(['private', 'any'], mustBe('private or any')).default('private'),
       /**
        * Whether to look for neighbours on the broadcast domain.
        * @default true
@@ -139,10 +156,11 @@ const registries = z
   });
 
 export function createSchema(around: Surroundings) {
-  const { mirror, store, peers, release, limits } = shapes(around);
+  const { mirror, metrics, store, peers, release, limits } = shapes(around);
   return z.strictObject(
     {
       mirror: section(mirror),
+      metrics: section(metrics),
       store: section(store),
       peers: section(peers),
       release: section(release),

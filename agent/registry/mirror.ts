@@ -1,4 +1,4 @@
-import { parseAddress } from '../address.ts';
+import { beyondLoopback, parseAddress } from '../address.ts';
 import { AgentError } from '../errors.ts';
 import { type AppComponents, createApp } from './app.ts';
 import { HEADERS_TIMEOUT } from './limits.ts';
@@ -91,6 +91,8 @@ export function createMirror(components: MirrorComponents, init: MirrorInit = {}
       }
       await app.ready();
       await listeners.open(addresses);
+      const open = beyondLoopback(listeners.addresses);
+      if (open.length > 0) components.logger.warn({ addresses: open }, 'whoever can connect here can pull through it');
     },
 
     async close() {
