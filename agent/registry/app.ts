@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import { AgentError, briefly } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -39,7 +39,15 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
   const app = fastify({
     logger: false,
     rewriteUrl: (request) => parseTarget(request.url ?? '').path,
-    frameworkErrors: (error, _request, reply) => void fail(error, reply),
+    // No hook sees what these are about: a path whose percent-encoding is broken.
+    frameworkErrors: (error, request, reply) => {
+      try {
+        enter(request, reply);
+        fail(error, reply);
+      } catch (refused) {
+        fail(refused, reply);
+      }
+    },
   });
   const serve = createServe(components, init);
 
@@ -47,10 +55,7 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
-  app.addHook('onRequest', async (request, reply) => {
-    if (isLast(request.raw) || init.isDraining()) reply.header('Connection', 'close');
-    admit(request.raw, request.originalUrl, init.allowedHosts);
-  });
+  app.addHook('onRequest', async (request, reply) => enter(request, reply));
   app.setErrorHandler((error, _request, reply) => fail(error, reply));
   app.setNotFoundHandler((request) => {
     throw new AgentError('ROUTE_UNKNOWN', `There is nothing at ${request.url.slice(0, 200)}.`);
@@ -68,6 +73,12 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
     return reply.header('Content-Type', metrics.registry.contentType).send(text);
   });
   return app;
+
+  /** @throws AgentError where the request is not let in */
+  function enter(request: FastifyRequest, reply: FastifyReply): void {
+    if (isLast(request.raw) || init.isDraining()) reply.header('Connection', 'close');
+    admit(request.raw, request.originalUrl, init.allowedHosts);
+  }
 
   function fail(error: unknown, reply: FastifyReply): FastifyReply {
     const problem = problemOf(isMalformed(error) ? new AgentError('REQUEST_INVALID', error.message) : error);

@@ -14,9 +14,14 @@ const FIELD = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+): ?([\x20-\x7e\x80-\xff]*)$/;
  * nothing may follow the last.
  * @param isHead whether the request that response number `index` answers was a HEAD; undefined: nobody can know, and
  *   either is right
+ * @param mayEndShort whether the last body may lack its end
  * @throws Error that says which byte is wrong
  */
-export function parseAnswers(bytes: Buffer, isHead: (index: number) => boolean | undefined): Answer[] {
+export function parseAnswers(
+  bytes: Buffer,
+  isHead: (index: number) => boolean | undefined,
+  mayEndShort = false,
+): Answer[] {
   const answers: Answer[] = [];
   let at = 0;
   while (at < bytes.length) {
@@ -24,7 +29,8 @@ export function parseAnswers(bytes: Buffer, isHead: (index: number) => boolean |
     at = end;
     if (status < 200) continue;
     const length = bodyLength(status, headers, isHead(answers.length), bytes.subarray(at));
-    if (at + length > bytes.length) throw new Error(`the body of a ${status} ends ${at + length - bytes.length} early`);
+    if (at + length > bytes.length && !mayEndShort)
+      throw new Error(`the body of a ${status} ends ${at + length - bytes.length} bytes early`);
     answers.push({ status, headers, body: bytes.subarray(at, at + length) });
     at += length;
   }
