@@ -29,6 +29,16 @@ export function addressText(address: Address): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
+/** Whether an IP address leads nowhere but to this machine. */
+export function isLoopback(host: string): boolean {
+  return host.startsWith('127.') || host === '::1';
+}
+
+/** Those of `addresses` (`host:port`, as bound) at which others than this machine may connect. */
+export function beyondLoopback(addresses: readonly string[]): string[] {
+  return addresses.filter((address) => !isLoopback(parseAddress(address)?.host ?? ''));
+}
+
 /** Where a client on this machine reaches what listens at `address`: a wildcard is not a destination. */
 export function reachable(address: Address): Address {
   if (address.host === '0.0.0.0') return { ...address, host: '127.0.0.1' };

@@ -11,6 +11,7 @@ import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { AgentStatus } from './observe/status.ts';
 import { readRegistries } from './registries.ts';
 import { createMirror } from './registry/mirror.ts';
+import { createScrape } from './registry/scrape.ts';
 import { openStore } from './store/index.ts';
 import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
@@ -103,6 +104,7 @@ async function compose(
       datastorePath: join(config.store.path, 'swarm.sqlite'),
       bansPath: join(config.store.path, 'bans.json'),
       listen: config.peers.listen,
+      accept: config.peers.accept,
       mdns: config.peers.mdns,
       staticPeers: config.peers.static,
       networkKey,
@@ -140,10 +142,23 @@ async function compose(
   });
   const mirror = createMirror(
     { logger: logger.child({ role: 'registry' }), metrics, content, status, health: () => ({ ok: true }) },
-    { registries: config.registries },
+    { registries: config.registries, allowedHosts: config.mirror.allowedHosts },
   );
   await mirror.listen(config.mirror.listen);
   started.push({ what: 'registry', close: () => mirror.close() });
+
+  if (config.metrics.listen !== null) {
+    const scrape = createScrape(
+      { logger: logger.child({ role: 'metrics' }), metrics, health: () => ({ ok: true }) },
+      { allowedHosts: config.mirror.allowedHosts },
+    );
+    started.push({ what: 'metrics', close: () => scrape.close() });
+    await scrape.listen(config.metrics.listen);
+  }
+
+  if (networkKey === undefined) {
+    logger.info('no network key: every agent on the LAN may take what this one holds (peers.networkKeyFile)');
+  }
 
   return {
     mirror: mirror.addresses,

@@ -63,6 +63,8 @@ export const ERRORS = {
     means: 'The agent’s configuration keeps this repository from being pulled: registries.<name>.allow or deny.',
   },
   REQUEST_INVALID: { status: 400, oci: 'UNSUPPORTED', means: 'The request is malformed.' },
+  REQUEST_LATE: { status: 408, oci: 'UNSUPPORTED', means: 'The client took too long to send its request.' },
+  HEADERS_TOO_LARGE: { status: 431, oci: 'UNSUPPORTED', means: 'The request line and headers are too long.' },
 
   MANIFEST_UNKNOWN: {
     status: 404,

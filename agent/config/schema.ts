@@ -4,7 +4,7 @@ import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { registries, registryShape } from './registries.ts';
 import { defaultStorePath, type Surroundings } from './surroundings.ts';
 import { TAGS_SHAPE } from './tags.ts';
-import { address, duration, filePath, mustBe, oneOrMore, proxy, section, tcpMultiaddr } from './values.ts';
+import { address, duration, filePath, hostName, mustBe, oneOrMore, proxy, section, tcpMultiaddr } from './values.ts';
 
 /** Rechecks may be rare, unlike what a timer waits for. Milliseconds: ten years. */
 const LONGEST_RECHECK = 3650 * 86_400_000;
@@ -26,6 +26,18 @@ function shapes(around: Surroundings) {
        * @default 127.0.0.1:5055
        */
       listen: oneOrMore(address()).default(['127.0.0.1:5055']),
+      /**
+       * Names under which clients may call the agent, beside localhost, its addresses and the names listened on.
+       * @default []
+       */
+      allowedHosts: z.array(hostName(), mustBe('a list of host names')).default([]),
+    },
+    metrics: {
+      /**
+       * Where a scraper on another host reaches `/metrics` and `/healthz`, and nothing else: one `host:port` or a list.
+       * @default null
+       */
+      listen: oneOrMore(address()).nullable().default(null),
     },
     store: {
       /**
@@ -46,6 +58,11 @@ function shapes(around: Surroundings) {
        * @default [/ip4/0.0.0.0/tcp/4055]
        */
       listen: oneOrMore(tcpMultiaddr('/ip4/0.0.0.0/tcp/4055', { allowPeer: false })).default(['/ip4/0.0.0.0/tcp/4055']),
+      /**
+       * From where other agents may connect: private, link-local and unique local addresses, or any.
+       * @default private
+       */
+      accept: z.enum(['private', 'any'], mustBe('private or any')).default('private'),
       /**
        * Whether to look for neighbours on the broadcast domain.
        * @default true
@@ -119,10 +136,11 @@ function shapes(around: Surroundings) {
 }
 
 export function createSchema(around: Surroundings) {
-  const { mirror, store, peers, release, limits, upstream } = shapes(around);
+  const { mirror, metrics, store, peers, release, limits, upstream } = shapes(around);
   return z.strictObject(
     {
       mirror: section(mirror),
+      metrics: section(metrics),
       store: section(store),
       peers: section(peers),
       release: section(release),

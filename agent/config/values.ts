@@ -47,6 +47,16 @@ export function address() {
   });
 }
 
+/** A host name or IP address without a port, as it stands in a Host header; lower case and without brackets comes out. */
+export function hostName() {
+  return z.unknown().transform((value, context) => {
+    const bare = typeof value === 'string' ? value.replace(/^\[(.*)\]$/, '$1') : '';
+    const text = bare.includes(':') ? `[${bare}]:0` : `${bare}:0`;
+    const host = parseAddress(text)?.host.toLowerCase();
+    return host ?? complain(context, 'must be a host name without a port, such as mirror.lan');
+  });
+}
+
 /** One or a list of them; a list comes out. */
 export function oneOrMore<T extends z.ZodType>(item: T) {
   return z.preprocess(

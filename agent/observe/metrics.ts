@@ -24,6 +24,8 @@ export interface Metrics {
   readonly refusedChunks: Counter<'source'>;
   /** Strikes against peers. Labels: offence */
   readonly strikes: Counter<'offence'>;
+  /** Connections of peers from where none are taken. */
+  readonly refusedConnections: Counter;
   readonly blobs: Gauge;
   readonly storedBytes: Gauge;
   readonly neighbours: Gauge;
@@ -46,6 +48,7 @@ export function createMetrics(): Metrics {
     tagAnswers: counter('tag_answers_total', 'Answers on what a tag is: fresh, checked upstream, or stale', ['answer']),
     refusedChunks: counter('refused_chunks_total', 'Chunks that did not match their hash', ['source']),
     strikes: counter('strikes_total', 'Offences noted against peers', ['offence']),
+    refusedConnections: counter('refused_connections_total', 'Connections of peers from where none are taken'),
     blobs: gauge('blobs', 'Blobs held'),
     storedBytes: gauge('stored_bytes', 'Bytes of the blobs held'),
     neighbours: gauge('neighbours', 'Peers connected'),

@@ -3,11 +3,12 @@ import type { Logger } from 'pino';
 import { AgentError, briefly } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Admission } from './admission.ts';
-import { refusal } from './guard.ts';
+import { admit, isLast } from './admit.ts';
 import type { Content } from './ports.ts';
 import { problemOf } from './problem.ts';
 import { createRefresh, REFRESH_PATH } from './refresh.ts';
 import { createServe } from './serve.ts';
+import { parseTarget } from './target.ts';
 
 /** Every method that is routed: writes must be refused as OCI says, not as an unknown path. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
@@ -39,21 +40,26 @@ export interface AppInit {
 export function createApp(components: AppComponents, init: AppInit): FastifyInstance {
   const { logger, metrics, status, health } = components;
   // Requests are not logged: what a pull did is told where it is decided, in one line.
-  const app = fastify({ logger: false, frameworkErrors: (error, _request, reply) => void fail(error, reply) });
+  const app = fastify({
+    logger: false,
+    rewriteUrl: (request) => parseTarget(request.url ?? '').path,
+    // No hook sees what these are about: a path whose percent-encoding is broken.
+    frameworkErrors: (error, request, reply) => {
+      try {
+        enter(request, reply);
+        fail(error, reply);
+      } catch (refused) {
+        fail(refused, reply);
+      }
+    },
+  });
   const serve = createServe(components, init);
 
   // A body means nothing to a mirror: it is neither parsed nor a reason to answer 415 where 405 is due.
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _payload, done) => done(null));
 
-  app.addHook('onRequest', async (request, reply) => {
-    // Closing is cheaper than reading a layer that was refused, up to its end.
-    if (hasBody(request) || init.isDraining()) reply.header('Connection', 'close');
-    const { host, origin } = request.headers;
-    const fetchSite = request.headers['sec-fetch-site']?.toString();
-    const why = refusal({ host, origin, fetchSite, localAddress: request.socket.localAddress }, init.allowedHosts);
-    if (why !== undefined) throw new AgentError('REQUEST_DENIED', why);
-  });
+  app.addHook('onRequest', async (request, reply) => enter(request, reply));
   app.setErrorHandler((error, _request, reply) => fail(error, reply));
   app.setNotFoundHandler((request) => {
     throw new AgentError('ROUTE_UNKNOWN', `There is nothing at ${request.url.slice(0, 200)}.`);
@@ -73,6 +79,12 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
   });
   return app;
 
+  /** @throws AgentError where the request is not let in */
+  function enter(request: FastifyRequest, reply: FastifyReply): void {
+    if (isLast(request.raw) || init.isDraining()) reply.header('Connection', 'close');
+    admit(request.raw, request.originalUrl, init.allowedHosts);
+  }
+
   function fail(error: unknown, reply: FastifyReply): FastifyReply {
     const problem = problemOf(isMalformed(error) ? new AgentError('REQUEST_INVALID', error.message) : error);
     // Where the client is gone, whatever the abort threw is of no interest.
@@ -82,12 +94,9 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
     // These were set for a body that is not coming.
     for (const name of ['Content-Length', 'Docker-Content-Digest', 'ETag', 'Accept-Ranges']) reply.removeHeader(name);
     if (problem.status !== 416) reply.removeHeader('Content-Range');
+    if (problem.status === 405) reply.header('Allow', 'GET, HEAD');
     return reply.code(problem.status).header('Content-Type', 'application/json').send(problem.body);
   }
-}
-
-function hasBody(request: FastifyRequest): boolean {
-  return request.headers['transfer-encoding'] !== undefined || Number(request.headers['content-length'] ?? 0) > 0;
 }
 
 /** What fastify itself refuses with a 4xx, such as a path whose percent-encoding is broken. */

@@ -4,13 +4,13 @@ import type { ServerOptions } from 'node:http';
 const MAX_HEADER_SIZE = 16 * 1024;
 
 /** Milliseconds until the headers of a request are in; who sends them byte by byte holds a connection no longer. */
-const HEADERS_TIMEOUT = 15_000;
+export const HEADERS_TIMEOUT = 15_000;
 
-/** Milliseconds until the whole of a request is in. Only requests without a body are answered with content. */
-const REQUEST_TIMEOUT = 30_000;
+/** Times {@link HEADERS_TIMEOUT} until the whole of a request is in: no request with a body is worth a longer wait. */
+const REQUEST_TIMEOUT = 2;
 
-/** Milliseconds between two looks at the time-outs above. */
-const CHECK_INTERVAL = 5_000;
+/** Looks at these time-outs in the time that headers have. */
+const CHECKS = 3;
 
 /**
  * Milliseconds a connection may idle between requests. Go's clients drop theirs after 90 s: being later than they are
@@ -18,12 +18,19 @@ const CHECK_INTERVAL = 5_000;
  */
 const KEEP_ALIVE_TIMEOUT = 120_000;
 
-/** What a listener grants to whoever connects. */
-export const SERVER_LIMITS: ServerOptions = {
-  maxHeaderSize: MAX_HEADER_SIZE,
-  headersTimeout: HEADERS_TIMEOUT,
-  requestTimeout: REQUEST_TIMEOUT,
-  connectionsCheckingInterval: CHECK_INTERVAL,
-  keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
-  noDelay: true,
-};
+/**
+ * What a listener grants to whoever connects.
+ * @param headersTimeout milliseconds
+ */
+export function serverLimits(headersTimeout: number): ServerOptions {
+  return {
+    maxHeaderSize: MAX_HEADER_SIZE,
+    headersTimeout,
+    requestTimeout: REQUEST_TIMEOUT * headersTimeout,
+    connectionsCheckingInterval: Math.ceil(headersTimeout / CHECKS),
+    keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
+    noDelay: true,
+    // admit.ts does it: Node's refusal has no body.
+    requireHostHeader: false,
+  };
+}

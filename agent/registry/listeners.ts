@@ -1,9 +1,14 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 import { type Address, addressText, parseAddress } from '../address.ts';
 import { AgentError } from '../errors.ts';
-import { SERVER_LIMITS } from './limits.ts';
+import { serverLimits } from './limits.ts';
+import { endLingering } from './linger.ts';
+import { refuse } from './refuse.ts';
+import { createTurns } from './turns.ts';
+import { answerUnparsed, errorOfParser } from './unparsed.ts';
 
 /** Sockets that listen, all with one handler. */
 export interface Listeners {
@@ -21,8 +26,15 @@ export interface Listeners {
   closeAll(): void;
 }
 
-/** `maxConnections` holds for each address. */
-export function createListeners(handler: RequestListener, maxConnections: number): Listeners {
+export interface ListenersInit {
+  /** For each address. */
+  readonly maxConnections: number;
+  /** Milliseconds until the headers of a request are in. */
+  readonly headersTimeout: number;
+}
+
+/** `handler` gets the requests of a connection one at a time. */
+export function createListeners(handler: RequestListener, init: ListenersInit): Listeners {
   const servers: Server[] = [];
   const bound: string[] = [];
   return {
@@ -34,7 +46,7 @@ export function createListeners(handler: RequestListener, maxConnections: number
         for (const address of addresses) {
           const parsed = parseAddress(address);
           if (parsed === undefined) throw new AgentError('CONFIG_INVALID', `"${address}" is not host:port.`);
-          const server = await bind(parsed, handler, maxConnections);
+          const server = await bind(parsed, handler, init);
           servers.push(server);
           bound.push(boundText(server));
         }
@@ -56,9 +68,10 @@ export function createListeners(handler: RequestListener, maxConnections: number
   };
 }
 
-async function bind(address: Address, handler: RequestListener, maxConnections: number): Promise<Server> {
-  const server = createServer(SERVER_LIMITS, handler);
-  server.maxConnections = maxConnections;
+async function bind(address: Address, handler: RequestListener, init: ListenersInit): Promise<Server> {
+  const server = createServer(serverLimits(init.headersTimeout));
+  server.maxConnections = init.maxConnections;
+  answerAll(server, handler);
   server.listen({ host: address.host, port: address.port });
   try {
     await once(server, 'listening');
@@ -66,6 +79,36 @@ async function bind(address: Address, handler: RequestListener, maxConnections: 
     throw bindError(error, addressText(address));
   }
   return server;
+}
+
+/** Whatever comes, there is an answer: Node has none, or one without a body, for all but a plain request. */
+function answerAll(server: Server, handler: RequestListener): void {
+  const crowded = new AgentError('REQUEST_INVALID', 'Too many requests at once on one connection.');
+  const turns = createTurns(handler, (response) => refuse(response, crowded));
+  // The parser goes on complaining about each piece that follows.
+  const refused = new WeakSet<Duplex>();
+  const refuseUnparsed = (socket: Duplex, error: AgentError, headers?: string) => {
+    if (refused.has(socket)) return;
+    refused.add(socket);
+    turns.afterLast(socket, () => answerUnparsed(socket, error, headers));
+  };
+  server.on('request', turns.take);
+  // A body is never asked for; of other expectations a server may think what it likes (RFC 9110, 10.1.1).
+  server.on('checkContinue', turns.take);
+  server.on('checkExpectation', turns.take);
+  server.on('connection', (socket: Socket) => {
+    // Node calls it behind an answer that says `Connection: close`.
+    socket.destroySoon = () => endLingering(socket);
+  });
+  server.on('connect', ({ socket }: IncomingMessage, tunnel: Duplex) => {
+    // Node has taken its own listeners off. The tunnel is the socket itself, or leads to it.
+    for (const each of [socket, tunnel]) each.on('error', () => each.destroy());
+    const error = new AgentError('UNSUPPORTED', 'CONNECT is not for a pull-through mirror.');
+    refuseUnparsed(socket, error, 'Allow: GET, HEAD\r\n');
+  });
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
+    refuseUnparsed(socket, errorOfParser(error.code));
+  });
 }
 
 function bindError(error: unknown, address: string): unknown {

@@ -1,8 +1,9 @@
-import { parseAddress } from '../address.ts';
+import { beyondLoopback, parseAddress } from '../address.ts';
 import { AgentError } from '../errors.ts';
 import { OTHER_REGISTRIES } from '../oci/reference.ts';
 import { createAdmission, type RepositoryRules } from './admission.ts';
 import { type AppComponents, createApp } from './app.ts';
+import { HEADERS_TIMEOUT } from './limits.ts';
 import { createListeners } from './listeners.ts';
 
 export type MirrorComponents = AppComponents;
@@ -14,6 +15,11 @@ export interface MirrorInit {
    * @default 900_000 (15 min)
    */
   readonly clientStallTimeout?: number;
+  /**
+   * Milliseconds a client may take to send the headers of a request; twice that for the whole of it.
+   * @default 15_000
+   */
+  readonly headersTimeout?: number;
   /**
    * Milliseconds that {@link Mirror.close} lets requests run on.
    * @default 5_000
@@ -77,7 +83,10 @@ export function createMirror(components: MirrorComponents, init: MirrorInit = {}
     closing: closing.signal,
     isDraining: () => isDraining,
   });
-  const listeners = createListeners(app.routing, init.maxConnections ?? DEFAULT_MAX_CONNECTIONS);
+  const listeners = createListeners(app.routing, {
+    maxConnections: init.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+    headersTimeout: init.headersTimeout ?? HEADERS_TIMEOUT,
+  });
 
   return {
     get addresses() {
@@ -91,6 +100,8 @@ export function createMirror(components: MirrorComponents, init: MirrorInit = {}
       }
       await app.ready();
       await listeners.open(addresses);
+      const open = beyondLoopback(listeners.addresses);
+      if (open.length > 0) components.logger.warn({ addresses: open }, 'whoever can connect here can pull through it');
     },
 
     async close() {

@@ -1,5 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { isLoopback } from '../address.ts';
 
 /** The IP address (or DNS name) a multiaddr begins with; '' where it begins with neither. */
 export function hostOf(address: Multiaddr): string {
@@ -10,10 +11,6 @@ export function hostOf(address: Multiaddr): string {
 /** The peer id in a multiaddr, where it names one. */
 export function peerIdOf(address: Multiaddr): string | undefined {
   return address.getComponents().findLast((component) => component.name === 'p2p')?.value;
-}
-
-export function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1';
 }
 
 /**

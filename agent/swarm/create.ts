@@ -20,12 +20,16 @@ import type { Holdings } from './ports.ts';
 import { createReputation } from './reputation.ts';
 import { servePeers } from './server.ts';
 import { createSigning } from './signing.ts';
+import { createAcceptance } from './source.ts';
 import { createStrikes } from './strikes.ts';
 import { type LanSwarm, type SwarmParts, swarmOf } from './swarm.ts';
 
 export interface SwarmComponents {
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'servedBytes' | 'strikes' | 'neighbours' | 'busyAnswers' | 'fleetMessages'>;
+  readonly metrics: Pick<
+    Metrics,
+    'servedBytes' | 'strikes' | 'neighbours' | 'busyAnswers' | 'fleetMessages' | 'refusedConnections'
+  >;
   readonly holdings: Holdings;
   /** Holds back the chunks sent to peers. @default no limit */
   readonly upload?: Throttle;
@@ -78,7 +82,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     privateKey,
     listen: settings.listen,
     prologue: noisePrologue(settings.networkKey),
-    gater: createGater(reputation),
+    gater: createGater({ reputation, ...createAcceptance({ logger, metrics }, settings.accept) }),
     datastore,
     dht: settings.dht,
     discovery: mdns === undefined ? [] : [mdns.discovery],

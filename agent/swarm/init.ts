@@ -1,3 +1,5 @@
+import type { Accept } from './source.ts';
+
 /** How a swarm is set. Times in ms. */
 export interface SwarmInit {
   /** File of the agent's Ed25519 key, made at the first start. */
@@ -14,6 +16,11 @@ export interface SwarmInit {
   readonly bansPath?: string;
   /** Multiaddrs to listen on. */
   readonly listen: readonly string[];
+  /**
+   * From where other agents may connect.
+   * @default 'private'
+   */
+  readonly accept?: Accept;
   /**
    * Multiaddrs of peers to dial and keep dialling, with or without `/p2p/<id>`.
    * @default []
@@ -59,6 +66,7 @@ export type SwarmSettings = Required<Omit<SwarmInit, 'datastorePath' | 'bansPath
 
 export function settingsOf(init: SwarmInit): SwarmSettings {
   return {
+    accept: 'private',
     staticPeers: [],
     mdns: true,
     dht: true,

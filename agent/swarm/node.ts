@@ -9,8 +9,9 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Datastore } from 'interface-datastore';
 import { createLibp2p, type Libp2pOptions } from 'libp2p';
 import { KAD_PROTOCOL } from '../../protocol/names.ts';
+import { isLoopback } from '../address.ts';
 import { AgentError } from '../errors.ts';
-import { announced, hostOf, isLoopback, loopbackSource } from './address.ts';
+import { announced, hostOf, loopbackSource } from './address.ts';
 import { corked } from './corked.ts';
 
 const HOUR = 3_600_000;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -37,6 +38,44 @@ test('a network key that cannot be one is refused in a line that names the file,
       return true;
     });
   }
+});
+
+test('the door: names that are let in, figures on a listener of their own, one line where the LAN is open', async (t) => {
+  const directory = await directoryOf(t);
+  const config = { mirror: { allowedHosts: ['Mirror.lan'] }, metrics: { listen: '127.0.0.2:0' } };
+  const host = await startHost({ upstream: 'http://127.0.0.1:9', directory, config });
+  t.after(() => host.stop());
+  const statusOf = (url: string, name: string) =>
+    new Promise<number | undefined>((resolve, reject) => {
+      get(url, { headers: { host: name } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      }).on('error', reject);
+    });
+  assert.equal(await statusOf(`${host.mirror}/v2/`, 'mirror.lan:5055'), 200);
+  assert.equal(await statusOf(`${host.mirror}/v2/`, 'other.lan:5055'), 403);
+  const lines = (text: RegExp) => host.log.filter(({ msg }) => text.test(String(msg)));
+  const [figures] = lines(/metrics are served/).flatMap(({ addresses }) => addresses);
+  assert.equal(await statusOf(`http://${figures}/metrics`, 'mirror.lan'), 200);
+  assert.equal(await statusOf(`http://${figures}/v2/`, 'mirror.lan'), 404);
+  assert.equal(lines(/no network key/).length, 1);
+  assert.deepEqual(lines(/whoever can connect/), [], 'loopback is nobody else’s');
+
+  const networkKeyFile = join(directory, 'fleet.key');
+  await writeFile(networkKeyFile, `${'5e'.repeat(32)}\n`);
+  const options = { upstream: 'http://127.0.0.1:9', directory: await directoryOf(t), networkKeyFile };
+  const closed = await startHost({ ...options, address: '127.0.0.3' });
+  t.after(() => closed.stop());
+  assert.ok(!closed.log.some(({ msg }) => /no network key/.test(String(msg))));
+});
+
+test('a metrics listener that cannot be ends the start', async (t) => {
+  const directory = await directoryOf(t);
+  const config = { metrics: { listen: ['127.0.0.2:0', '192.0.2.1:9'] } };
+  await assert.rejects(
+    startHost({ upstream: 'http://127.0.0.1:9', directory, config }),
+    /192\.0\.2\.1:9 is not an address/,
+  );
 });
 
 test('an agent keeps its bans in the store', async (t) => {

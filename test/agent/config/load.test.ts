@@ -39,10 +39,12 @@ function refusalOf(source: ConfigSource, code: ErrorCode = 'CONFIG_INVALID', aro
 
 test('the defaults, without any file', () => {
   assert.deepEqual(loadConfig({}, user), {
-    mirror: { listen: ['127.0.0.1:5055'] },
+    mirror: { listen: ['127.0.0.1:5055'], allowedHosts: [] },
+    metrics: { listen: null },
     store: { path: '/home/user/.local/state/layerlan', recheck: 86_400_000 },
     peers: {
       listen: ['/ip4/0.0.0.0/tcp/4055'],
+      accept: 'private',
       mdns: true,
       static: [],
       networkKeyFile: null,
@@ -140,6 +142,14 @@ registries:
   );
 });
 
+test('names that the agent goes by, and where its figures are', () => {
+  const set = ['mirror.allowedHosts=[Mirror.LAN, "[FD00::1]", "fd00::2", 192.0.2.7]', 'metrics.listen=0.0.0.0:9055'];
+  const { mirror, metrics } = loadConfig({ set }, user);
+  assert.deepEqual(mirror.allowedHosts, ['mirror.lan', 'fd00::1', 'fd00::2', '192.0.2.7']);
+  assert.deepEqual(metrics.listen, ['0.0.0.0:9055']);
+  assert.equal(loadConfig({ set: ['metrics.listen=null'] }, user).metrics.listen, null);
+});
+
 test('registries can be set as a whole, and then docker.io is still where it was unless listed', () => {
   const set = ['registries={quay.io: {endpoints: [https://quay.io]}}'];
   assert.deepEqual([...loadConfig({ set }, user).registries.keys()], ['docker.io', 'quay.io', '*']);
@@ -158,7 +168,7 @@ test('an unknown key is named with its file and line, and with what was meant', 
   assert.match(refusalOf({ file: section }), /:1: peer is not a key of the configuration; did you mean peers\?$/);
   assert.match(
     refusalOf({ set: ['peers.colour=red'] }),
-    /^--set: peers\.colour is not a key .* known are listen, mdns, static/,
+    /^--set: peers\.colour is not a key .* known are listen, accept, mdns, static/,
   );
   assert.match(
     refusalOf({ set: ['registries["a.io"].endpoint=x'] }),
@@ -178,6 +188,13 @@ test('a wrong value is named with its key and its line', (t) => {
     ['mirror.listen=5055', /mirror\.listen\[0\] must be a host:port/],
     ['mirror.listen=[]', /mirror\.listen must hold at least one/],
     ['mirror.listen=["127.0.0.1:99999"]', /must be a host:port/],
+    ['mirror.allowedHosts=mirror.lan', /mirror\.allowedHosts must be a list of host names/],
+    ['mirror.allowedHosts=["mirror.lan:5055"]', /allowedHosts\[0\] must be a host name without a port/],
+    ['mirror.allowedHosts=["http://mirror.lan"]', /must be a host name without a port/],
+    ['mirror.allowedHosts=[5]', /must be a host name without a port/],
+    ['metrics.listen=9090', /metrics\.listen\[0\] must be a host:port/],
+    ['metrics.listen=[]', /metrics\.listen must hold at least one/],
+    ['peers.accept=all', /peers\.accept must be private or any/],
     ['store.path=5', /store\.path must be a path/],
     ['store.path=""', /store\.path must be a path/],
     ['store.recheck=24', /store\.recheck must be a duration with its unit/],

@@ -249,7 +249,7 @@ test('traversal as it comes on the wire, past any client that would tidy it', as
 
 test('web pages and foreign names get nothing, not even the status', async (t) => {
   const { url, port } = await startMirror(t);
-  for (const path of ['/v2/', '/status', '/metrics', '/healthz', '/nowhere']) {
+  for (const path of ['/v2/', '/status', '/metrics', '/healthz', '/nowhere', '/%']) {
     const response = await fetch(url + path, { headers: { Origin: 'https://evil.example' } });
     assert.equal(response.status, 403, path);
     assert.equal((await errorOf(response)).code, 'DENIED');

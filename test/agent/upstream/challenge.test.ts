@@ -32,12 +32,49 @@ test('what was written is read, whether in one header or in several', () => {
   );
 });
 
-test('no input makes it throw, or take long', () => {
+/** One parameter in each way in which RFC 9110 (5.6.2, 5.6.4, 11.2) lets it be written. */
+const parameter = fc
+  .record({
+    name: token,
+    value: fc.string({ maxLength: 30 }),
+    quoting: fc.constantFrom('quoted', 'escaped', 'token'),
+    equals: fc.constantFrom('=', ' = ', '= ', '\t='),
+  })
+  .map(({ name, value, quoting, equals }) => {
+    const text = quoting === 'token' ? value.replace(/[^A-Za-z0-9._~-]/g, '') || 'x' : value;
+    const escapes = quoting === 'escaped' ? /[\s\S]/g : /[\\"]/g;
+    const wire = quoting === 'token' ? text : `"${text.replace(escapes, '\\$&')}"`;
+    return { name, value: text, wire: `${name}${equals}${wire}` };
+  });
+
+test('however the parameters of a challenge are written, they are read', () => {
+  const all = fc.uniqueArray(parameter, { minLength: 1, maxLength: 5, selector: ({ name }) => name.toLowerCase() });
+  const comma = fc.constantFrom(',', ', ', ' ,', ' , ,\t');
+  fc.assert(
+    fc.property(token, all, comma, (scheme, parameters, separator) => {
+      const header = `${scheme} ${parameters.map(({ wire }) => wire).join(separator)}`;
+      const expected = parameters.map(({ name, value }) => [name.toLowerCase(), value]);
+      assert.deepEqual(read(header), [[scheme.toLowerCase(), expected]], header);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('no input makes it throw, or take long: there is a challenge, or there is none', () => {
   const hostile = fc.string({
-    unit: fc.constantFrom('"', '\\', ',', '=', ' ', 'a', 'Bearer ', 'realm='),
+    unit: fc.constantFrom('"', '\\', ',', '=', ' ', 'a', 'Bearer ', 'realm=', '\0', '\n', 'é'),
     maxLength: 400,
   });
-  fc.assert(fc.property(fc.oneof(fc.string(), hostile), (text) => parseChallenges(text).length <= 64));
+  fc.assert(
+    fc.property(fc.oneof(fc.string(), fc.string({ unit: 'binary' }), hostile), (text) => {
+      assert.ok(parseChallenges(text).length <= 64);
+      const bearer = bearerChallenge(text);
+      if (bearer === undefined) return;
+      assert.equal(typeof bearer.realm, 'string');
+      for (const value of [bearer.service, bearer.scope]) assert.match(typeof value, /^(string|undefined)$/);
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test('headers as registries send them', () => {

@@ -45,3 +45,43 @@ test('Retry-After as seconds and as a date', () => {
   assert.equal(retryAfter(new Date(now - 4000).toUTCString(), now), 0);
   for (const text of [undefined, '', 'soon', '-1', '1.5']) assert.equal(retryAfter(text, now), undefined, `${text}`);
 });
+
+/** Half well-formed, half not. */
+const nearly = (...units: string[]) =>
+  fc.oneof(
+    fc.string(),
+    fc.array(fc.constantFrom(...units), { maxLength: 10 }).map((all) => all.join('')),
+  );
+
+test('no Content-Range makes it throw, or say what cannot be', () => {
+  fc.assert(
+    fc.property(nearly('bytes ', 'bytes', '0', '9', '-', '/', '*', '123', ' ', '9007199254740993', '\n'), (text) => {
+      const range = parseContentRange(text);
+      if (range === undefined) return;
+      const { start, end, size } = range;
+      assert.equal(start === undefined, end === undefined, text);
+      if (start !== undefined && end !== undefined) assert.ok(start >= 0 && start < end && end <= (size ?? end), text);
+      const written = start === undefined || end === undefined ? '*' : `${start}-${end - 1}`;
+      assert.deepEqual(parseContentRange(`bytes ${written}/${size ?? '*'}`), range, text);
+    }),
+    { numRuns: 2_000 },
+  );
+});
+
+test('Retry-After as it is written, and whatever comes a wait that has an end', () => {
+  const now = Date.UTC(2030, 0, 1);
+  fc.assert(
+    fc.property(fc.nat(10 ** 9 - 1), (seconds) => {
+      assert.equal(retryAfter(String(seconds), now), seconds * 1000);
+      assert.equal(retryAfter(new Date(now + seconds * 1000).toUTCString(), now), seconds * 1000);
+    }),
+  );
+  const garbage = nearly('0', '9', '99999999999', 'Jan', 'GMT', ' ', ':', '-', 'e', '2030', '\n', 'Z');
+  fc.assert(
+    fc.property(garbage, (text) => {
+      const wait = retryAfter(text, now);
+      assert.ok(wait === undefined || (Number.isFinite(wait) && wait >= 0), text);
+    }),
+    { numRuns: 2_000 },
+  );
+});
