@@ -1,5 +1,6 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { VERSION } from '../version.ts';
+import { type DoctorOptions, doctor } from './doctor/doctor.ts';
 import { failureOf, USAGE } from './failure.ts';
 import { key } from './key.ts';
 import { peers } from './peers.ts';
@@ -63,6 +64,11 @@ function createProgram(terminal: Terminal, exitWith: (code: number) => void): Co
     .option('--write', 'write it, each file with a backup beside it')
     .addOption(new Option('--undo', 'take back what was last written').conflicts('write'))
     .action((client: Client, options: SetupOptions) => setup(client, options, terminal));
+  withConfig(program.command('doctor'))
+    .description('looks for what is wrong on this host, and says what to do')
+    .option('--json', 'as JSON')
+    .option('--root <dir>', 'where the clients’ files lie (default: /)')
+    .action(async (options: DoctorOptions) => exitWith(await doctor(options, terminal)));
   program
     .command('key')
     .description('make a network key for a fleet; agents that lack it cannot finish the handshake')

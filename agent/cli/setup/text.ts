@@ -15,8 +15,13 @@ export function planText(plan: Plan): string {
 function fileText(file: PlannedFile): string {
   if (!isChanged(file)) return `# ${file.path}: is as it should be\n`;
   const what = file.before === undefined ? 'new' : 'changed';
-  const lines = masked(file.content).split('\n').map(printable).join('\n');
+  const lines = masked(file.content).split('\n').map(lineText).join('\n');
   return `# ${file.path}: ${what}\n${lines.endsWith('\n') ? lines : `${lines}\n`}`;
+}
+
+/** A line of a file, fit for a terminal: but for its tabs, what moves the cursor is not shown. */
+function lineText(line: string): string {
+  return line.replace(/\r$/, '').split('\t').map(printable).join('\t');
 }
 
 /** What setup has written. */

@@ -56,6 +56,12 @@ test('without --write the files are shown and nothing is touched', async (t) => 
   assert.deepEqual(names('/'), ['layerlan.yaml'], root);
 });
 
+test('a file is shown as it is laid out, and cannot drive a terminal', async (t) => {
+  const { setup } = host(t, { [DAEMON]: '{\r\n\t"label": "\u001b[2J"\r\n}'.replace('\u001b', '\u009b') });
+  const { out } = await setup('docker', '--registry', 'docker.io');
+  assert.match(out, /^# \/etc\/docker\/daemon\.json: changed\n\{\n\t"label": "\?\[2J",\n\t"registry-mirrors": \[/);
+});
+
 test('the mirror and the registries are those of the configuration', async (t) => {
   const { setup } = host(t);
   const registry = 'registries["registry.lan:5000"].endpoints=http://registry.lan:5000';

@@ -1,0 +1,68 @@
+import { printable } from '../printable.ts';
+import { type Finding, fail, ok, warn } from './finding.ts';
+import type { Probe, Prober, Reached } from './probe.ts';
+
+/** Probes under way at once: a fleet may list dozens of registries. */
+const AT_ONCE = 16;
+
+/** What each endpoint of each registry answers. */
+export async function probeAll(
+  registries: ReadonlyMap<string, { readonly endpoints: readonly string[] }>,
+  prober: Prober,
+): Promise<Map<string, Probe[]>> {
+  const origins = [...new Set([...registries.values()].flatMap(({ endpoints }) => endpoints))];
+  const probes = new Map<string, Probe>();
+  const waiting = origins.values();
+  const work = async () => {
+    for (const origin of waiting) probes.set(origin, await prober.probe(origin));
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, work));
+  return new Map(
+    [...registries].map(([name, { endpoints }]) => [name, endpoints.flatMap((origin) => probes.get(origin) ?? [])]),
+  );
+}
+
+/** A registry is reached where one of its endpoints is. */
+export function judgeUpstream(registry: string, probes: readonly Probe[]): Finding {
+  const name = `upstream ${registry}`;
+  const problems = probes.flatMap((probe) => problemOf(probe) ?? []);
+  const [first] = problems;
+  if (first === undefined) return ok(name, `answers: ${probes.map(({ origin }) => origin).join(', ')}`);
+  const what = printable(problems.map(({ what }) => what).join('; '));
+  return problems.length < probes.length ? warn(name, what, first.advice) : fail(name, what, first.advice);
+}
+
+/** Whether an endpoint can be pulled from, as far as it is asked without credentials. */
+export function isReached(probe: Probe): boolean {
+  return problemOf(probe) === undefined;
+}
+
+interface Problem {
+  readonly what: string;
+  readonly advice: string;
+}
+
+const REACH = 'let this host out to it (firewall, DNS, proxy), or set registries.<name>.endpoints';
+const IN_THE_WAY = 'something in between answers in its place: a proxy, or a portal that wants a login';
+
+function problemOf({ origin, registry, token }: Probe): Problem | undefined {
+  if (typeof registry === 'string') return { what: `${origin}: ${registry}`, advice: REACH };
+  const problem = answerProblem(registry);
+  if (problem !== undefined) return { what: `${origin}/v2/ ${problem.what}`, advice: problem.advice };
+  if (token === undefined) return undefined;
+  const at = `token server ${token.host} of ${origin}`;
+  if (typeof token.answer === 'string') return { what: `${at}: ${token.answer}`, advice: REACH };
+  if (token.answer.status === 407) return { what: `${at} answers 407`, advice: IN_THE_WAY };
+  if (token.answer.status < 500) return undefined;
+  return { what: `${at} answers ${token.answer.status}`, advice: 'it is there and broken: wait, or ask who runs it' };
+}
+
+/** `/v2/` answers 200 or 401 (OCI distribution spec, "Determining support"). */
+function answerProblem({ status, contentType }: Reached): Problem | undefined {
+  if (status === 407) return { what: 'answers 407', advice: IN_THE_WAY };
+  if (contentType === 'text/html') return { what: `answers ${status} with a web page`, advice: IN_THE_WAY };
+  // A rate limit is the registry's own voice.
+  if (status === 200 || status === 401 || status === 403 || status === 429) return undefined;
+  if (status >= 500) return { what: `answers ${status}`, advice: 'it is there and broken: wait, or ask who runs it' };
+  return { what: `answers ${status}, as no registry does`, advice: 'see that the endpoint is a registry’s' };
+}
