@@ -24,6 +24,15 @@ export const ERRORS = {
     exit: 1,
     means: 'The network key cannot be written there; a file that exists is never overwritten.',
   },
+  SETUP_REFUSED: {
+    exit: 1,
+    means:
+      'A client’s configuration holds what setup cannot add to without losing something, or there is nothing to undo.',
+  },
+  SETUP_UNWRITABLE: {
+    exit: 1,
+    means: 'A client’s configuration cannot be read or written; the system’s files need root.',
+  },
   AGENT_NOT_RUNNING: { exit: 1, means: 'No agent answers where the configuration says it listens.' },
 
   IMAGE_INVALID: {

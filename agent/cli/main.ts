@@ -1,9 +1,12 @@
-import { Command, CommanderError } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { VERSION } from '../version.ts';
+import { type DoctorOptions, doctor } from './doctor/doctor.ts';
 import { failureOf, USAGE } from './failure.ts';
 import { key } from './key.ts';
 import { peers } from './peers.ts';
 import { refresh } from './refresh.ts';
+import { CLIENTS, type Client } from './setup/plan.ts';
+import { type SetupOptions, setup } from './setup/setup.ts';
 import { type StartOptions, start } from './start.ts';
 import { type QueryOptions, status } from './status.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
@@ -58,6 +61,20 @@ function createProgram(terminal: Terminal, exitWith: (code: number) => void): Co
     .argument('<image>', 'as docker names it: alpine, owner/app:v1, registry.lan:5000/app:v1')
     .option('--json', 'as JSON')
     .action((image: string, options: QueryOptions) => refresh(image, options, terminal));
+  withConfig(program.command('setup'))
+    .description('the configuration that points a client at the mirror: printed, or written with --write')
+    .addArgument(new Argument('<client>', 'whose').choices(CLIENTS))
+    .option('--registry <name>', 'a registry to mirror (default: those of the configuration); repeatable', collect)
+    .option('--client-version <version>', 'the client’s version (default: the installed one)')
+    .option('--root <dir>', 'where the client’s files lie (default: /)')
+    .option('--write', 'write it, each file with a backup beside it')
+    .addOption(new Option('--undo', 'take back what was last written').conflicts('write'))
+    .action((client: Client, options: SetupOptions) => setup(client, options, terminal));
+  withConfig(program.command('doctor'))
+    .description('looks for what is wrong on this host, and says what to do')
+    .option('--json', 'as JSON')
+    .option('--root <dir>', 'where the clients’ files lie (default: /)')
+    .action(async (options: DoctorOptions) => exitWith(await doctor(options, terminal)));
   program
     .command('key')
     .description('make a network key for a fleet; agents that lack it cannot finish the handshake')
@@ -69,9 +86,9 @@ function createProgram(terminal: Terminal, exitWith: (code: number) => void): Co
 function withConfig(command: Command): Command {
   return command
     .option('--config <file>', 'the configuration file (default: /etc/layerlan/layerlan.yaml as root)')
-    .option(
-      '--set <key.path=value>',
-      'set one key over the file; repeatable',
-      (value: string, values: string[] | undefined) => [...(values ?? []), value],
-    );
+    .option('--set <key.path=value>', 'set one key over the file; repeatable', collect);
+}
+
+function collect(value: string, values: string[] | undefined): string[] {
+  return [...(values ?? []), value];
 }
