@@ -34,8 +34,9 @@ export interface OpenBlob {
   /**
    * The bytes from `start` to before `end`, as they become free to be shown. Ending the iteration early, or `signal`,
    * costs nothing and breaks nothing. A piece is the caller's until it asks for the next one. Throws where the blob cannot be completed: the response must then end short.
+   * @param isPart the client named where the part ends: it may want no more of the blob than that. @default false
    */
-  read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  read(start: number, end: number, signal: AbortSignal, isPart?: boolean): AsyncIterable<Uint8Array>;
   /** Lets go of what was opened, for a caller that reads nothing. */
   close(): void;
 }

@@ -106,7 +106,7 @@ test('ranges of a blob', async (t) => {
   assert.equal(outside.headers.get('content-range'), 'bytes */200000');
   assert.equal((await errorOf(outside)).detail?.error, 'RANGE_UNSATISFIABLE');
 
-  for (const range of ['bytes=0-1,4-5', 'pages=1-2', 'bytes=9-3']) {
+  for (const range of ['bytes=0-1,x', 'pages=1-2', 'bytes=9-3']) {
     const whole = await get({ Range: range });
     assert.equal(whole.status, 200, range);
     assert.equal((await whole.arrayBuffer()).byteLength, 200_000);

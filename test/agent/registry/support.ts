@@ -21,6 +21,8 @@ export class MemoryContent implements Content {
   /** Pieces handed out. */
   pieces = 0;
   pieceSize = 64 * 1024;
+  /** What was read, and whether as a part. */
+  readonly reads: { start: number; end: number; isPart: boolean }[] = [];
   /** What happens before each piece: may wait, may throw. */
   beforePiece: (position: number, signal: AbortSignal) => Promise<void> | void = () => {};
   /** What a call answers with instead. */
@@ -68,7 +70,10 @@ export class MemoryContent implements Content {
     return {
       digest: request.digest,
       size,
-      read: (start, end, signal) => this.read(bytes, start, end, signal),
+      read: (start, end, signal, isPart = false) => {
+        this.reads.push({ start, end, isPart });
+        return this.read(bytes, start, end, signal);
+      },
       close: () => {
         if (isOpen) this.open -= 1;
         isOpen = false;
