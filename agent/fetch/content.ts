@@ -4,6 +4,7 @@ import { AgentError, isAgentError } from '../errors.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
+import { type LazyPart, LazyParts } from './lazy-parts.ts';
 import { Manifests } from './manifests.ts';
 import { lanesFor } from './peer-lane.ts';
 import { Proven } from './proven.ts';
@@ -44,7 +45,8 @@ export interface LanContent {
 export interface AcquiredBlob {
   readonly digest: Digest;
   readonly size: number;
-  read(start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void>;
+  /** @param isPart the client named where the part ends: what is not here may then be taken without the rest */
+  read(start: number, end: number, signal: AbortSignal, isPart?: boolean): AsyncGenerator<Uint8Array, void>;
   close(): void;
 }
 
@@ -61,12 +63,14 @@ class Content implements LanContent {
   /** One a digest; each ends soon after its last reader has left, so clients bound their number. */
   readonly #acquisitions = new Map<Digest, Acquisition>();
   readonly #stopped = new AbortController();
+  readonly #lazy: LazyParts;
   /** Upstream's word for sizes: who asks at once asks once. */
   readonly #sizes = new SingleFlight<{ size: number }>(this.#stopped.signal);
 
   constructor(components: FetchComponents, init: FetchInit) {
     this.#components = components;
     this.#init = init;
+    this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
     this.#sharing = new Sharing(components.swarm, init.leaseTimeout);
     this.#manifests = new Manifests({ ...components, sharing: this.#sharing }, init, this.#stopped.signal);
   }
@@ -152,23 +156,31 @@ class Content implements LanContent {
     return {
       digest,
       size,
-      read: (start, end, signal) => this.#read(repository, digest, size, start, end, signal),
+      read: (start, end, signal, isPart = false) =>
+        this.#read({ repository, digest, size, start, end }, isPart, signal),
       // Nothing is held between opening and reading: an acquisition starts with its first reader.
       close: () => {},
     };
   }
 
   /** From the store what is there, the rest from the acquisition; rot found on the way is mended behind the client. */
-  async *#read(
-    repository: Repository,
-    digest: Digest,
-    size: number,
-    start: number,
-    end: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void> {
+  async *#read(part: LazyPart, isPart: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
     const { store, metrics } = this.#components;
-    let position = start;
+    const { repository, digest, size, end } = part;
+    let position = part.start;
+    if (isPart && !this.#isHereOrComing(digest) && this.#lazy.suits(part)) {
+      try {
+        for await (const bytes of this.#lazy.read(part, signal)) {
+          metrics.clientBytes.inc({ source: 'upstream' }, bytes.length);
+          position += bytes.length;
+          yield bytes;
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        // The neighbours may have what upstream cannot give, or not in parts.
+        if (!isAway(error)) throw error;
+      }
+    }
     let followed: Acquisition | undefined;
     // It has no last chunk that could wait for the digest: a registry's "0 bytes" would be any blob's whole.
     if (size === 0 && store.find(digest) === undefined) {
@@ -203,6 +215,11 @@ class Content implements LanContent {
         throw error;
       }
     }
+  }
+
+  #isHereOrComing(digest: Digest): boolean {
+    const running = this.#acquisitions.get(digest);
+    return this.#components.store.find(digest) !== undefined || (running !== undefined && !running.isEnding);
   }
 
   /**
