@@ -5,11 +5,14 @@ import { type Repository, repositoryText } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
 import { type LazyPart, LazyParts } from './lazy-parts.ts';
+import { Listings, type TagsRequest } from './listings.ts';
 import { Manifests } from './manifests.ts';
 import { lanesFor } from './peer-lane.ts';
 import { Proven } from './proven.ts';
+import type { Referrers, ReferrersRequest } from './referrers.ts';
 import { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
+import type { TagsPart } from './tags.ts';
 import { isAway, type VerifiedManifest } from './verified-manifest.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
@@ -38,6 +41,8 @@ export interface LanContent {
   getManifest(request: ManifestRequest, signal: AbortSignal): Promise<VerifiedManifest>;
   headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
   openBlob(request: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob>;
+  listTags(request: TagsRequest, signal: AbortSignal): Promise<TagsPart>;
+  listReferrers(request: ReferrersRequest, signal: AbortSignal): Promise<Referrers>;
   /** Stops every acquisition and waits until each has let go. What is marked stays on disk. */
   stop(): Promise<void>;
 }
@@ -64,6 +69,7 @@ class Content implements LanContent {
   readonly #acquisitions = new Map<Digest, Acquisition>();
   readonly #stopped = new AbortController();
   readonly #lazy: LazyParts;
+  readonly #listings: Listings;
   /** Upstream's word for sizes: who asks at once asks once. */
   readonly #sizes = new SingleFlight<{ size: number }>(this.#stopped.signal);
 
@@ -71,6 +77,7 @@ class Content implements LanContent {
     this.#components = components;
     this.#init = init;
     this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
+    this.#listings = new Listings(components.upstream, this.#stopped.signal);
     this.#sharing = new Sharing(components.swarm, init.leaseTimeout);
     this.#manifests = new Manifests({ ...components, sharing: this.#sharing }, init, this.#stopped.signal);
   }
@@ -111,6 +118,14 @@ class Content implements LanContent {
       if (!isAway(error)) throw error;
       return await this.#openOnWord(repository, digest, error, signal);
     }
+  }
+
+  listTags(request: TagsRequest, signal: AbortSignal) {
+    return this.#listings.tags(request, signal);
+  }
+
+  listReferrers(request: ReferrersRequest, signal: AbortSignal) {
+    return this.#listings.referrers(request, signal);
   }
 
   async stop(): Promise<void> {

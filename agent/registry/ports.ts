@@ -15,6 +15,34 @@ export interface BlobRequest {
   readonly digest: Digest;
 }
 
+/** Which of a repository's tags. */
+export interface TagsRequest {
+  readonly repository: Repository;
+  /** How many at most; undefined: as the registry likes. */
+  readonly n: number | undefined;
+  /** Those that come after this one; it is not among them. */
+  readonly last: string | undefined;
+}
+
+export interface Tags {
+  readonly tags: readonly string[];
+  /** Whether more come after the last of them. */
+  readonly hasMore: boolean;
+}
+
+export interface ReferrersRequest {
+  readonly repository: Repository;
+  readonly digest: Digest;
+  /** undefined: of every type. */
+  readonly artifactType: string | undefined;
+}
+
+/** An image index of what refers to a manifest; empty where nothing does. */
+export interface Referrers {
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
 export interface Manifest {
   readonly digest: Digest;
   readonly mediaType: string;
@@ -48,4 +76,6 @@ export interface Content {
   /** Downloads nothing. */
   headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
   openBlob(request: BlobRequest, signal: AbortSignal): Promise<OpenBlob>;
+  listTags(request: TagsRequest, signal: AbortSignal): Promise<Tags>;
+  listReferrers(request: ReferrersRequest, signal: AbortSignal): Promise<Referrers>;
 }

@@ -5,10 +5,11 @@ import type { ServeComponents, ServeInit } from './init.ts';
 import { parseRoute, type Route } from './route.ts';
 import { clientSignal } from './send.ts';
 import { describeBlob, serveBlob } from './serve-blob.ts';
+import { serveReferrers, serveTags } from './serve-listing.ts';
 
 type ManifestRoute = Extract<Route, { kind: 'manifest' }>;
 
-/** Answers everything under `/v2/` (OCI distribution spec, "Pull"). */
+/** Answers everything under `/v2/` (OCI distribution spec, "Pull" and "Content Discovery"). */
 export function createServe(components: ServeComponents, init: ServeInit) {
   const { content } = components;
 
@@ -24,6 +25,8 @@ export function createServe(components: ServeComponents, init: ServeInit) {
     if (route.namespace !== undefined) reply.header('OCI-Namespace', route.namespace);
     const signal = clientSignal(reply.raw, init.closing);
     if (route.kind === 'manifest') return await serveManifest(route, request, reply, signal);
+    if (route.kind === 'tags') return await serveTags(content, route, request, reply, signal);
+    if (route.kind === 'referrers') return await serveReferrers(content, route, request, reply, signal);
     if (request.method === 'HEAD') return await describeBlob(components, route, request, reply, signal);
     return await serveBlob(components, init, route, request, reply, signal);
   };

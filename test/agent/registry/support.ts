@@ -6,7 +6,15 @@ import { type Logger, pino } from 'pino';
 import { AgentError } from '../../../agent/errors.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
 import { createMirror, type Mirror, type MirrorInit } from '../../../agent/registry/mirror.ts';
-import type { BlobRequest, Content, Manifest, ManifestRequest, OpenBlob } from '../../../agent/registry/ports.ts';
+import type {
+  BlobRequest,
+  Content,
+  Manifest,
+  ManifestRequest,
+  OpenBlob,
+  ReferrersRequest,
+  TagsRequest,
+} from '../../../agent/registry/ports.ts';
 import { type Digest, toDigest } from '../../../protocol/digest.ts';
 
 export const MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
@@ -15,7 +23,9 @@ export const MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 export class MemoryContent implements Content {
   readonly blobs = new Map<string, Buffer>();
   readonly manifests = new Map<string, Manifest>();
-  readonly requests: (ManifestRequest | BlobRequest)[] = [];
+  readonly requests: (ManifestRequest | BlobRequest | TagsRequest | ReferrersRequest)[] = [];
+  tags: string[] = [];
+  referrers = '{"schemaVersion":2,"manifests":[]}';
   /** Blobs opened and not closed. */
   open = 0;
   /** Pieces handed out. */
@@ -81,6 +91,16 @@ export class MemoryContent implements Content {
     };
   }
 
+  async listTags(request: TagsRequest) {
+    this.note(request);
+    return { tags: this.tags.slice(0, request.n), hasMore: this.tags.length > (request.n ?? this.tags.length) };
+  }
+
+  async listReferrers(request: ReferrersRequest) {
+    this.note(request);
+    return { mediaType: 'application/vnd.oci.image.index.v1+json', bytes: Buffer.from(this.referrers) };
+  }
+
   private async *read(bytes: Buffer, start: number, end: number, signal: AbortSignal) {
     for (let position = start; position < end; position += this.pieceSize) {
       await this.beforePiece(position, signal);
@@ -90,7 +110,7 @@ export class MemoryContent implements Content {
     }
   }
 
-  private note(request: ManifestRequest | BlobRequest): void {
+  private note(request: MemoryContent['requests'][number]): void {
     this.requests.push(request);
     if (this.failure !== undefined) throw this.failure;
   }
