@@ -11,8 +11,11 @@ const MAX_PAGE_SIZE = 4 * 1024 * 1024;
 /** No registry needs a longer query to find its next page. Characters. */
 const MAX_QUERY_LENGTH = 1024;
 
+/** Nor a longer header to say so. Characters: what is matched below costs the square of it, where somebody means ill. */
+const MAX_LINK_LENGTH = 4096;
+
 /** The next page, among what a Link header may name (RFC 8288, 3). */
-const NEXT = /<([^>]*)>[ \t]*;(?:[^,"]|"[^"]*")*\brel="?next\b/i;
+const NEXT = /<([^<>]*)>[ \t]*;(?:[^,"]|"[^"]*")*\brel="?next\b/i;
 
 /** A page of a repository's tags. */
 export interface TagsPage {
@@ -103,7 +106,8 @@ function parsed(body: Buffer): Record<string, unknown> | undefined {
 
 /** Of the address in a Link only the query is used: the rest is where we asked before, and nowhere else do we go. */
 function nextQuery({ headers, host }: Answer): string | undefined {
-  const target = NEXT.exec(headers.link?.toString() ?? '')?.[1];
+  const link = headers.link?.toString() ?? '';
+  const target = link.length > MAX_LINK_LENGTH ? undefined : NEXT.exec(link)?.[1];
   if (target === undefined) return undefined;
   const query = URL.parse(target, `https://${host}/`)?.search.slice(1);
   return query === '' || query === undefined || query.length > MAX_QUERY_LENGTH ? undefined : query;

@@ -10,10 +10,17 @@ export interface Case {
   readonly section: string;
   /** Who relies on it. */
   readonly client?: string;
-  /** Why distribution 2.8 is expected to fail: then the suite is right only if it does. */
-  readonly differs?: string | undefined;
+  /** That distribution 2.8 is expected to fail: then the suite is right only if it does, and for this reason. */
+  readonly differs?: Difference | undefined;
   /** @throws where the target does something else */
   run(target: Target): Promise<void>;
+}
+
+/** What a registry is known to do otherwise. */
+export interface Difference {
+  readonly because: string;
+  /** What the failure says. */
+  readonly seen: RegExp;
 }
 
 /** The same case for each digest algorithm. */

@@ -37,10 +37,13 @@ async function runAll(targets: readonly Target[]): Promise<boolean> {
       else failed++;
       if (verdict.why !== undefined) console.log(`    ${target.name}: ${verdict.why.replaceAll('\n', '\n    ')}`);
     }
-    if (one.differs !== undefined) differences.set(one.differs, (differences.get(one.differs) ?? 0) + 1);
+    if (one.differs !== undefined) {
+      const { because } = one.differs;
+      differences.set(because, (differences.get(because) ?? 0) + 1);
+    }
   }
   console.log('\ndistribution 2.8 is expected to differ, and was seen to:');
-  for (const [why, count] of differences) console.log(`  ${String(count).padStart(2)} cases: ${why}`);
+  for (const [why, count] of differences) console.log(`  ${String(count).padStart(2)} ×  ${why}`);
   // Nothing is ever skipped: a target that cannot be started ends the run.
   console.log(`\n${passed} passed, ${failed} failed, 0 skipped`);
   return failed === 0;

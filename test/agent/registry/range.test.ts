@@ -57,6 +57,7 @@ test('more ranges than anybody needs are the whole', () => {
   const many = (count: number) => `bytes=${Array.from({ length: count }, (_, at) => `${at * 200}-${at * 200}`)}`;
   assert.equal(selectRange(many(1024), 1_000_000).kind, 'parts');
   assert.deepEqual(selectRange(many(1025), 1_000_000), WHOLE);
+  assert.deepEqual(selectRange(`bytes=0-1${','.repeat(1100)}500-501`, 1000), WHOLE, 'none is dropped in silence');
 });
 
 test('what is malformed or of another unit is ignored', () => {

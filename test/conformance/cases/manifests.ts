@@ -12,7 +12,9 @@ const ACCEPTS = [
 ];
 
 const noSha512 = (algorithm: string) =>
-  algorithm === 'sha512' ? 'it takes manifests under their SHA-256 alone' : undefined;
+  algorithm === 'sha512'
+    ? { because: 'it takes manifests under their SHA-256 alone', seen: /^push: 400 .*DIGEST_INVALID/ }
+    : undefined;
 
 /** JSON as nobody's library writes it: who parses and writes it again changes its digest. */
 const oddly = (value: unknown) => `\n\t${JSON.stringify(value, null, 3)}\n\n`;
@@ -113,7 +115,7 @@ export const manifestCases: Case[] = [
   ...forEachAlgorithm((algorithm) => ({
     title: 'If-None-Match with the manifest’s ETag is 304',
     section: 'RFC 9110, 13.1.2',
-    differs: noSha512(algorithm) ?? 'it takes one tag in If-None-Match, not a list',
+    differs: noSha512(algorithm) ?? { because: 'it takes one tag in If-None-Match, not a list', seen: /200 !== 304/ },
     async run(target) {
       const { repository, digest } = await newManifest(target, algorithm);
       const path = `/v2/${repository}/manifests/${digest}`;
@@ -158,7 +160,7 @@ export const manifestCases: Case[] = [
   {
     title: 'a reference that is no digest is 400',
     section: 'Error Codes (DIGEST_INVALID)',
-    differs: 'its routes do not match, so that it says 404 in plain text',
+    differs: { because: 'it answers 500 to a digest of a wrong length', seen: /500 !== 400/ },
     async run(target) {
       const { repository } = await newManifest(target, 'sha256');
       for (const digest of ['sha256:abc', `sha256:${'G'.repeat(64)}`, `sha512:${'0'.repeat(64)}`]) {

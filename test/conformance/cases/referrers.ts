@@ -13,7 +13,7 @@ import {
 import type { Answer } from '../wire.ts';
 
 const SECTION = 'Listing Referrers (end-12)';
-const NO_REFERRERS = 'it knows of no referrers: they came with 3.0';
+const NO_REFERRERS = { because: 'it knows of no referrers', seen: /404 !== (?:200|400)/ };
 
 const SBOM = 'application/vnd.example.sbom';
 const SIGNATURE = 'application/vnd.example.signature';

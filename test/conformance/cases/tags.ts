@@ -5,7 +5,7 @@ import type { Answer } from '../wire.ts';
 
 const SECTION = 'Listing Tags (end-8)';
 const TAGS = ['latest', 'nightly', 'stable', 'v1', 'v10', 'v2', 'v2.1_rc-1', 'v3'];
-const NO_PAGES = 'it gives all tags, whatever n and last are';
+const NO_PAGES = { because: 'it gives all tags, whatever n and last are', seen: /'v10'|tags\.length <= 2/ };
 
 /** In an order that is neither theirs nor the reverse, so that somebody has to sort them. */
 const ADDED = ['v10', 'stable', 'v2.1_rc-1', 'latest', 'v3', 'v1', 'nightly', 'v2'];
@@ -46,7 +46,7 @@ export const tagCases: Case[] = [
   {
     title: 'tags come in lexical order',
     section: SECTION,
-    differs: 'it gives tags in the order that its storage has them',
+    differs: { because: 'it gives tags in the order that its storage has them', seen: /deep-equal/ },
     async run(target) {
       const repository = await tagged(target);
       assert.deepEqual(tagsOf(await get(target, `/v2/${repository}/tags/list`)), TAGS);
