@@ -53,7 +53,7 @@ export const ERRORS = {
   },
   DIGEST_INVALID: { status: 400, oci: 'DIGEST_INVALID', means: 'Not a sha256 or sha512 digest in lower-case hex.' },
   RANGE_UNSATISFIABLE: { status: 416, oci: 'BLOB_UNKNOWN', means: 'No byte of the requested range lies in the blob.' },
-  UNSUPPORTED: { status: 405, oci: 'UNSUPPORTED', means: 'A pull-through mirror does not push, delete or list.' },
+  UNSUPPORTED: { status: 405, oci: 'UNSUPPORTED', means: 'A pull-through mirror does not push or delete.' },
   ROUTE_UNKNOWN: { status: 404, oci: 'UNSUPPORTED', means: 'No such endpoint in the OCI distribution API.' },
   REQUEST_DENIED: {
     status: 403,
@@ -79,6 +79,11 @@ export const ERRORS = {
     status: 404,
     oci: 'MANIFEST_UNKNOWN',
     means: 'The upstream registry does not have this manifest.',
+  },
+  NAME_UNKNOWN: {
+    status: 404,
+    oci: 'NAME_UNKNOWN',
+    means: 'The upstream registry does not have this repository.',
   },
   BLOB_UNKNOWN: { status: 404, oci: 'BLOB_UNKNOWN', means: 'The upstream registry does not have this blob.' },
   UPSTREAM_DENIED: {

@@ -5,11 +5,15 @@ import type { TaggedImage } from '../oci/image.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
 import type { ContentComponents, FetchInit } from './init.ts';
+import { type LazyPart, LazyParts } from './lazy-parts.ts';
+import { Listings, type TagsRequest } from './listings.ts';
 import { type ManifestDescription, Manifests } from './manifests.ts';
 import { lanesFor } from './peer-lane.ts';
 import { Proven } from './proven.ts';
+import type { Referrers, ReferrersRequest } from './referrers.ts';
 import { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
+import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
 import { isAway, type NamedManifest } from './verified-manifest.ts';
 
@@ -38,6 +42,8 @@ export interface LanContent {
   refreshTag(request: TaggedImage, signal: AbortSignal): Promise<RefreshedTag>;
   headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
   openBlob(request: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob>;
+  listTags(request: TagsRequest, signal: AbortSignal): Promise<TagsPart>;
+  listReferrers(request: ReferrersRequest, signal: AbortSignal): Promise<Referrers>;
   /** Stops every acquisition and waits until each has let go. What is marked stays on disk. */
   stop(): Promise<void>;
 }
@@ -45,7 +51,8 @@ export interface LanContent {
 export interface AcquiredBlob {
   readonly digest: Digest;
   readonly size: number;
-  read(start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array, void>;
+  /** @param isPart the client named where the part ends: what is not here may then be taken without the rest */
+  read(start: number, end: number, signal: AbortSignal, isPart?: boolean): AsyncGenerator<Uint8Array, void>;
   close(): void;
 }
 
@@ -62,12 +69,16 @@ class Content implements LanContent {
   /** One a digest; each ends soon after its last reader has left, so clients bound their number. */
   readonly #acquisitions = new Map<Digest, Acquisition>();
   readonly #stopped = new AbortController();
+  readonly #lazy: LazyParts;
+  readonly #listings: Listings;
   /** Upstream's word for sizes: who asks at once asks once. */
   readonly #sizes = new SingleFlight<{ size: number }>(this.#stopped.signal);
 
   constructor(components: ContentComponents, init: FetchInit) {
     this.#components = components;
     this.#init = init;
+    this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
+    this.#listings = new Listings(components.upstream, this.#stopped.signal);
     this.#sharing = new Sharing(components.swarm, init.leaseTimeout);
     this.#manifests = new Manifests({ ...components, sharing: this.#sharing }, init, this.#stopped.signal);
   }
@@ -114,6 +125,14 @@ class Content implements LanContent {
     }
   }
 
+  listTags(request: TagsRequest, signal: AbortSignal) {
+    return this.#listings.tags(request, signal);
+  }
+
+  listReferrers(request: ReferrersRequest, signal: AbortSignal) {
+    return this.#listings.referrers(request, signal);
+  }
+
   async stop(): Promise<void> {
     const reason = new AgentError('DRAINING', 'the agent is shutting down');
     this.#stopped.abort(reason);
@@ -157,23 +176,31 @@ class Content implements LanContent {
     return {
       digest,
       size,
-      read: (start, end, signal) => this.#read(repository, digest, size, start, end, signal),
+      read: (start, end, signal, isPart = false) =>
+        this.#read({ repository, digest, size, start, end }, isPart, signal),
       // Nothing is held between opening and reading: an acquisition starts with its first reader.
       close: () => {},
     };
   }
 
   /** From the store what is there, the rest from the acquisition; rot found on the way is mended behind the client. */
-  async *#read(
-    repository: Repository,
-    digest: Digest,
-    size: number,
-    start: number,
-    end: number,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void> {
+  async *#read(part: LazyPart, isPart: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
     const { store, metrics } = this.#components;
-    let position = start;
+    const { repository, digest, size, end } = part;
+    let position = part.start;
+    if (isPart && !this.#isHereOrComing(digest) && this.#lazy.suits(part)) {
+      try {
+        for await (const bytes of this.#lazy.read(part, signal)) {
+          metrics.clientBytes.inc({ source: 'upstream' }, bytes.length);
+          position += bytes.length;
+          yield bytes;
+        }
+      } catch (error) {
+        signal.throwIfAborted();
+        // The neighbours may have what upstream cannot give, or not in parts.
+        if (!isAway(error)) throw error;
+      }
+    }
     let followed: Acquisition | undefined;
     // It has no last chunk that could wait for the digest: a registry's "0 bytes" would be any blob's whole.
     if (size === 0 && store.find(digest) === undefined) {
@@ -208,6 +235,11 @@ class Content implements LanContent {
         throw error;
       }
     }
+  }
+
+  #isHereOrComing(digest: Digest): boolean {
+    const running = this.#acquisitions.get(digest);
+    return this.#components.store.find(digest) !== undefined || (running !== undefined && !running.isEnding);
   }
 
   /**

@@ -100,6 +100,33 @@ export interface Upstream {
     signal: AbortSignal,
     end?: number,
   ): Promise<UpstreamBlob>;
+  /** A page of a repository's tags. @throws AgentError UPSTREAM_… or NAME_UNKNOWN */
+  listTags(repository: Repository, query: string, signal: AbortSignal): Promise<TagsPage>;
+  /**
+   * A page of what refers to a manifest.
+   * @throws AgentError UPSTREAM_…, or MANIFEST_UNKNOWN where the registry does not know of referrers
+   */
+  listReferrers(repository: Repository, digest: Digest, query: string, signal: AbortSignal): Promise<ReferrersPage>;
+}
+
+/** A page of a repository's tags. */
+export interface TagsPage {
+  /** In the registry's own order. */
+  readonly tags: readonly string[];
+  /** The query that gives the next page, as the registry makes it; undefined after the last. */
+  readonly next: string | undefined;
+}
+
+/** A page of what refers to a manifest. */
+export interface ReferrersPage {
+  /** The registry's image index, parsed. */
+  readonly index: Readonly<Record<string, unknown>>;
+  /** Bytes that it was sent in. */
+  readonly size: number;
+  /** Whether the registry left out what is of another artifact type than was asked for. */
+  readonly isFiltered: boolean;
+  /** As {@link TagsPage.next}. */
+  readonly next: string | undefined;
 }
 
 export interface ManifestHead {

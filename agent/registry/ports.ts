@@ -16,6 +16,34 @@ export interface BlobRequest {
   readonly digest: Digest;
 }
 
+/** Which of a repository's tags. */
+export interface TagsRequest {
+  readonly repository: Repository;
+  /** How many at most; undefined: as the registry likes. */
+  readonly n: number | undefined;
+  /** Those that come after this one; it is not among them. */
+  readonly last: string | undefined;
+}
+
+export interface Tags {
+  readonly tags: readonly string[];
+  /** Whether more come after the last of them. */
+  readonly hasMore: boolean;
+}
+
+export interface ReferrersRequest {
+  readonly repository: Repository;
+  readonly digest: Digest;
+  /** undefined: of every type. */
+  readonly artifactType: string | undefined;
+}
+
+/** An image index of what refers to a manifest; empty where nothing does. */
+export interface Referrers {
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
 export interface Manifest {
   readonly digest: Digest;
   readonly mediaType: string;
@@ -46,8 +74,9 @@ export interface OpenBlob {
   /**
    * The bytes from `start` to before `end`, as they become free to be shown. Ending the iteration early, or `signal`,
    * costs nothing and breaks nothing. A piece is the caller's until it asks for the next one. Throws where the blob cannot be completed: the response must then end short.
+   * @param isPart the client named where the part ends: it may want no more of the blob than that. @default false
    */
-  read(start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
+  read(start: number, end: number, signal: AbortSignal, isPart?: boolean): AsyncIterable<Uint8Array>;
   /** Lets go of what was opened, for a caller that reads nothing. */
   close(): void;
 }
@@ -61,4 +90,6 @@ export interface Content {
   /** Downloads nothing. */
   headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
   openBlob(request: BlobRequest, signal: AbortSignal): Promise<OpenBlob>;
+  listTags(request: TagsRequest, signal: AbortSignal): Promise<Tags>;
+  listReferrers(request: ReferrersRequest, signal: AbortSignal): Promise<Referrers>;
 }

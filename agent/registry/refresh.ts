@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { AgentError } from '../errors.ts';
 import { imageText, parseImage } from '../oci/image.ts';
-import type { Admission } from './admission.ts';
+import type { ServeInit } from './init.ts';
 import { isLocalCaller } from './local.ts';
 import type { Content } from './ports.ts';
 import { clientSignal } from './send.ts';
@@ -9,17 +9,14 @@ import { clientSignal } from './send.ts';
 /** Where the agent is asked to look at a tag upstream now: `POST /agent/refresh?image=IMAGE`. */
 export const REFRESH_PATH = '/agent/refresh';
 
-export interface RefreshInit {
-  /** Fires when the mirror closes for good. */
-  readonly closing: AbortSignal;
-  readonly admit: Admission;
-}
-
 /**
  * Answers `layerlan refresh`: what the tag was and is. Whoever may pull may not make the agent ask upstream at will, so
  * only callers on this machine are served; web pages in its browsers are refused as they are everywhere.
  */
-export function createRefresh(content: Pick<Content, 'refreshTag'>, { closing, admit }: RefreshInit) {
+export function createRefresh(
+  content: Pick<Content, 'refreshTag'>,
+  { closing, admit }: Pick<ServeInit, 'closing' | 'admit'>,
+) {
   return async function refresh(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { remoteAddress, localAddress } = request.socket;
     if (!isLocalCaller(remoteAddress, localAddress)) {

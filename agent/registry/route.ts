@@ -17,6 +17,22 @@ export type Route =
       readonly digest: Digest;
       readonly namespace: string | undefined;
     }
+  | {
+      readonly kind: 'tags';
+      readonly repository: Repository;
+      /** The repository's name as the client has it. */
+      readonly name: string;
+      readonly n: number | undefined;
+      readonly last: string | undefined;
+      readonly namespace: string | undefined;
+    }
+  | {
+      readonly kind: 'referrers';
+      readonly repository: Repository;
+      readonly digest: Digest;
+      readonly artifactType: string | undefined;
+      readonly namespace: string | undefined;
+    }
   | { readonly kind: 'refused'; readonly code: ErrorCode; readonly message: string };
 
 /** Above any name, reference and registry that the grammar allows, and any query that clients send. Characters. */
@@ -43,15 +59,22 @@ export function parseRoute(target: string): Route {
   const segments = path.slice('/v2/'.length).split('/');
   const last = segments.pop() ?? '';
   const noun = segments.pop();
-  if (noun !== 'manifests' && noun !== 'blobs') return refuse('ROUTE_UNKNOWN', 'No such endpoint.');
+  const kind = kindOf(noun, last);
+  if (kind === undefined) return refuse('ROUTE_UNKNOWN', 'No such endpoint.');
 
-  const namespace = namespaceOf(queryAt === -1 ? '' : target.slice(queryAt + 1));
+  const query = new URLSearchParams(queryAt === -1 ? '' : target.slice(queryAt + 1));
+  const namespace = namespaceOf(query);
   if (namespace === null) return refuse('NAME_INVALID', 'The ns parameter is not one registry.');
   const repository = repositoryOf(segments, namespace);
   if (repository === undefined) return refuse('NAME_INVALID', 'The repository name is invalid.');
 
+  if (kind === 'tags') return tagsRoute(repository, segments.join('/'), query, namespace);
   const digest = parseDigest(last);
-  if (noun === 'blobs') {
+  if (kind === 'referrers') {
+    if (digest === undefined) return refuse('DIGEST_INVALID', 'Referrers are those of a sha256 or sha512 digest.');
+    return { kind, repository, digest, artifactType: query.get('artifactType') || undefined, namespace };
+  }
+  if (kind === 'blob') {
     if (digest === undefined) return refuse('DIGEST_INVALID', 'A blob is named by a sha256 or sha512 digest.');
     return { kind: 'blob', repository, digest, namespace };
   }
@@ -62,13 +85,27 @@ export function parseRoute(target: string): Route {
   return { kind: 'manifest', repository, reference: last, namespace };
 }
 
+function kindOf(noun: string | undefined, last: string): 'manifest' | 'blob' | 'tags' | 'referrers' | undefined {
+  if (noun === 'manifests') return 'manifest';
+  if (noun === 'blobs') return 'blob';
+  if (noun === 'referrers') return 'referrers';
+  return noun === 'tags' && last === 'list' ? 'tags' : undefined;
+}
+
+function tagsRoute(repository: Repository, name: string, query: URLSearchParams, namespace: string | undefined): Route {
+  const n = query.get('n') || undefined;
+  if (n !== undefined && !/^[0-9]{1,9}$/.test(n)) return refuse('REQUEST_INVALID', 'n is not a number of tags.');
+  const last = query.get('last') || undefined;
+  return { kind: 'tags', repository, name, n: n === undefined ? undefined : Number(n), last, namespace };
+}
+
 function refuse(code: ErrorCode, message: string): Route {
   return { kind: 'refused', code, message };
 }
 
 /** undefined: none was sent; null: what was sent is no registry, or several. */
-function namespaceOf(query: string): string | undefined | null {
-  const [namespace, ...others] = new URLSearchParams(query).getAll('ns');
+function namespaceOf(query: URLSearchParams): string | undefined | null {
+  const [namespace, ...others] = query.getAll('ns');
   if (namespace === undefined) return undefined;
   return others.length === 0 && isRegistry(namespace) ? namespace : null;
 }

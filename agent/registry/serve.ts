@@ -1,44 +1,18 @@
-import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import type { Logger } from 'pino';
-import type { Digest } from '../../protocol/digest.ts';
-import { AgentError, briefly } from '../errors.ts';
-import { repositoryText } from '../oci/reference.ts';
-import type { Admission } from './admission.ts';
-import { begun } from './begun.ts';
-import { etagOf, isKnownToClient, isRangeCurrent } from './conditional.ts';
-import type { Content } from './ports.ts';
-import { selectRange } from './range.ts';
+import { AgentError } from '../errors.ts';
+import { etagOf, isKnownToClient } from './conditional.ts';
+import type { ServeComponents, ServeInit } from './init.ts';
 import { parseRoute, type Route } from './route.ts';
-import { clientSignal, sendBody } from './send.ts';
+import { clientSignal } from './send.ts';
+import { describeBlob, serveBlob } from './serve-blob.ts';
+import { serveReferrers, serveTags } from './serve-listing.ts';
 import { staleWarning } from './warning.ts';
 
-export interface ServeComponents {
-  readonly logger: Logger;
-  readonly content: Content;
-}
-
-export interface ServeInit {
-  /** Milliseconds. */
-  readonly clientStallTimeout: number;
-  /** Throws where a repository may not be pulled. */
-  readonly admit: Admission;
-  /** Fires when the mirror closes for good: bodies on their way end short. */
-  readonly closing: AbortSignal;
-}
-
-/**
- * How long headers wait for the first byte of a body, so that what fails at once has a status of its own. Clients give
- * up on headers after 30 s. Milliseconds.
- */
-const HEADERS_WITHIN = 5_000;
-
 type ManifestRoute = Extract<Route, { kind: 'manifest' }>;
-type BlobRoute = Extract<Route, { kind: 'blob' }>;
 
-/** Answers everything under `/v2/` (OCI distribution spec, "Pull"). */
+/** Answers everything under `/v2/` (OCI distribution spec, "Pull" and "Content Discovery"). */
 export function createServe(components: ServeComponents, init: ServeInit) {
-  const { content, logger } = components;
+  const { content } = components;
 
   return async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     reply.header('Docker-Distribution-API-Version', 'registry/2.0');
@@ -54,8 +28,10 @@ export function createServe(components: ServeComponents, init: ServeInit) {
     init.admit(route.repository);
     const signal = clientSignal(reply.raw, init.closing);
     if (route.kind === 'manifest') return await serveManifest(route, request, reply, signal);
-    if (request.method === 'HEAD') return await describeBlob(route, request, reply, signal);
-    return await serveBlob(route, request, reply, signal);
+    if (route.kind === 'tags') return await serveTags(content, route, request, reply, signal);
+    if (route.kind === 'referrers') return await serveReferrers(content, route, request, reply, signal);
+    if (request.method === 'HEAD') return await describeBlob(components, route, request, reply, signal);
+    return await serveBlob(components, init, route, request, reply, signal);
   };
 
   async function serveManifest(
@@ -74,58 +50,6 @@ export function createServe(components: ServeComponents, init: ServeInit) {
     reply.header('Content-Type', manifest.mediaType).header('Content-Length', size);
     return 'bytes' in manifest ? reply.send(bufferOf(manifest.bytes)) : reply.send();
   }
-
-  async function describeBlob(
-    { repository, digest }: BlobRoute,
-    request: FastifyRequest,
-    reply: FastifyReply,
-    signal: AbortSignal,
-  ): Promise<FastifyReply> {
-    // A Range means nothing on HEAD (RFC 9110, 14.2).
-    const { size } = await content.headBlob({ repository, digest }, signal);
-    setBlobHeaders(reply, digest);
-    if (isKnownToClient(request.headers['if-none-match'], digest)) return reply.code(304).send();
-    return reply.header('Content-Type', 'application/octet-stream').header('Content-Length', size).send();
-  }
-
-  async function serveBlob(
-    { repository, digest }: BlobRoute,
-    request: FastifyRequest,
-    reply: FastifyReply,
-    signal: AbortSignal,
-  ): Promise<FastifyReply> {
-    const blob = await content.openBlob({ repository, digest }, signal);
-    try {
-      setBlobHeaders(reply, digest);
-      if (isKnownToClient(request.headers['if-none-match'], digest)) return reply.code(304).send();
-      const range = isRangeCurrent(headerOf(request, 'if-range'), digest) ? request.headers.range : undefined;
-      const selection = selectRange(range, blob.size);
-      if (selection.kind === 'unsatisfiable') {
-        reply.header('Content-Range', `bytes */${blob.size}`);
-        throw new AgentError('RANGE_UNSATISFIABLE', `The blob has ${blob.size} bytes.`);
-      }
-      const { start, end } = selection.kind === 'part' ? selection : { start: 0, end: blob.size };
-      reply.header('Content-Type', 'application/octet-stream').header('Content-Length', end - start);
-      if (selection.kind === 'part') {
-        reply.code(206).header('Content-Range', `bytes ${start}-${end - 1}/${blob.size}`);
-      }
-      const body = await begun(blob.read(start, end, signal), HEADERS_WITHIN);
-      // Fastify would pipe a stream, and destroy the socket where it fails: a reset, which no client resumes.
-      reply.hijack();
-      reply.raw.writeHead(reply.statusCode, reply.getHeaders() as OutgoingHttpHeaders);
-      const outcome = await sendBody(reply.raw, body, end - start, init.clientStallTimeout);
-      const about = { digest, repository: repositoryText(repository) };
-      if (outcome.kind === 'failed') logger.warn({ ...about, ...briefly(outcome.error) }, 'body ended short');
-      if (outcome.kind === 'stalled') logger.info(about, 'client stopped reading and was let go');
-      return reply;
-    } finally {
-      blob.close();
-    }
-  }
-}
-
-function setBlobHeaders(reply: FastifyReply, digest: Digest): void {
-  reply.header('Docker-Content-Digest', digest).header('ETag', etagOf(digest)).header('Accept-Ranges', 'bytes');
 }
 
 function acceptOf(request: FastifyRequest): readonly string[] {
@@ -135,11 +59,6 @@ function acceptOf(request: FastifyRequest): readonly string[] {
     .split(',')
     .map((type) => type.trim())
     .filter((type) => type !== '');
-}
-
-function headerOf(request: FastifyRequest, name: string): string | undefined {
-  const value = request.headers[name];
-  return Array.isArray(value) ? value[0] : value;
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

@@ -27,6 +27,14 @@ const MAX_SIGNATURES = 2;
 const MAX_RATE_PAUSE = 5000;
 const MAX_RATE_PAUSES = 2;
 
+/** What a 404 says, by what was asked for. */
+const UNKNOWN = {
+  manifest: 'MANIFEST_UNKNOWN',
+  blob: 'BLOB_UNKNOWN',
+  tags: 'NAME_UNKNOWN',
+  referrers: 'MANIFEST_UNKNOWN',
+} as const;
+
 export type AskEndpoint = (
   endpoint: Endpoint,
   question: Question,
@@ -37,8 +45,8 @@ export type AskEndpoint = (
 /**
  * Asks one endpoint: with a token where it wants one, along its redirects, again where that may help soon.
  *
- * Throws AgentError UPSTREAM_DENIED, UPSTREAM_RATE_LIMITED, UPSTREAM_FAILED, MANIFEST_UNKNOWN or BLOB_UNKNOWN by the
- * answer's status, and what the exchange and the tokens throw.
+ * Throws AgentError UPSTREAM_DENIED, UPSTREAM_RATE_LIMITED, UPSTREAM_FAILED, MANIFEST_UNKNOWN, NAME_UNKNOWN or
+ * BLOB_UNKNOWN by the answer's status, and what the exchange and the tokens throw.
  */
 export function createAskEndpoint(
   exchange: Exchange,
@@ -104,7 +112,7 @@ export function createAskEndpoint(
       } else if (status === 401 || status === 403) {
         throw denied(host, what);
       } else if (status === 404 || status === 410) {
-        throw new AgentError(resource.kind === 'blob' ? 'BLOB_UNKNOWN' : 'MANIFEST_UNKNOWN', `${host} has no ${what}`);
+        throw new AgentError(UNKNOWN[resource.kind], `${host} has no ${what}`);
       } else if (status === 429) {
         const wait = retryAfter(headers['retry-after']?.toString(), Date.now());
         if (wait === undefined || wait > MAX_RATE_PAUSE || pauses++ >= MAX_RATE_PAUSES) {

@@ -11,6 +11,7 @@ import { blobBody } from './body.ts';
 import { resourceText } from './endpoint.ts';
 import { createExchange } from './exchange.ts';
 import { createFetchToken } from './fetch-token.ts';
+import { listReferrers, listTags, type ReferrersPage, type TagsPage } from './listing.ts';
 import { getManifest, headManifest, type ManifestBody, type ManifestHead } from './manifest.ts';
 import { type UpstreamInit, upstreamOptions } from './options.ts';
 import { createPreference } from './preference.ts';
@@ -36,8 +37,8 @@ export interface UpstreamBlob {
 
 /**
  * The registries behind the mirror. All throw the signal's reason where it fires; else AgentError UPSTREAM_DENIED,
- * UPSTREAM_RATE_LIMITED, UPSTREAM_UNREACHABLE, UPSTREAM_STALLED or UPSTREAM_FAILED, and MANIFEST_UNKNOWN or
- * BLOB_UNKNOWN.
+ * UPSTREAM_RATE_LIMITED, UPSTREAM_UNREACHABLE, UPSTREAM_STALLED or UPSTREAM_FAILED, and MANIFEST_UNKNOWN,
+ * NAME_UNKNOWN or BLOB_UNKNOWN.
  */
 export interface UpstreamClient {
   headManifest(
@@ -64,6 +65,8 @@ export interface UpstreamClient {
     signal: AbortSignal,
     end?: number,
   ): Promise<UpstreamBlob>;
+  listTags(repository: Repository, query: string, signal: AbortSignal): Promise<TagsPage>;
+  listReferrers(repository: Repository, digest: Digest, query: string, signal: AbortSignal): Promise<ReferrersPage>;
   /** Ends all requests and sockets. */
   close(): Promise<void>;
 }
@@ -119,6 +122,10 @@ export function createUpstream(
       );
       return { size: opened.size, isRanged: opened.isRanged || (offset === 0 && end === undefined), body };
     },
+    listTags: (repository, query, signal) =>
+      listTags(ask, repository, query, options.stallTimeout, received, untilClosed(signal)),
+    listReferrers: (repository, digest, query, signal) =>
+      listReferrers(ask, repository, { digest, query }, options.stallTimeout, received, untilClosed(signal)),
     async close() {
       lifetime.abort(new AgentError('DRAINING', 'the upstream client is closed'));
       await transports.close();

@@ -45,14 +45,20 @@ function endpointAt(text: string, isConfigured: boolean, ca: string | undefined)
 
 /** What of a repository is asked for. */
 export interface Resource {
-  readonly kind: 'manifest' | 'blob';
-  /** A tag or digest. */
+  readonly kind: 'manifest' | 'blob' | 'tags' | 'referrers';
+  /** A tag or digest; of the tags, `list`. */
   readonly reference: string;
+  /** Without its question mark. */
+  readonly query?: string;
 }
 
-/** Where an endpoint has it (OCI distribution spec, "Pull"). */
-export function resourceUrl(endpoint: Endpoint, repository: Repository, { kind, reference }: Resource): URL {
-  return new URL(`${endpoint.origin}${endpoint.prefix}/v2/${repository.name}/${kind}s/${reference}`);
+const PATHS = { manifest: 'manifests', blob: 'blobs', tags: 'tags', referrers: 'referrers' } as const;
+
+/** Where an endpoint has it (OCI distribution spec, "Pull", "Content Discovery"). */
+export function resourceUrl(endpoint: Endpoint, repository: Repository, { kind, reference, query }: Resource): URL {
+  const url = new URL(`${endpoint.origin}${endpoint.prefix}/v2/${repository.name}/${PATHS[kind]}/${reference}`);
+  url.search = query ?? '';
+  return url;
 }
 
 /** For logs and messages: `blob sha256:… of docker.io/library/alpine`. */

@@ -1,5 +1,5 @@
 import { createCipheriv, createHash } from 'node:crypto';
-import { type Digest, toDigest } from '../../protocol/digest.ts';
+import { type Algorithm, type Digest, toDigest } from '../../protocol/digest.ts';
 
 /** Longest piece that {@link Content.read} yields. Bytes. */
 const PIECE = 256 * 1024;
@@ -41,11 +41,11 @@ export function bufferContent(bytes: Uint8Array): Content {
   };
 }
 
-/** The SHA-256 digest of all of it. */
-export function digestOf(content: Content): Digest {
-  const hash = createHash('sha256');
+/** The digest of all of it. */
+export function digestOf(content: Content, algorithm: Algorithm = 'sha256'): Digest {
+  const hash = createHash(algorithm);
   for (const piece of content.read(0, content.size)) hash.update(piece);
-  return toDigest('sha256', hash.digest());
+  return toDigest(algorithm, hash.digest());
 }
 
 /** All of it in one buffer. */

@@ -22,6 +22,8 @@ export interface MemoryUpstream extends Upstream {
   isRangeless: boolean;
   /** Waits for this before each piece of a body. */
   pace: (signal: AbortSignal) => Promise<void>;
+  /** What refers to a manifest, by its digest; undefined: it does not know of referrers. */
+  referrers: Map<Digest, readonly Record<string, unknown>[]> | undefined;
   /** The offsets that blobs were asked for from, in order. */
   readonly gets: { digest: Digest; offset: number }[];
   readonly manifestGets: string[];
@@ -62,6 +64,7 @@ export function memoryUpstream(): MemoryUpstream {
     etag: undefined,
     pause: () => Promise.resolve(),
     sent: 0,
+    referrers: new Map(),
     add(bytes) {
       const digest = toDigest('sha256', hash('sha256', bytes, 'buffer'));
       blobs.set(digest, bytes);
@@ -92,6 +95,20 @@ export function memoryUpstream(): MemoryUpstream {
     async headBlob(_repository, digest) {
       return { size: blob(digest, 'BLOB_UNKNOWN').length };
     },
+    async listTags(_repository, query) {
+      isHere();
+      const { n, last } = Object.fromEntries(new URLSearchParams(query));
+      const after = [...tags.keys()].sort().filter((tag) => tag > (last ?? ''));
+      const part = after.slice(0, Number(n ?? after.length));
+      const isMore = part.length < after.length;
+      return { tags: part, next: isMore ? `n=${n}&last=${part.at(-1)}` : undefined };
+    },
+    async listReferrers(_repository, digest) {
+      isHere();
+      if (twin.referrers === undefined) throw new AgentError('MANIFEST_UNKNOWN', 'upstream knows of no referrers');
+      const index = { schemaVersion: 2, manifests: twin.referrers.get(digest) ?? [] };
+      return { index, size: JSON.stringify(index).length, isFiltered: false, next: undefined };
+    },
     async getBlob(_repository, digest, offset, signal, end) {
       const bytes = twin.wrong ?? blob(digest, 'BLOB_UNKNOWN');
       twin.gets.push({ digest, offset });
@@ -99,6 +116,10 @@ export function memoryUpstream(): MemoryUpstream {
       return { size: bytes.length, isRanged: !twin.isRangeless, body: body(bytes.subarray(0, to), offset, signal) };
     },
   };
+
+  function isHere(): void {
+    if (twin.away !== undefined) throw new AgentError(twin.away, 'upstream is away');
+  }
 
   async function* body(bytes: Uint8Array, offset: number, signal: AbortSignal) {
     for (let at = offset; at < bytes.length; at += PIECE) {

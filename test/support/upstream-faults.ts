@@ -1,5 +1,5 @@
 /** What part of the registry a request is for: `storage` is where redirected blobs lie, `ping` is all that is else. */
-export type RequestKind = 'ping' | 'token' | 'manifest' | 'blob' | 'storage';
+export type RequestKind = 'ping' | 'token' | 'manifest' | 'blob' | 'tags' | 'referrers' | 'storage';
 
 /** One way to misbehave. */
 export type Misbehaviour =

@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, Server as TcpServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Digest, parseDigest } from '../../protocol/digest.ts';
+import { type Algorithm, type Digest, parseDigest } from '../../protocol/digest.ts';
 import { bufferContent, bytesOf, type Content, digestOf } from './content.ts';
 import { sendBody } from './upstream-body.ts';
 import { createFaults, type Fault, type Misbehaviour, metFault, type RequestKind } from './upstream-faults.ts';
@@ -14,6 +14,7 @@ import {
   type ImageSpec,
   type ServedManifest,
 } from './upstream-image.ts';
+import { type Listed, listReferrers, listTags, type TagsStyle } from './upstream-listings.ts';
 
 export interface UpstreamRegistryOptions {
   /** @default '127.0.0.1' */
@@ -28,6 +29,10 @@ export interface UpstreamRegistryOptions {
   readonly realm?: string;
   /** Key and certificate, PEM: the registry and its storage speak TLS. @default plain HTTP */
   readonly tls?: { readonly key: string; readonly cert: string };
+  /** @default 'paged' */
+  readonly tags?: TagsStyle;
+  /** Whether it knows of referrers. @default true */
+  readonly referrers?: boolean;
 }
 
 /** One request that was served, or is being served. */
@@ -64,8 +69,14 @@ export interface UpstreamRegistry {
   /** Everything asked of the registry and its storage, in order. */
   readonly requests: readonly ServedRequest[];
   addImage(repository: string, spec: ImageSpec): GeneratedImage;
-  addBlob(repository: string, content: Content | Uint8Array): BlobDescriptor;
-  addManifest(repository: string, mediaType: string, bytes: Uint8Array, tag?: string): ServedManifest;
+  addBlob(repository: string, content: Content | Uint8Array, algorithm?: Algorithm): BlobDescriptor;
+  addManifest(
+    repository: string,
+    mediaType: string,
+    bytes: Uint8Array,
+    tag?: string,
+    algorithm?: Algorithm,
+  ): ServedManifest;
   /** All bytes of a blob, as they should arrive. */
   blobBytes(digest: Digest): Buffer;
   /** Body bytes sent of a blob, or of all blobs, from the registry and its storage. */
@@ -192,6 +203,13 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
       const headers = { 'content-type': manifest.mediaType, 'docker-content-digest': manifest.digest };
       return sendContent(entry, response, bufferContent(manifest.bytes), headers, met, head, sent);
     }
+    if (route.kind === 'tags' || route.kind === 'referrers') {
+      const listed = listing(route, query);
+      if (listed === undefined) return refuse(404, 'NAME_UNKNOWN');
+      const { body, headers } = listed;
+      head(200, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body), ...headers });
+      return void response.end(entry.method === 'HEAD' ? undefined : body);
+    }
     const digest = route.digest;
     const held = route.kind === 'storage' || repositories.get(route.repository ?? '')?.blobs.has(digest as Digest);
     const content = digest === undefined ? undefined : contents.get(digest);
@@ -204,6 +222,15 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
     }
     const headers = { 'content-type': 'application/octet-stream', 'docker-content-digest': digest };
     return sendContent(entry, response, content, headers, met, head, sent);
+  };
+
+  const listing = ({ kind, repository = '', digest }: Route, query: URLSearchParams): Listed | undefined => {
+    const manifests = repositories.get(repository)?.manifests;
+    if (manifests === undefined) return undefined;
+    const tags = [...manifests.keys()].filter((reference) => !reference.includes(':'));
+    if (kind === 'tags') return listTags(repository, tags, query, options.tags ?? 'paged');
+    if (digest === undefined || options.referrers === false) return undefined;
+    return listReferrers(manifests.values(), digest, query);
   };
 
   const isAllowed = (entry: Entry): boolean => {
@@ -260,15 +287,15 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
       }
       return image;
     },
-    addBlob(repository, given) {
+    addBlob(repository, given, algorithm) {
       const content = given instanceof Uint8Array ? bufferContent(given) : given;
-      const digest = digestOf(content);
+      const digest = digestOf(content, algorithm);
       contents.set(digest, content);
       holdingOf(repository).blobs.add(digest);
       return { digest, size: content.size };
     },
-    addManifest(repository, mediaType, bytes, tag) {
-      const manifest = { digest: digestOf(bufferContent(bytes)), mediaType, bytes: Buffer.from(bytes) };
+    addManifest(repository, mediaType, bytes, tag, algorithm) {
+      const manifest = { digest: digestOf(bufferContent(bytes), algorithm), mediaType, bytes: Buffer.from(bytes) };
       const { manifests } = holdingOf(repository);
       manifests.set(manifest.digest, manifest);
       if (tag !== undefined) manifests.set(tag, manifest);
@@ -321,12 +348,13 @@ function routeOf(path: string, isStorage: boolean): Route {
   const pathname = path.split('?')[0] ?? '';
   const part = isStorage
     ? /^\/(?<kind>storage)\/(?<reference>[^/]+)$/.exec(pathname)
-    : /^\/v2\/(?<repository>.+)\/(?<kind>manifests|blobs)\/(?<reference>[^/]+)$/.exec(pathname);
+    : /^\/v2\/(?<repository>.+)\/(?<kind>manifests|blobs|tags|referrers)\/(?<reference>[^/]+)$/.exec(pathname);
   const { repository, kind, reference } = part?.groups ?? {};
   const digest = parseDigest(reference ?? '');
   if (kind === 'storage') return { kind, repository, reference, digest };
   if (kind === 'manifests') return { kind: 'manifest', repository, reference, digest };
   if (kind === 'blobs') return { kind: 'blob', repository, reference, digest };
+  if (kind === 'tags' || kind === 'referrers') return { kind, repository, reference, digest };
   return { kind: pathname === '/token' ? 'token' : 'ping', repository, reference, digest };
 }
 

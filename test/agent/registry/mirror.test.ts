@@ -119,7 +119,7 @@ test('ranges of a blob', async (t) => {
   assert.equal(outside.headers.get('content-range'), 'bytes */200000');
   assert.equal((await errorOf(outside)).detail?.error, 'RANGE_UNSATISFIABLE');
 
-  for (const range of ['bytes=0-1,4-5', 'pages=1-2', 'bytes=9-3']) {
+  for (const range of ['bytes=0-1,x', 'pages=1-2', 'bytes=9-3']) {
     const whole = await get({ Range: range });
     assert.equal(whole.status, 200, range);
     assert.equal((await whole.arrayBuffer()).byteLength, 200_000);
@@ -217,7 +217,7 @@ test('writes and deletes are refused with what is allowed; so is what is not the
     assert.equal(response.headers.get('allow'), 'GET, HEAD');
     assert.equal((await errorOf(response)).code, 'UNSUPPORTED');
   }
-  for (const path of ['/', '/v2/alpine/tags/list', '/v3/', `/v2/alpine/referrers/${ABSENT}`, '/status/x']) {
+  for (const path of ['/', '/v2/alpine/tags/other', '/v3/', '/v2/_catalog', '/status/x']) {
     const response = await fetch(url + path);
     assert.equal(response.status, 404, path);
     assert.equal((await errorOf(response)).detail?.error, 'ROUTE_UNKNOWN');

@@ -47,6 +47,25 @@ test('a manifest by tag, a manifest by digest, a blob', () => {
   }
 });
 
+test('tags and referrers, and what of them', () => {
+  const repository = { registry: 'ghcr.io', name: 'tags/app' };
+  assert.deepEqual(parseRoute('/v2/ghcr.io/tags/app/tags/list?n=5&last=v1'), {
+    kind: 'tags',
+    repository,
+    name: 'ghcr.io/tags/app',
+    n: 5,
+    last: 'v1',
+    namespace: undefined,
+  });
+  assert.deepEqual(parseRoute(`/v2/tags/app/referrers/${SHA256}?artifactType=a%2Fb%2Bc&ns=ghcr.io`), {
+    kind: 'referrers',
+    repository,
+    digest: SHA256,
+    artifactType: 'a/b+c',
+    namespace: 'ghcr.io',
+  });
+});
+
 test('which registry is meant', () => {
   const cases: [target: string, repository: string][] = [
     ['/v2/alpine/manifests/latest', 'docker.io library/alpine'],
@@ -77,9 +96,11 @@ test('what breaks a grammar is refused, each with its own code', () => {
     ['/v1/', 'ROUTE_UNKNOWN'],
     ['/v2x', 'ROUTE_UNKNOWN'],
     ['http://other/v2/alpine/manifests/latest', 'ROUTE_UNKNOWN'],
-    ['/v2/alpine/tags/list', 'ROUTE_UNKNOWN'],
+    ['/v2/alpine/tags/lists', 'ROUTE_UNKNOWN'],
+    ['/v2/tags/list', 'NAME_INVALID'],
+    ['/v2/alpine/tags/list?n=1e3', 'REQUEST_INVALID'],
     ['/v2/_catalog', 'ROUTE_UNKNOWN'],
-    [`/v2/alpine/referrers/${SHA256}`, 'ROUTE_UNKNOWN'],
+    ['/v2/alpine/referrers/latest', 'DIGEST_INVALID'],
     ['/v2/alpine/blobs/uploads/', 'ROUTE_UNKNOWN'],
     ['/v2/manifests/latest', 'NAME_INVALID'],
     ['/v2//manifests/latest', 'NAME_INVALID'],

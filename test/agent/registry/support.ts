@@ -13,7 +13,9 @@ import type {
   Manifest,
   ManifestRequest,
   OpenBlob,
+  ReferrersRequest,
   RefreshedTag,
+  TagsRequest,
 } from '../../../agent/registry/ports.ts';
 import { type Digest, toDigest } from '../../../protocol/digest.ts';
 
@@ -23,12 +25,16 @@ export const MEDIA_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 export class MemoryContent implements Content {
   readonly blobs = new Map<string, Buffer>();
   readonly manifests = new Map<string, Manifest>();
-  readonly requests: (ManifestRequest | BlobRequest)[] = [];
+  readonly requests: (ManifestRequest | BlobRequest | TagsRequest | ReferrersRequest)[] = [];
+  tags: string[] = [];
+  referrers = '{"schemaVersion":2,"manifests":[]}';
   /** Blobs opened and not closed. */
   open = 0;
   /** Pieces handed out. */
   pieces = 0;
   pieceSize = 64 * 1024;
+  /** What was read, and whether as a part. */
+  readonly reads: { start: number; end: number; isPart: boolean }[] = [];
   /** What happens before each piece: may wait, may throw. */
   beforePiece: (position: number, signal: AbortSignal) => Promise<void> | void = () => {};
   /** What a tag was when it is refreshed. */
@@ -83,12 +89,25 @@ export class MemoryContent implements Content {
     return {
       digest: request.digest,
       size,
-      read: (start, end, signal) => this.read(bytes, start, end, signal),
+      read: (start, end, signal, isPart = false) => {
+        this.reads.push({ start, end, isPart });
+        return this.read(bytes, start, end, signal);
+      },
       close: () => {
         if (isOpen) this.open -= 1;
         isOpen = false;
       },
     };
+  }
+
+  async listTags(request: TagsRequest) {
+    this.note(request);
+    return { tags: this.tags.slice(0, request.n), hasMore: this.tags.length > (request.n ?? this.tags.length) };
+  }
+
+  async listReferrers(request: ReferrersRequest) {
+    this.note(request);
+    return { mediaType: 'application/vnd.oci.image.index.v1+json', bytes: Buffer.from(this.referrers) };
   }
 
   private async *read(bytes: Buffer, start: number, end: number, signal: AbortSignal) {
@@ -100,7 +119,7 @@ export class MemoryContent implements Content {
     }
   }
 
-  private note(request: ManifestRequest | BlobRequest): void {
+  private note(request: MemoryContent['requests'][number]): void {
     this.requests.push(request);
     if (this.failure !== undefined) throw this.failure;
   }
