@@ -77,7 +77,7 @@ export async function fetchUpstream(
   }
   const { bytes, mediaType } = body;
   const manifest = { digest, mediaType, bytes, source: 'upstream' } as const;
-  return { manifest, isHeld: await keepManifest(components, manifest) };
+  return { manifest, isHeld: await keepManifest(components, manifest, body.withCredentials) };
 }
 
 async function fetchInTurn(

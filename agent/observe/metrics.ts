@@ -19,6 +19,10 @@ export interface Metrics {
   readonly refusedChunks: Counter<'source'>;
   /** Strikes against peers. Labels: offence */
   readonly strikes: Counter<'offence'>;
+  /** Requests that a registry allows us in its window, as it last said. Labels: registry */
+  readonly upstreamRateLimit: Gauge<'registry'>;
+  /** Those that are left of them. Labels: registry */
+  readonly upstreamRateRemaining: Gauge<'registry'>;
   readonly blobs: Gauge;
   readonly storedBytes: Gauge;
   readonly neighbours: Gauge;
@@ -29,7 +33,8 @@ export function createMetrics(): Metrics {
   const registers = [registry];
   const counter = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
     new Counter<L>({ name: `layerlan_${name}`, help, labelNames, registers });
-  const gauge = (name: string, help: string) => new Gauge({ name: `layerlan_${name}`, help, registers });
+  const gauge = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
+    new Gauge<L>({ name: `layerlan_${name}`, help, labelNames, registers });
   return {
     registry,
     upstreamBytes: counter('upstream_bytes_total', 'Body bytes that came from upstream registries'),
@@ -40,6 +45,8 @@ export function createMetrics(): Metrics {
     clientBytes: counter('client_bytes_total', 'Body bytes sent to local clients, by where they came from', ['source']),
     refusedChunks: counter('refused_chunks_total', 'Chunks that did not match their hash', ['source']),
     strikes: counter('strikes_total', 'Offences noted against peers', ['offence']),
+    upstreamRateLimit: gauge('upstream_rate_limit', 'Requests a registry allows us in its window', ['registry']),
+    upstreamRateRemaining: gauge('upstream_rate_remaining', 'Requests a registry has left for us', ['registry']),
     blobs: gauge('blobs', 'Blobs held'),
     storedBytes: gauge('stored_bytes', 'Bytes of the blobs held'),
     neighbours: gauge('neighbours', 'Peers connected'),

@@ -23,12 +23,16 @@ export interface ManifestHead {
   readonly digest: Digest | undefined;
   readonly mediaType: string;
   readonly size: number | undefined;
+  /** Whether credentials were used: then it may be for those alone who have them. */
+  readonly withCredentials: boolean;
 }
 
 export interface ManifestBody {
   readonly bytes: Uint8Array;
   readonly mediaType: string;
   readonly digest: Digest | undefined;
+  /** Whether credentials were used: then it may be for those alone who have them. */
+  readonly withCredentials: boolean;
 }
 
 /** HEAD of a manifest: Docker Hub does not count it. @throws as {@link Ask} */
@@ -91,12 +95,17 @@ function acceptHeader(accept: readonly string[]): string {
   return isAny ? MANIFEST_MEDIA_TYPES.join(', ') : wanted;
 }
 
-function described({ statusCode, headers, host }: Answer): { mediaType: string; digest: Digest | undefined } {
+function described({
+  statusCode,
+  headers,
+  host,
+  withCredentials,
+}: Answer): Pick<ManifestHead, 'mediaType' | 'digest' | 'withCredentials'> {
   const encoding = headers['content-encoding'] ?? 'identity';
   if (statusCode !== 200 || encoding !== 'identity') {
     throw new AgentError('UPSTREAM_FAILED', `${host} answered ${statusCode} (${encoding}) when asked for a manifest`);
   }
   const digest = headers['docker-content-digest'];
   const mediaType = (headers['content-type']?.toString() ?? UNKNOWN_TYPE).split(';')[0]?.trim() || UNKNOWN_TYPE;
-  return { mediaType, digest: typeof digest === 'string' ? parseDigest(digest) : undefined };
+  return { mediaType, digest: typeof digest === 'string' ? parseDigest(digest) : undefined, withCredentials };
 }

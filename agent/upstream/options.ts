@@ -1,3 +1,6 @@
+import { homedir } from 'node:os';
+import type { CredentialSpec, CredentialSurroundings } from './credentials/source.ts';
+
 /** Where a registry's content is fetched from. */
 export interface RegistryEndpoints {
   /**
@@ -5,6 +8,11 @@ export interface RegistryEndpoints {
    * it is meant.
    */
   readonly endpoints: readonly string[];
+  /**
+   * What it is shown where it asks. Without, only what is public can be had.
+   * @default null
+   */
+  readonly credentials?: CredentialSpec | null;
 }
 
 /** How the upstream client is set. */
@@ -51,6 +59,11 @@ export interface UpstreamInit {
    * @default 16
    */
   readonly connections?: number;
+  /**
+   * Where files of logins lie, and which environment helpers run in.
+   * @default the process's own
+   */
+  readonly around?: CredentialSurroundings;
 }
 
 export type UpstreamOptions = Required<UpstreamInit>;
@@ -64,6 +77,7 @@ const DEFAULTS: UpstreamOptions = {
   headersTimeout: 20_000,
   stallTimeout: 10_000,
   connections: 16,
+  around: { env: process.env, home: homedir(), uid: process.getuid?.() ?? 0 },
 };
 
 export function upstreamOptions(init: UpstreamInit): UpstreamOptions {

@@ -16,6 +16,8 @@ export interface MemoryUpstream extends Upstream {
   breakAt: number | undefined;
   /** Sends this body instead of the true one. */
   wrong: Uint8Array | undefined;
+  /** Names of repositories that are had with credentials only. */
+  readonly private: Set<string>;
   /** Knows no Range: sends all there is, whatever end was asked for. */
   isRangeless: boolean;
   /** Waits for this before each piece of a body. */
@@ -48,6 +50,8 @@ export function memoryUpstream(): MemoryUpstream {
     breakAt: undefined,
     wrong: undefined,
     isRangeless: false,
+    private: new Set(),
+    mayBePrivate: ({ name }) => twin.private.has(name),
     pace: () => Promise.resolve(),
     gets: [],
     manifestGets: [],
@@ -63,21 +67,23 @@ export function memoryUpstream(): MemoryUpstream {
       tags.set(name, digest);
       return digest;
     },
-    async headManifest(_repository, reference) {
-      return manifest(reference);
+    async headManifest(repository, reference) {
+      return { ...manifest(reference), withCredentials: twin.mayBePrivate(repository) };
     },
-    async getManifest(_repository, reference) {
+    async getManifest(repository, reference) {
       twin.manifestGets.push(reference);
-      return manifest(reference);
+      return { ...manifest(reference), withCredentials: twin.mayBePrivate(repository) };
     },
     async headBlob(_repository, digest) {
       return { size: blob(digest, 'BLOB_UNKNOWN').length };
     },
-    async getBlob(_repository, digest, offset, signal, end) {
+    async getBlob(repository, digest, offset, signal, end) {
       const bytes = twin.wrong ?? blob(digest, 'BLOB_UNKNOWN');
       twin.gets.push({ digest, offset });
       const to = twin.isRangeless ? bytes.length : Math.min(bytes.length, end ?? bytes.length);
-      return { size: bytes.length, isRanged: !twin.isRangeless, body: body(bytes.subarray(0, to), offset, signal) };
+      const withCredentials = twin.mayBePrivate(repository);
+      const piece = bytes.subarray(0, to);
+      return { size: bytes.length, isRanged: !twin.isRangeless, withCredentials, body: body(piece, offset, signal) };
     },
   };
 
