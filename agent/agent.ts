@@ -112,6 +112,7 @@ async function compose(logger: Logger, config: Config, started: Closing[], stop:
     mirror: { addresses: [...mirror.addresses] },
     store: { path: config.store.path, ...store.totals() },
     traffic: await trafficOf(metrics),
+    rateLimits: upstream.rateLimits(),
     limits: {
       peerUpload: limitOf(limits.peerUpload),
       peerDownload: limitOf(limits.peerDownload),

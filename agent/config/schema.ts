@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DEFAULT_REGISTRY, isRegistry } from '../oci/reference.ts';
+import { credentials } from './credentials.ts';
 import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { absolutePath, defaultStorePath, type Surroundings } from './surroundings.ts';
 import { address, duration, endpoint, mustBe, oneOrMore, tcpMultiaddr } from './values.ts';
@@ -115,28 +116,51 @@ function shapes(around: Surroundings) {
 }
 
 /** What one of `registries` may hold. */
-const REGISTRY_SHAPE = {
-  /** Origins to try in turn; http:// is allowed where written. */
-  endpoints: oneOrMore(endpoint()),
-};
+function registryShape(around: Surroundings) {
+  return {
+    /**
+     * Origins to try in turn; http:// is allowed where written.
+     * @default https:// and its own name; for docker.io https://registry-1.docker.io
+     */
+    endpoints: oneOrMore(endpoint()).optional(),
+    /**
+     * Where the credentials come from that it is shown: any client of this host then pulls with them.
+     * @default null
+     */
+    credentials: credentials(around).prefault(null),
+  };
+}
 
 /**
- * Registries that are reached elsewhere than at their own names, by name in lower case.
+ * What is special about registries, by name in lower case.
  * @default docker.io at https://registry-1.docker.io
  */
-const registries = z
-  .preprocess(orEmpty, z.record(z.string(), z.strictObject(REGISTRY_SHAPE), mustBe('a map of registries')))
-  .superRefine((value, context) => {
-    for (const name of Object.keys(value)) {
-      if (isRegistry(name)) continue;
-      context.addIssue({ code: 'custom', path: [name], message: 'must be a registry’s host name' });
-    }
-  })
-  // A Map, not an object: "constructor" is a host name too.
-  .transform((value) => {
-    const listed = Object.entries(value).map(([name, registry]) => [name.toLowerCase(), registry] as const);
-    return new Map([[DEFAULT_REGISTRY, { endpoints: [DOCKER_HUB] }], ...listed]);
-  });
+function registries(around: Surroundings) {
+  const shape = registryShape(around);
+  return (
+    z
+      .preprocess(orEmpty, z.record(z.string(), section(shape), mustBe('a map of registries')))
+      .superRefine((value, context) => {
+        for (const name of Object.keys(value)) {
+          if (isRegistry(name)) continue;
+          context.addIssue({ code: 'custom', path: [name], message: 'must be a registry’s host name' });
+        }
+      })
+      // A Map, not an object: "constructor" is a host name too.
+      .transform((value) => {
+        const listed = Object.entries(value).map(([name, { endpoints, credentials }]) => {
+          const lower = name.toLowerCase();
+          return [lower, { endpoints: endpoints ?? [home(lower)], credentials }] as const;
+        });
+        return new Map([[DEFAULT_REGISTRY, { endpoints: [DOCKER_HUB], credentials: null }], ...listed]);
+      })
+  );
+}
+
+/** Where a registry is that nobody said it is elsewhere. */
+function home(name: string): string {
+  return name === DEFAULT_REGISTRY ? DOCKER_HUB : `https://${name}`;
+}
 
 export function createSchema(around: Surroundings) {
   const { mirror, store, peers, release, limits } = shapes(around);
@@ -147,7 +171,7 @@ export function createSchema(around: Surroundings) {
       peers: section(peers),
       release: section(release),
       limits: section(limits),
-      registries: registries.prefault({}),
+      registries: registries(around).prefault({}),
     },
     mustBe('a map of sections'),
   );
@@ -157,7 +181,7 @@ export function createSchema(around: Surroundings) {
 export function keysAt(path: readonly PropertyKey[], around: Surroundings): string[] {
   const known = shapes(around);
   if (path.length === 0) return [...Object.keys(known), 'registries'];
-  if (path[0] === 'registries') return path.length === 2 ? Object.keys(REGISTRY_SHAPE) : [];
+  if (path[0] === 'registries') return path.length === 2 ? Object.keys(registryShape(around)) : [];
   const [name] = path;
   if (name === 'limits' && path.length === 3) return Object.keys(WINDOW_SHAPE);
   return path.length === 1 && typeof name === 'string' && name in known

@@ -48,7 +48,7 @@ test('the defaults, without any file', () => {
     },
     release: { holdFor: 60_000 },
     limits: { peerUpload: [], peerDownload: [], upstream: [] },
-    registries: new Map([['docker.io', { endpoints: ['https://registry-1.docker.io'] }]]),
+    registries: new Map([['docker.io', { endpoints: ['https://registry-1.docker.io'], credentials: null }]]),
   });
 });
 
@@ -119,9 +119,9 @@ registries:
   assert.deepEqual(
     config.registries,
     new Map([
-      ['docker.io', { endpoints: ['https://registry-1.docker.io'] }],
-      ['ghcr.io', { endpoints: ['http://127.0.0.1:5000', 'https://ghcr.io'] }],
-      ['registry.lan:5000', { endpoints: ['http://10.0.0.9:5000'] }],
+      ['docker.io', { endpoints: ['https://registry-1.docker.io'], credentials: null }],
+      ['ghcr.io', { endpoints: ['http://127.0.0.1:5000', 'https://ghcr.io'], credentials: null }],
+      ['registry.lan:5000', { endpoints: ['http://10.0.0.9:5000'], credentials: null }],
     ]),
   );
 });
@@ -179,7 +179,7 @@ test('a wrong value is named with its key and its line', (t) => {
     ['peers=5', /peers must be a map of keys/],
     ['registries=[a]', /registries must be a map/],
     ['registries={"a b": {endpoints: [http://x]}}', /registries\["a b"\] must be a registry’s host name/],
-    ['registries={a.io: {}}', /registries\["a\.io"\]\.endpoints is missing/],
+    ['registries={a.io: {endpoints: []}}', /registries\["a\.io"\]\.endpoints must hold at least one/],
     ['registries={a.io: {endpoints: [ftp://x]}}', /must be an https:\/\/ or http:\/\/ URL/],
     ['registries={a.io: {endpoints: [https://x/v2]}}', /a scheme, a host and a port, nothing more/],
     ['registries={a.io: {endpoints: ["https://x?y"]}}', /nothing more/],
