@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import test, { type TestContext } from 'node:test';
-import { setTimeout as pause } from 'node:timers/promises';
 import type { CredentialSpec } from '../../../agent/upstream/credentials/source.ts';
 import {
   amazonDoor,
@@ -24,9 +23,9 @@ const PUBLIC = { registry: 'docker.io', name: 'library/app' };
 async function visit(
   context: TestContext,
   door: Door,
-  { credentials = { kind: 'docker-config' } as CredentialSpec | null, tokenLifetime = 300 } = {},
+  { credentials = { kind: 'docker-config' } as CredentialSpec | null } = {},
 ) {
-  const registry = await startUpstreamRegistry({ door, tokenLifetime });
+  const registry = await startUpstreamRegistry({ door });
   context.after(() => registry.close());
   for (const { name } of [PRIVATE, PUBLIC]) registry.addImage(name, { layers: [1000] });
   const home = await homeOf(context);
@@ -177,20 +176,6 @@ test('a helper that has a new answer is asked for it when the old one is refused
   await home.helper('some', `echo '{"Username":"me","Secret":"two"}'`);
   // The helper is left alone for a while too: the refusal stands until then.
   await assert.rejects(head(), failsWith('UPSTREAM_DENIED', /again in \d+ s unless they change/));
-});
-
-test('a token is renewed behind the request, before it ends', async (context) => {
-  // It counts for a second: five are the margin.
-  const { login, head, asked } = await visit(context, hubDoor({ username: 'me', password: 'pw' }), {
-    tokenLifetime: 6,
-  });
-  await login({ auth: authOf('me', 'pw') });
-  await head();
-  while (asked('token').length < 3) {
-    await head();
-    await pause(5);
-  }
-  assert.equal(asked('manifest').filter(({ status }) => status === 401).length, 1);
 });
 
 test('Docker Hub’s password goes to no mirror of it', async (context) => {
