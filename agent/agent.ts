@@ -132,6 +132,7 @@ async function compose(
     mirror: { addresses: [...mirror.addresses] },
     store: { path: config.store.path, ...store.totals() },
     traffic: await trafficOf(metrics),
+    rateLimits: upstream.rateLimits(),
     limits: {
       peerUpload: limitOf(limits.peerUpload),
       peerDownload: limitOf(limits.peerDownload),

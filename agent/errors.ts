@@ -89,7 +89,11 @@ export const ERRORS = {
   UPSTREAM_DENIED: {
     status: 403,
     oci: 'DENIED',
-    means: 'The upstream registry refuses this repository to anonymous clients.',
+    means:
+      'The upstream registry refuses this repository: to anonymous clients, or to the credentials configured for it.',
+  },
+  CREDENTIALS_UNUSABLE: {
+    means: 'The credentials that a registry is to be asked with cannot be read; it is asked without them.',
   },
   UPSTREAM_RATE_LIMITED: {
     status: 503,

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { AgentError } from './errors.ts';
+import type { CredentialSpec } from './upstream/credentials/source.ts';
 import type { RegistryEndpoints } from './upstream/options.ts';
 
 /** A system's whole store is a quarter of this. Bytes. */
@@ -10,6 +11,7 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
 interface ConfiguredRegistry {
   readonly endpoints: readonly string[];
+  readonly credentials: CredentialSpec | null;
   /** Path of a PEM file. */
   readonly ca: string | null;
 }
@@ -21,9 +23,9 @@ interface ConfiguredRegistry {
 export async function readRegistries(
   registries: ReadonlyMap<string, ConfiguredRegistry>,
 ): Promise<Record<string, RegistryEndpoints>> {
-  const read = [...registries].map(async ([name, { endpoints, ca }]) => {
+  const read = [...registries].map(async ([name, { endpoints, credentials, ca }]) => {
     const trust = ca === null ? {} : { ca: await readCertificates(ca, `registries[${JSON.stringify(name)}].ca`) };
-    return [name, { endpoints, ...trust }] as const;
+    return [name, { endpoints, credentials, ...trust }] as const;
   });
   return Object.fromEntries(await Promise.all(read));
 }

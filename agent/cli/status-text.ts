@@ -36,9 +36,19 @@ export function statusText(status: AgentStatus): string {
     line('from upstream', sizeText(traffic.upstreamBytes).padStart(SIZE_WIDTH)),
     '',
     line('uplink spared', sizeText(traffic.sparedBytes).padStart(SIZE_WIDTH)),
+    ...rateLimitLines(status.rateLimits),
     ...limitLines(status.limits),
     '',
   ].join('\n');
+}
+
+/** Docker Hub's, as a rule: other registries say nothing. */
+function rateLimitLines(rates: AgentStatus['rateLimits']): string[] {
+  const said = rates.map(({ registry, limit, remaining, window }) => {
+    const rate = `${remaining} of ${limit} pulls left`;
+    return `${registry}, ${rate}${window === null ? '' : ` in ${spanText(window)}`}`;
+  });
+  return said.length === 0 ? [] : ['', ...list('rate limits', said)];
 }
 
 /** Only what is set: most agents have none. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DEFAULT_REGISTRY, isRegistry, OTHER_REGISTRIES } from '../oci/reference.ts';
+import { credentials } from './credentials.ts';
 import type { Surroundings } from './surroundings.ts';
 import { TAGS_SHAPE } from './tags.ts';
 import { endpoint, filePath, mustBe, oneOrMore, orEmpty, repositoryPatterns, section } from './values.ts';
@@ -15,6 +16,11 @@ export function registryShape(around: Surroundings) {
      * @default for docker.io https://registry-1.docker.io, else https:// and the registry's name
      */
     endpoints: oneOrMore(endpoint()).optional(),
+    /**
+     * Where the credentials come from that it is shown: any client of this host then pulls with them.
+     * @default null
+     */
+    credentials: credentials(around).prefault(null),
     /**
      * PEM file with certificates to trust beside the usual ones.
      * @default null
@@ -42,7 +48,8 @@ export function registryShape(around: Surroundings) {
  */
 export function registries(around: Surroundings) {
   const registry = z.strictObject(registryShape(around), mustBe('a map of keys'));
-  const others = registry.omit({ endpoints: true });
+  // Nobody's credentials are shown to a registry that nobody wrote.
+  const others = registry.omit({ endpoints: true, credentials: true });
   const listed = z.preprocess(orEmpty, registry);
   const shape = {
     /**
@@ -74,7 +81,7 @@ export function registries(around: Surroundings) {
       return new Map([
         [DEFAULT_REGISTRY, { ...hub, endpoints: [DOCKER_HUB] }],
         ...named,
-        [OTHER_REGISTRIES, { ...rest, endpoints: [] }],
+        [OTHER_REGISTRIES, { ...rest, credentials: null, endpoints: [] }],
       ]);
     });
 }

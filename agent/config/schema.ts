@@ -169,5 +169,7 @@ function registryKeysAt([name, section, ...rest]: readonly PropertyKey[], around
   if (name === undefined) return ['only'];
   if (section === 'tags' && rest.length === 0) return Object.keys(TAGS_SHAPE);
   if (section !== undefined) return [];
-  return Object.keys(registryShape(around)).filter((key) => name !== OTHER_REGISTRIES || key !== 'endpoints');
+  return Object.keys(registryShape(around)).filter(
+    (key) => name !== OTHER_REGISTRIES || (key !== 'endpoints' && key !== 'credentials'),
+  );
 }

@@ -39,6 +39,8 @@ export interface Wanted {
   readonly repository: Repository;
   /** The byte its first reader will start at. */
   readonly position: number;
+  /** Whether peers have no part in it: see {@link nobody}. */
+  readonly isAlone: boolean;
   /** How many chunks it may have under way from a peer. */
   lanes(): number;
 }
@@ -50,6 +52,7 @@ export interface Wanted {
 export class Acquisition {
   readonly digest: Digest;
   readonly layout: ChunkLayout;
+  readonly isAlone: boolean;
   /** Settles when it has ended and let go of everything; never rejects. */
   readonly ended: Promise<void>;
 
@@ -73,8 +76,9 @@ export class Acquisition {
   #upstreamError: unknown;
 
   constructor(components: AcquisitionComponents, init: FetchInit, wanted: Wanted) {
-    const { digest, size, repository, position, lanes } = wanted;
+    const { digest, size, repository, position, isAlone, lanes } = wanted;
     this.digest = digest;
+    this.isAlone = isAlone;
     this.layout = layoutOf(size);
     this.#components = components;
     this.#init = init;

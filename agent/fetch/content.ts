@@ -8,6 +8,7 @@ import type { ContentComponents, FetchInit } from './init.ts';
 import { type LazyPart, LazyParts } from './lazy-parts.ts';
 import { Listings, type TagsRequest } from './listings.ts';
 import { type ManifestDescription, Manifests } from './manifests.ts';
+import { nobody } from './nobody.ts';
 import { lanesFor } from './peer-lane.ts';
 import { Proven } from './proven.ts';
 import type { Referrers, ReferrersRequest } from './referrers.ts';
@@ -63,8 +64,10 @@ export function createContent(components: ContentComponents, init: FetchInit): L
 class Content implements LanContent {
   readonly #components: ContentComponents;
   readonly #init: FetchInit;
-  readonly #manifests: Manifests;
-  readonly #sharing: Sharing;
+  /** What is taken together with the LAN. */
+  readonly #lan: World;
+  /** What may be private. */
+  readonly #alone: World;
   readonly #proven = new Proven();
   /** One a digest; each ends soon after its last reader has left, so clients bound their number. */
   readonly #acquisitions = new Map<Digest, Acquisition>();
@@ -79,22 +82,22 @@ class Content implements LanContent {
     this.#init = init;
     this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
     this.#listings = new Listings(components.upstream, this.#stopped.signal);
-    this.#sharing = new Sharing(components.swarm, init.leaseTimeout);
-    this.#manifests = new Manifests({ ...components, sharing: this.#sharing }, init, this.#stopped.signal);
+    this.#lan = worldOf(components, init, this.#stopped.signal);
+    this.#alone = worldOf({ ...components, swarm: nobody(components.swarm) }, init, this.#stopped.signal);
   }
 
   headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
-    return this.#manifests.describe(repository, reference, accept, signal);
+    return this.#worldOf(repository).manifests.describe(repository, reference, accept, signal);
   }
 
   async getManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
-    const manifest = await this.#manifests.get(repository, reference, accept, signal);
+    const manifest = await this.#worldOf(repository).manifests.get(repository, reference, accept, signal);
     this.#components.metrics.clientBytes.inc({ source: manifest.source }, manifest.bytes.length);
     return manifest;
   }
 
   refreshTag({ repository, tag }: TaggedImage, signal: AbortSignal) {
-    return this.#manifests.refresh(repository, tag, signal);
+    return this.#worldOf(repository).manifests.refresh(repository, tag, signal);
   }
 
   async headBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<{ size: number }> {
@@ -139,7 +142,12 @@ class Content implements LanContent {
     const running = [...this.#acquisitions.values()];
     for (const acquisition of running) acquisition.stop(reason);
     await Promise.all(running.map((acquisition) => acquisition.ended));
-    this.#sharing.stop();
+    this.#lan.sharing.stop();
+    this.#alone.sharing.stop();
+  }
+
+  #worldOf(repository: Repository): World {
+    return this.#components.upstream.mayBePrivate(repository) ? this.#alone : this.#lan;
   }
 
   #sizeUpstream(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }> {
@@ -153,7 +161,7 @@ class Content implements LanContent {
    * has matched.
    */
   async #openOnWord(repository: Repository, digest: Digest, away: unknown, signal: AbortSignal): Promise<AcquiredBlob> {
-    const { swarm } = this.#components;
+    const { swarm } = this.#worldOf(repository).components;
     if (!swarm.hasNeighbours) throw away;
     const looking = AbortSignal.any([signal, AbortSignal.timeout(LOOKUP_PATIENCE)]);
     const tried = new Set<number>();
@@ -231,6 +239,9 @@ class Content implements LanContent {
           yield bytes;
         }
       } catch (error) {
+        signal.throwIfAborted();
+        // It had no part in what the LAN takes together, and its own registry has not been asked yet.
+        if (isAgentError(error) && this.#isGuest(repository, followed)) continue;
         if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#reviseSize(repository, digest, size, signal);
         throw error;
       }
@@ -260,25 +271,53 @@ class Content implements LanContent {
       const running = this.#acquisitions.get(digest);
       if (running === undefined) break;
       if (!running.isEnding) {
-        running.join(repository);
+        if (!this.#isGuest(repository, running)) running.join(repository);
         return running;
       }
       // It still holds the partial that the next one needs.
       await running.ended;
     }
-    const acquisition = new Acquisition(
-      { ...this.#components, sharing: this.#sharing, proven: this.#proven },
-      this.#init,
-      {
-        digest,
-        size,
-        repository,
-        position,
-        lanes: () => lanesFor(this.#acquisitions.size),
-      },
-    );
+    // What a try that broke off has left on disk is as private as it was.
+    const isAlone = this.#worldOf(repository) === this.#alone || this.#components.store.isPrivate(digest);
+    if (isAlone) this.#keepPrivate(digest);
+    const { components, sharing } = isAlone ? this.#alone : this.#lan;
+    const acquisition = new Acquisition({ ...components, sharing, proven: this.#proven }, this.#init, {
+      digest,
+      size,
+      repository,
+      position,
+      isAlone,
+      lanes: () => lanesFor(this.#acquisitions.size),
+    });
     this.#acquisitions.set(digest, acquisition);
     acquisition.ended.then(() => this.#acquisitions.delete(digest));
     return acquisition;
   }
+
+  /** Whether it only reads what others take: what it may have with credentials must not be taken where peers share. */
+  #isGuest(repository: Repository, { isAlone }: Acquisition): boolean {
+    return !isAlone && this.#worldOf(repository) === this.#alone;
+  }
+
+  /** Before the first byte is written. @throws AgentError CONTENT_UNAVAILABLE: what cannot be kept private is not taken */
+  #keepPrivate(digest: Digest): void {
+    try {
+      this.#components.store.keepPrivate(digest);
+    } catch (cause) {
+      if (isAgentError(cause)) throw cause;
+      throw new AgentError('CONTENT_UNAVAILABLE', `it cannot be noted that ${digest} is private`, { cause });
+    }
+  }
+}
+
+/** What takes content together with the same peers. */
+interface World {
+  readonly components: ContentComponents;
+  readonly sharing: Sharing;
+  readonly manifests: Manifests;
+}
+
+function worldOf(components: ContentComponents, init: FetchInit, stopped: AbortSignal): World {
+  const sharing = new Sharing(components.swarm, init.leaseTimeout);
+  return { components, sharing, manifests: new Manifests({ ...components, sharing }, init, stopped) };
 }

@@ -25,13 +25,19 @@ export async function heldManifest(
   return mediaType === undefined ? undefined : { digest, mediaType, bytes, source: 'store' };
 }
 
-/** Puts a manifest in the store, and remembers the sizes that it tells. @returns whether it is held now */
+/**
+ * Puts a manifest in the store, and remembers the sizes that it tells.
+ * @param isPrivate whether it is not for peers; what is held already stays what it is
+ * @returns whether it is held now
+ */
 export async function keepManifest(
   { store, logger }: Pick<FetchComponents, 'store' | 'logger'>,
   { digest, bytes, mediaType }: VerifiedManifest,
+  isPrivate = false,
 ): Promise<boolean> {
   let isHeld = true;
   try {
+    if (isPrivate && store.find(digest) === undefined) store.keepPrivate(digest);
     await store.put(digest, bytes, mediaType);
   } catch (error) {
     if (isAgentError(error)) throw error;

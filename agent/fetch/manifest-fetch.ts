@@ -77,7 +77,7 @@ export async function fetchUpstream(
   }
   const { bytes, mediaType, etag } = body;
   const manifest = { digest, mediaType, bytes, source: 'upstream' } as const;
-  return { manifest, isHeld: await keepManifest(components, manifest), etag };
+  return { manifest, isHeld: await keepManifest(components, manifest, body.withCredentials), etag };
 }
 
 async function fetchInTurn(

@@ -38,6 +38,13 @@ export interface Store {
   rememberDescriptors(descriptors: readonly Descriptor[]): void;
   /** The size a verified manifest gave for this digest. */
   sizeOf(digest: Digest): number | undefined;
+  /**
+   * From now on this digest is not for peers, whether it is held already or comes to be: it is neither told of nor given.
+   * To be called before anything of it is written; it outlasts the process, and ends when the blob is removed.
+   * @throws where that cannot be noted; then nothing of it may be kept
+   */
+  keepPrivate(digest: Digest): void;
+  isPrivate(digest: Digest): boolean;
 }
 
 /** A blob on its way. Written by one owner; what is marked may be read by any number at once. */
@@ -71,6 +78,11 @@ export interface Partial {
 
 /** The registries behind the mirror. Every wait in it ends by a stall time-out of its own or by `signal`. */
 export interface Upstream {
+  /**
+   * Whether what this repository's registry answers may be for those alone who have the configured credentials. Known
+   * before anything is asked; `withCredentials` tells of one answer, and is never true where this is false.
+   */
+  mayBePrivate(repository: Repository): boolean;
   /** HEAD of a manifest by tag or digest. @throws AgentError UPSTREAM_… or MANIFEST_UNKNOWN */
   headManifest(
     repository: Repository,
@@ -136,6 +148,8 @@ export interface ManifestHead {
   readonly size: number | undefined;
   /** The registry's validator, where it sends one. */
   readonly etag?: string;
+  /** Whether credentials were used: then it may be for those alone who have them. */
+  readonly withCredentials: boolean;
 }
 
 export interface ManifestBody {
@@ -145,6 +159,8 @@ export interface ManifestBody {
   readonly digest: Digest | undefined;
   /** The registry's validator, where it sends one. */
   readonly etag?: string;
+  /** Whether credentials were used: then it may be for those alone who have them. */
+  readonly withCredentials: boolean;
 }
 
 export interface UpstreamBlob {
@@ -153,6 +169,8 @@ export interface UpstreamBlob {
   /** Whether the part came that was asked for; false where the registry sends everything from the start, every time. */
   readonly isRanged: boolean;
   readonly body: AsyncIterable<Uint8Array>;
+  /** Whether credentials were used for any of it so far: a body that is resumed may be another answer's. */
+  readonly withCredentials: boolean;
 }
 
 /** The agent's neighbours, as a blob's acquisition sees them. */

@@ -26,6 +26,10 @@ export interface Metrics {
   readonly strikes: Counter<'offence'>;
   /** Connections of peers from where none are taken. */
   readonly refusedConnections: Counter;
+  /** Requests that a registry allows us in its window, as it last said. Labels: registry */
+  readonly upstreamRateLimit: Gauge<'registry'>;
+  /** Those that are left of them. Labels: registry */
+  readonly upstreamRateRemaining: Gauge<'registry'>;
   readonly blobs: Gauge;
   readonly storedBytes: Gauge;
   readonly neighbours: Gauge;
@@ -36,7 +40,8 @@ export function createMetrics(): Metrics {
   const registers = [registry];
   const counter = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
     new Counter<L>({ name: `layerlan_${name}`, help, labelNames, registers });
-  const gauge = (name: string, help: string) => new Gauge({ name: `layerlan_${name}`, help, registers });
+  const gauge = <L extends string = never>(name: string, help: string, labelNames: L[] = []) =>
+    new Gauge<L>({ name: `layerlan_${name}`, help, labelNames, registers });
   return {
     registry,
     upstreamBytes: counter('upstream_bytes_total', 'Body bytes that came from upstream registries'),
@@ -49,6 +54,8 @@ export function createMetrics(): Metrics {
     refusedChunks: counter('refused_chunks_total', 'Chunks that did not match their hash', ['source']),
     strikes: counter('strikes_total', 'Offences noted against peers', ['offence']),
     refusedConnections: counter('refused_connections_total', 'Connections of peers from where none are taken'),
+    upstreamRateLimit: gauge('upstream_rate_limit', 'Requests a registry allows us in its window', ['registry']),
+    upstreamRateRemaining: gauge('upstream_rate_remaining', 'Requests a registry has left for us', ['registry']),
     blobs: gauge('blobs', 'Blobs held'),
     storedBytes: gauge('stored_bytes', 'Bytes of the blobs held'),
     neighbours: gauge('neighbours', 'Peers connected'),

@@ -37,6 +37,10 @@ export const agentStatusSchema = z.object({
     /** What the uplink was spared: client bytes from the store and from peers. */
     sparedBytes: bytes,
   }),
+  /** What registries last said of how many requests they allow us in a window of so many seconds. */
+  rateLimits: z.array(
+    z.object({ registry: z.string(), limit: z.number(), remaining: z.number(), window: z.number().nullable() }),
+  ),
   limits: z.object({ peerUpload: limit, peerDownload: limit, upstream: limit }),
   swarm: z.object({
     /** Multiaddrs where peers reach the agent. */

@@ -1,4 +1,5 @@
-import { type FileHandle, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
@@ -27,6 +28,8 @@ const MIGRATIONS = [
    CREATE TABLE chunk_map (digest TEXT PRIMARY KEY, map BLOB NOT NULL) STRICT;
    CREATE TABLE descriptor (age INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, size INTEGER NOT NULL) STRICT;`,
   TAG_SCHEMA,
+  // Apart from blob: what is half fetched is private too, and a rotten blob's row goes while its good chunks stay.
+  'CREATE TABLE private (digest TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;',
 ];
 
 /** SQLITE_ERROR (a table that is not there, or is though none should be), SQLITE_CORRUPT and SQLITE_NOTADB. */
@@ -66,6 +69,8 @@ export async function openIndex(layout: Layout, logger: Logger): Promise<BlobInd
       logger.warn({ err: error, path }, 'the index of the store is broken; it is put aside and begun anew');
       await rename(path, `${path}.broken`);
       for (const suffix of ['-wal', '-shm']) await rm(path + suffix, { force: true });
+      // Which of them were private went with it.
+      for (const name of await readdir(layout.partials)) await rm(join(layout.partials, name), { force: true });
       return await openPrepared(path);
     }
   } catch (error) {
@@ -131,8 +136,13 @@ function prepare(database: DatabaseSync, log: FileHandle) {
   const setMediaType = sql('UPDATE blob SET media_type = ? WHERE digest = ?');
   const remove = sql('DELETE FROM blob WHERE digest = ?');
   const removeMap = sql('DELETE FROM chunk_map WHERE digest = ?');
+  const isPrivate = sql('SELECT 1 FROM private WHERE digest = ?');
+  const keepPrivate = sql('INSERT OR IGNORE INTO private VALUES (?)');
+  const forgetPrivate = sql('DELETE FROM private WHERE digest = ?');
   const touch = sql('UPDATE blob SET last_used = ? WHERE digest = ?');
-  const recent = sql('SELECT digest FROM blob ORDER BY last_used DESC LIMIT ?');
+  const recent = sql(
+    'SELECT digest FROM blob WHERE digest NOT IN (SELECT digest FROM private) ORDER BY last_used DESC LIMIT ?',
+  );
   const digests = sql('SELECT digest FROM blob');
   const totals = sql('SELECT count(*) AS blobs, total(size) AS bytes, max(last_used) AS lastUsed FROM blob');
   const describe = sql(
@@ -203,11 +213,20 @@ function prepare(database: DatabaseSync, log: FileHandle) {
         }
       });
     },
+    /** Whether the digest is not for peers. */
+    isPrivate: (digest: Digest): boolean => isPrivate.get(digest) !== undefined,
+    keepPrivate(digest: Digest): void {
+      keepPrivate.run(digest);
+    },
+    forgetPrivate(digest: Digest): void {
+      forgetPrivate.run(digest);
+    },
     touch(uses: Iterable<readonly [Digest, number]>): void {
       transaction(() => {
         for (const [digest, lastUsed] of uses) touch.run(lastUsed, digest);
       });
     },
+    /** Of what is for peers. */
     recent: (limit: number): Digest[] => recent.all(limit).map((row) => row.digest as Digest),
     digests: (): Digest[] => digests.all().map((row) => row.digest as Digest),
     /** lastUsed: of the blob used last. */

@@ -76,7 +76,17 @@ class OpenDiskStore implements DiskStore {
   }
 
   chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined> {
+    if (this.#holdings.isPrivate(digest)) return Promise.resolve(undefined);
     return this.#readers.chunk(digest, index, signal, into);
+  }
+
+  keepPrivate(digest: Digest): void {
+    this.#assertOpen();
+    this.#holdings.keepPrivate(digest);
+  }
+
+  isPrivate(digest: Digest): boolean {
+    return this.#holdings.isPrivate(digest);
   }
 
   async openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial> {
@@ -119,12 +129,12 @@ class OpenDiskStore implements DiskStore {
   }
 
   held(digest: Digest): { size: number; root: string } | undefined {
-    const record = this.#holdings.get(digest);
+    const record = this.#holdings.forPeers(digest);
     return record && { size: record.size, root: record.root };
   }
 
   chunkMapOf(digest: Digest): Uint8Array | undefined {
-    return this.#holdings.mapOf(digest);
+    return this.#holdings.isPrivate(digest) ? undefined : this.#holdings.mapOf(digest);
   }
 
   recent(limit: number): Digest[] {
@@ -148,6 +158,8 @@ class OpenDiskStore implements DiskStore {
     if (!this.#holdings.drop(digest)) return false;
     this.#readers.forget(digest);
     await this.#turns.run(digest, () => rm(this.#layout.blob(digest), { force: true }));
+    // Unless it is on its way in again, by whoever noted it before.
+    if (!this.#partials.has(digest) && this.#puts.size === 0) this.#holdings.forgetPrivate(digest);
     return true;
   }
 

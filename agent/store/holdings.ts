@@ -53,6 +53,32 @@ export class Holdings {
     return this.#closed || this.#gone.has(digest) ? undefined : this.index.get(digest);
   }
 
+  /** The same, where it is for peers. */
+  forPeers(digest: Digest): BlobRecord | undefined {
+    const record = this.get(digest);
+    return record === undefined || this.index.isPrivate(digest) ? undefined : record;
+  }
+
+  isPrivate(digest: Digest): boolean {
+    return this.#closed || this.index.isPrivate(digest);
+  }
+
+  /** What is held already is gone as far as peers are concerned. */
+  keepPrivate(digest: Digest): void {
+    const wasTold = this.forPeers(digest) !== undefined;
+    this.index.keepPrivate(digest);
+    if (wasTold) this.#tell(this.#onDrop, digest);
+  }
+
+  /** Nothing of it is here any more. Where that cannot be noted it stays private, which does no harm. */
+  forgetPrivate(digest: Digest): void {
+    try {
+      this.index.forgetPrivate(digest);
+    } catch (error) {
+      this.#logger.warn({ err: error, digest }, 'the store cannot forget that a blob was private');
+    }
+  }
+
   /** The chunk map of a held blob, encoded. */
   mapOf(digest: Digest): Uint8Array | undefined {
     return this.#closed || this.#gone.has(digest) ? undefined : this.index.map(digest);
@@ -101,7 +127,7 @@ export class Holdings {
     if (before === undefined) this.#blobs++;
     this.#bytes += layout.size - (before?.size ?? 0);
     this.#show();
-    if (before === undefined) this.#tell(this.#onHold, digest);
+    if (before === undefined && !this.index.isPrivate(digest)) this.#tell(this.#onHold, digest);
     return { digest, size: layout.size, mediaType: known };
   }
 
@@ -137,7 +163,7 @@ export class Holdings {
     this.#blobs--;
     this.#bytes -= record.size;
     this.#show();
-    this.#tell(this.#onDrop, digest);
+    if (!this.index.isPrivate(digest)) this.#tell(this.#onDrop, digest);
     return true;
   }
 

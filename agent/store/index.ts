@@ -74,6 +74,14 @@ export interface DiskStore {
   /** The size of a held blob, else what a verified manifest gave. */
   sizeOf(digest: Digest): number | undefined;
 
+  /**
+   * From now on the digest is not for peers: {@link held}, {@link chunkMapOf}, {@link chunk}, {@link recent} and the
+   * listeners know nothing of it. It outlasts the process, and ends with {@link remove}.
+   * @throws where that cannot be noted
+   */
+  keepPrivate(digest: Digest): void;
+  isPrivate(digest: Digest): boolean;
+
   /** What a peer is told of a held blob: its size and the root of its chunk map, hex. Notes no use. */
   held(digest: Digest): { readonly size: number; readonly root: string } | undefined;
   /** A held blob's chunk map, encoded. */

@@ -1,14 +1,14 @@
 import { AgentError, isAgentError } from '../errors.ts';
 import type { Answer, Question } from './ask.ts';
-import { type BearerChallenge, bearerChallenge } from './challenge.ts';
+import type { Authorization, Authorizer } from './authorizer.ts';
 import { discard } from './discard.ts';
 import { type Endpoint, resourceText, resourceUrl } from './endpoint.ts';
 import type { Exchange } from './exchange.ts';
 import { isBroken } from './failure.ts';
 import { pause } from './pause.ts';
+import type { RateLimits } from './rate-limit.ts';
 import { isRedirect, MAX_REDIRECTS, redirectUrl } from './redirect.ts';
 import { retryAfter } from './retry-after.ts';
-import type { Tokens } from './token.ts';
 import type { Transport } from './transport.ts';
 
 /** Another try after a 5xx or a connection that broke under the request, so many times. */
@@ -42,21 +42,26 @@ export type AskEndpoint = (
   signal: AbortSignal,
 ) => Promise<Answer>;
 
+/** What an endpoint is asked with. */
+export interface AskComponents {
+  readonly exchange: Exchange;
+  readonly authorizer: Authorizer;
+  readonly rates: Pick<RateLimits, 'heard'>;
+  /** The connections a host may be reached by. */
+  readonly transportTo: (endpoint: Endpoint, url: URL) => Transport;
+}
+
 /**
- * Asks one endpoint: with a token where it wants one, along its redirects, again where that may help soon.
+ * Asks one endpoint: with a token or a password where it wants one, along its redirects, again where that may help soon.
  *
  * Throws AgentError UPSTREAM_DENIED, UPSTREAM_RATE_LIMITED, UPSTREAM_FAILED, MANIFEST_UNKNOWN, NAME_UNKNOWN or
  * BLOB_UNKNOWN by the answer's status, and what the exchange and the tokens throw.
  */
-export function createAskEndpoint(
-  exchange: Exchange,
-  tokens: Tokens,
-  transportTo: (endpoint: Endpoint, url: URL) => Transport,
-): AskEndpoint {
+export function createAskEndpoint({ exchange, authorizer, rates, transportTo }: AskComponents): AskEndpoint {
   const follow = async (
     endpoint: Endpoint,
     question: Question,
-    token: string | undefined,
+    authorization: Authorization | undefined,
     fallbacks: readonly string[],
     signal: AbortSignal,
   ): Promise<Answer & { readonly origin: string }> => {
@@ -65,12 +70,16 @@ export function createAskEndpoint(
     for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
       const isHome = url.origin === endpoint.origin;
       // Authorization never leaves the endpoint's own origin: storage would refuse it, or keep it.
-      const authorized = token !== undefined && isHome ? { ...headers, authorization: `Bearer ${token}` } : headers;
+      const isAuthorized = authorization !== undefined && isHome;
+      const authorized = isAuthorized ? { ...headers, authorization: authorization.header } : headers;
       const hop = { url, method, lane, headers: authorized };
       const answer = await exchange(transportTo(endpoint, url), hop, isHome ? fallbacks : [], signal);
+      if (isHome) rates.heard(question.repository.registry, answer.headers);
       if (!isRedirect(answer.statusCode)) {
         const { statusCode, headers: answered, body } = answer;
-        return { statusCode, headers: answered, body, host: url.host, origin: url.origin };
+        // Whatever storage gives for an address that was given for credentials came with them too.
+        const withCredentials = authorization?.credential !== undefined;
+        return { statusCode, headers: answered, body, host: url.host, origin: url.origin, withCredentials };
       }
       await discard(answer);
       url = redirectUrl(answer, url, question.resource.kind === 'blob');
@@ -82,8 +91,9 @@ export function createAskEndpoint(
     const { repository, resource } = question;
     const what = resourceText(repository, resource);
     const origins = fallbacks.map(({ origin }) => origin);
-    let token = tokens.current(endpoint, repository);
-    let challenge: BearerChallenge | undefined;
+    let authorization = await authorizer.current(endpoint, repository, signal);
+    let challenge: { readonly headers: string | string[] | undefined } | undefined;
+    let isReplaced = false;
     let failures = 0;
     let challenges = 0;
     let signatures = 1;
@@ -91,9 +101,13 @@ export function createAskEndpoint(
     for (;;) {
       let answer: Awaited<ReturnType<typeof follow>>;
       try {
-        if (challenge !== undefined) token = await tokens.renew(endpoint, repository, challenge, token, signal);
-        challenge = undefined;
-        answer = await follow(endpoint, question, token, origins, signal);
+        if (challenge !== undefined) {
+          const refused = authorization;
+          authorization = await authorizer.meet(endpoint, repository, challenge.headers, refused, signal);
+          challenge = undefined;
+          if (authorization === undefined) throw await authorizer.denied(endpoint, repository, what, refused, signal);
+        }
+        answer = await follow(endpoint, question, authorization, origins, signal);
       } catch (error) {
         if (!isAgentError(error) || !isBroken(error) || failures >= MAX_FAILURES) throw error;
         await pause(FAILURE_PAUSE * 2 ** failures++, signal);
@@ -104,13 +118,21 @@ export function createAskEndpoint(
       await discard(answer);
       const isHome = answer.origin === endpoint.origin;
       if (status === 401 && isHome) {
-        challenge = bearerChallenge(headers['www-authenticate']);
-        if (challenge === undefined || challenges++ >= MAX_CHALLENGES) throw denied(host, what);
+        if (challenges++ >= MAX_CHALLENGES) {
+          throw await authorizer.denied(endpoint, repository, what, authorization, signal);
+        }
+        challenge = { headers: headers['www-authenticate'] };
       } else if (!isHome && (status === 400 || status === 401 || status === 403) && signatures < MAX_SIGNATURES) {
         // A signed URL that has expired on the way.
         signatures++;
       } else if (status === 401 || status === 403) {
-        throw denied(host, what);
+        const other =
+          authorization !== undefined && isHome && !isReplaced
+            ? await authorizer.replace(endpoint, repository, authorization, signal)
+            : undefined;
+        if (other === undefined) throw await authorizer.denied(endpoint, repository, what, authorization, signal);
+        authorization = other;
+        isReplaced = true;
       } else if (status === 404 || status === 410) {
         throw new AgentError(UNKNOWN[resource.kind], `${host} has no ${what}`);
       } else if (status === 429) {
@@ -126,8 +148,4 @@ export function createAskEndpoint(
       }
     }
   };
-}
-
-function denied(host: string, what: string): AgentError {
-  return new AgentError('UPSTREAM_DENIED', `${host} refuses ${what} to anonymous clients`);
 }

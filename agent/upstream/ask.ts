@@ -23,6 +23,8 @@ export interface Question {
 /** An answer with content, and the host it came from. */
 export interface Answer extends Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'> {
   readonly host: string;
+  /** Whether it was given to whoever has the configured credentials, and so perhaps to nobody else. */
+  readonly withCredentials: boolean;
 }
 
 /** Asks one endpoint after the other until one has an answer of 200, 206 or 416. */

@@ -77,3 +77,8 @@ export function bearerChallenge(headers: string | readonly string[] | undefined)
   }
   return undefined;
 }
+
+/** Whether a Basic challenge is among them (RFC 7617). */
+export function hasBasicChallenge(headers: string | readonly string[] | undefined): boolean {
+  return parseChallenges(headers).some(({ scheme }) => scheme === 'basic');
+}

@@ -6,8 +6,11 @@ import type { Metrics } from '../observe/metrics.ts';
 import type { Repository } from '../oci/reference.ts';
 import { createAsk } from './ask.ts';
 import { createAskEndpoint } from './ask-endpoint.ts';
+import { createAuthorizer } from './authorizer.ts';
 import { type BlobAnswer, blobQuestion, headBlob, readBlobAnswer } from './blob-answer.ts';
 import { blobBody } from './body.ts';
+import { createLookup } from './credentials/lookup.ts';
+import { sourcesOf } from './credentials/sources.ts';
 import { resourceText } from './endpoint.ts';
 import { createExchange } from './exchange.ts';
 import { createFetchToken } from './fetch-token.ts';
@@ -15,13 +18,15 @@ import { listReferrers, listTags, type ReferrersPage, type TagsPage } from './li
 import { getManifest, headManifest, type ManifestBody, type ManifestHead } from './manifest.ts';
 import { type UpstreamInit, upstreamOptions } from './options.ts';
 import { createPreference } from './preference.ts';
+import { createRateLimits, type RateLimit } from './rate-limit.ts';
 import { createLostOrigins } from './reach.ts';
+import { createRefusals } from './refusals.ts';
 import { createTokens } from './token.ts';
 import { createTransports } from './transports.ts';
 
 export interface UpstreamComponents {
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'upstreamBytes'>;
+  readonly metrics: Pick<Metrics, 'upstreamBytes' | 'upstreamRateLimit' | 'upstreamRateRemaining'>;
   /** Holds back what is taken of blobs; manifests are small and go free. @default no limit */
   readonly throttle?: Throttle;
 }
@@ -32,6 +37,8 @@ export interface UpstreamBlob {
   readonly size: number | undefined;
   /** Whether the part came that was asked for; false where the registry sends everything from the start, every time. */
   readonly isRanged: boolean;
+  /** Whether any of it so far came with credentials: a body that is resumed may be another answer's. */
+  readonly withCredentials: boolean;
   readonly body: AsyncIterable<Uint8Array>;
 }
 
@@ -67,6 +74,13 @@ export interface UpstreamClient {
   ): Promise<UpstreamBlob>;
   listTags(repository: Repository, query: string, signal: AbortSignal): Promise<TagsPage>;
   listReferrers(repository: Repository, digest: Digest, query: string, signal: AbortSignal): Promise<ReferrersPage>;
+  /**
+   * Whether what this repository's registry answers may be for those alone who have the configured credentials. Known
+   * before anything is asked; `withCredentials` tells of one answer.
+   */
+  mayBePrivate(repository: Repository): boolean;
+  /** What registries last said of their limits on us. */
+  rateLimits(): RateLimit[];
   /** Ends all requests and sockets. */
   close(): Promise<void>;
 }
@@ -80,9 +94,14 @@ export function createUpstream(
   const lifetime = new AbortController();
   const transports = createTransports(options);
   const exchange = createExchange(createLostOrigins(options.unreachableFor), options);
-  const tokens = createTokens(createFetchToken(exchange, transports.to, options.stallTimeout), lifetime.signal);
+  const refusals = createRefusals();
+  const fetchToken = createFetchToken(exchange, transports.to, refusals, options.stallTimeout);
+  const tokens = createTokens(fetchToken, lifetime.signal);
+  const lookup = createLookup(sourcesOf(options, lifetime.signal), logger);
+  const authorizer = createAuthorizer(lookup, tokens, refusals, lifetime.signal);
+  const rates = createRateLimits(metrics);
   const ask = createAsk(
-    createAskEndpoint(exchange, tokens, transports.to),
+    createAskEndpoint({ exchange, authorizer, rates, transportTo: transports.to }),
     createPreference(options.avoidFor),
     options.registries,
     logger,
@@ -98,10 +117,12 @@ export function createUpstream(
     headBlob: (repository, digest, signal) => headBlob(ask, repository, digest, untilClosed(signal)),
     async getBlob(repository, digest, offset, callers, end) {
       const signal = untilClosed(callers);
+      let withCredentials = false;
       const open = async (from: number, row: number, within: AbortSignal): Promise<BlobAnswer> => {
         const range = from === 0 && end === undefined ? undefined : `bytes=${from}-${end === undefined ? '' : end - 1}`;
         // The endpoint whose body broke once is asked again; one that goes on breaking makes way for the next.
         const answer = await ask(blobQuestion('GET', repository, digest, range, Math.max(0, row - 1)), within);
+        withCredentials ||= answer.withCredentials;
         try {
           return readBlobAnswer(answer, from);
         } catch (error) {
@@ -120,12 +141,24 @@ export function createUpstream(
         { reopen: open, received, throttle, logger },
         { what, offset, end, opened, stallTimeout, signal },
       );
-      return { size: opened.size, isRanged: opened.isRanged || (offset === 0 && end === undefined), body };
+      return {
+        size: opened.size,
+        isRanged: opened.isRanged || (offset === 0 && end === undefined),
+        get withCredentials() {
+          return withCredentials;
+        },
+        body,
+      };
     },
     listTags: (repository, query, signal) =>
       listTags(ask, repository, query, options.stallTimeout, received, untilClosed(signal)),
     listReferrers: (repository, digest, query, signal) =>
       listReferrers(ask, repository, { digest, query }, options.stallTimeout, received, untilClosed(signal)),
+    mayBePrivate: ({ registry }) => {
+      const registries = options.registries;
+      return Object.hasOwn(registries, registry) && (registries[registry]?.credentials ?? null) !== null;
+    },
+    rateLimits: () => rates.all(),
     async close() {
       lifetime.abort(new AgentError('DRAINING', 'the upstream client is closed'));
       await transports.close();

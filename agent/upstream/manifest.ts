@@ -27,6 +27,8 @@ export interface ManifestHead {
   readonly mediaType: string;
   readonly size: number | undefined;
   readonly etag?: string;
+  /** Whether credentials were used: then it may be for those alone who have them. */
+  readonly withCredentials: boolean;
 }
 
 export interface ManifestBody {
@@ -34,6 +36,8 @@ export interface ManifestBody {
   readonly mediaType: string;
   readonly digest: Digest | undefined;
   readonly etag?: string;
+  /** Whether credentials were used: then it may be for those alone who have them. */
+  readonly withCredentials: boolean;
 }
 
 /** HEAD of a manifest: Docker Hub does not count it. @throws as {@link Ask} */
@@ -96,7 +100,7 @@ function acceptHeader(accept: readonly string[]): string {
   return isAny ? MANIFEST_MEDIA_TYPES.join(', ') : wanted;
 }
 
-function described({ statusCode, headers, host }: Answer): Omit<ManifestBody, 'bytes'> {
+function described({ statusCode, headers, host, withCredentials }: Answer): Omit<ManifestBody, 'bytes'> {
   const encoding = headers['content-encoding'] ?? 'identity';
   if (statusCode !== 200 || encoding !== 'identity') {
     throw new AgentError('UPSTREAM_FAILED', `${host} answered ${statusCode} (${encoding}) when asked for a manifest`);
@@ -106,5 +110,10 @@ function described({ statusCode, headers, host }: Answer): Omit<ManifestBody, 'b
   const etag = headers.etag?.toString();
   // It is kept beside thousands of others: one that is very long is not worth it.
   const validator = etag === undefined || etag.length > MAX_ETAG ? {} : { etag };
-  return { mediaType, digest: typeof digest === 'string' ? parseDigest(digest) : undefined, ...validator };
+  return {
+    mediaType,
+    digest: typeof digest === 'string' ? parseDigest(digest) : undefined,
+    withCredentials,
+    ...validator,
+  };
 }

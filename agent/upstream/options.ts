@@ -1,3 +1,5 @@
+import { homedir } from 'node:os';
+import type { CredentialSpec, CredentialSurroundings } from './credentials/source.ts';
 import { DIRECTLY, type ProxyFor } from './proxy-rule.ts';
 
 /** Where a registry's content is fetched from. */
@@ -9,6 +11,11 @@ export interface RegistryEndpoints {
   readonly endpoints: readonly string[];
   /** Certificates in PEM that are trusted beside the usual ones: by its endpoints and by whatever these send us to. */
   readonly ca?: string;
+  /**
+   * What it is shown where it asks. Without, only what is public can be had.
+   * @default null
+   */
+  readonly credentials?: CredentialSpec | null;
 }
 
 /** How the upstream client is set. */
@@ -66,6 +73,11 @@ export interface UpstreamInit {
    * @default 16
    */
   readonly connections?: number;
+  /**
+   * Where files of logins lie, and which environment helpers run in.
+   * @default the process's own
+   */
+  readonly around?: CredentialSurroundings;
 }
 
 export type UpstreamOptions = Required<UpstreamInit>;
@@ -81,6 +93,7 @@ const DEFAULTS: UpstreamOptions = {
   headersTimeout: 20_000,
   stallTimeout: 10_000,
   connections: 16,
+  around: { env: process.env, home: homedir(), uid: process.getuid?.() ?? 0 },
 };
 
 export function upstreamOptions(init: UpstreamInit): UpstreamOptions {

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import { orAborted } from './abort.ts';
 import type { BearerChallenge } from './challenge.ts';
+import type { Credential } from './credentials/source.ts';
 import type { Endpoint } from './endpoint.ts';
 
 /** A token's life where the answer names none (distribution's token specification). Seconds. */
@@ -10,6 +11,12 @@ const DEFAULT_LIFETIME = 60;
 
 /** A token is not used in its last seconds: it must live through the request's way. Milliseconds. */
 const MARGIN = 5000;
+
+/** No token is used for longer, whatever its server says: so long a credential that was taken away may still count. Milliseconds. */
+const MAX_LIFETIME = 3_600_000;
+
+/** A token that is used in this last part of the time it counts is renewed behind the request, so that none waits for the next. */
+const EARLY = 0.2;
 
 /** Tokens kept at once. */
 const MAX_TOKENS = 1000;
@@ -52,33 +59,45 @@ export function parseToken(body: Uint8Array, now: number): Token | undefined {
   return { value, expiresAt: (isPlausible ? issued : now) + lifetime };
 }
 
-/** Fetches a token as a challenge says. */
-export type FetchToken = (
-  endpoint: Endpoint,
-  repository: Repository,
-  challenge: BearerChallenge,
-  signal: AbortSignal,
-) => Promise<Token>;
+/** What a token is fetched for. */
+export interface TokenQuery {
+  readonly endpoint: Endpoint;
+  readonly repository: Repository;
+  readonly challenge: BearerChallenge;
+  /** What the token server is shown; undefined for an anonymous token. */
+  readonly credential: Credential | undefined;
+}
 
-/** Anonymous tokens, one for each endpoint and repository. */
+/** Fetches a token as a challenge says. */
+export type FetchToken = (query: TokenQuery, signal: AbortSignal) => Promise<Token>;
+
+/** A token that is kept. */
+export interface HeldToken {
+  readonly value: string;
+  readonly challenge: BearerChallenge;
+  /** What it was given for; undefined where it is anonymous. */
+  readonly credential: Credential | undefined;
+  /** Whether it is time to see to the next; said once of a token. */
+  readonly isDue: boolean;
+}
+
+/** Tokens, one for each endpoint and repository; one that was given for a credential is never used for another. */
 export interface Tokens {
   /**
    * A token that should still be good. Where there is none the registry is asked without: it answers with the
    * challenge of the day, and shows that it can be reached before anybody waits for its token server.
    */
-  current(endpoint: Endpoint, repository: Repository): string | undefined;
-  /** A token for a challenge; never again the one that was refused. */
-  renew(
-    endpoint: Endpoint,
-    repository: Repository,
-    challenge: BearerChallenge,
-    refused: string | undefined,
-    signal: AbortSignal,
-  ): Promise<string>;
+  current(endpoint: Endpoint, repository: Repository): HeldToken | undefined;
+  /** A token for a challenge; never again the one that was refused, or that is to be replaced. */
+  renew(query: TokenQuery, refused: string | undefined, signal: AbortSignal): Promise<string>;
 }
 
 interface Entry {
+  readonly credential: Credential | undefined;
+  readonly challenge: BearerChallenge;
   token: Token | undefined;
+  /** Milliseconds since the epoch. */
+  dueAt: number;
   /** The one fetch that all who want this token share. */
   flight: Promise<string> | undefined;
 }
@@ -90,20 +109,17 @@ interface Entry {
  */
 export function createTokens(fetch: FetchToken, lifetime: AbortSignal, now: () => number = Date.now): Tokens {
   const entries = new LRUCache<string, Entry>({ max: MAX_TOKENS });
-  const keyOf = (endpoint: Endpoint, repository: Repository): string =>
+  const keyOf = ({ endpoint, repository }: Pick<TokenQuery, 'endpoint' | 'repository'>): string =>
     `${endpoint.origin}${endpoint.prefix} ${repositoryText(repository)}`;
   const isGood = (token: Token | undefined): token is Token => token !== undefined && now() < token.expiresAt - MARGIN;
 
-  const refresh = (
-    endpoint: Endpoint,
-    repository: Repository,
-    challenge: BearerChallenge,
-    entry: Entry,
-  ): Promise<string> => {
+  const refresh = (query: TokenQuery, entry: Entry): Promise<string> => {
     if (entry.flight !== undefined) return entry.flight;
-    const flight = fetch(endpoint, repository, challenge, lifetime)
+    const flight = fetch(query, lifetime)
       .then((token) => {
-        entry.token = token;
+        const expiresAt = Math.min(token.expiresAt, now() + MAX_LIFETIME);
+        entry.token = { value: token.value, expiresAt };
+        entry.dueAt = expiresAt - MARGIN - Math.max(0, expiresAt - MARGIN - now()) * EARLY;
         return token.value;
       })
       .finally(() => {
@@ -117,15 +133,22 @@ export function createTokens(fetch: FetchToken, lifetime: AbortSignal, now: () =
 
   return {
     current(endpoint, repository) {
-      const token = entries.get(keyOf(endpoint, repository))?.token;
-      return isGood(token) ? token.value : undefined;
+      const entry = entries.get(keyOf({ endpoint, repository }));
+      if (entry === undefined || !isGood(entry.token)) return undefined;
+      const isDue = now() >= entry.dueAt;
+      // Once: where that fails, it is renewed when it has ended.
+      if (isDue) entry.dueAt = Number.POSITIVE_INFINITY;
+      return { value: entry.token.value, challenge: entry.challenge, credential: entry.credential, isDue };
     },
-    async renew(endpoint, repository, challenge, refused, signal) {
-      const key = keyOf(endpoint, repository);
-      const entry: Entry = entries.get(key) ?? { token: undefined, flight: undefined };
+    async renew(query, refused, signal) {
+      const key = keyOf(query);
+      const known = entries.get(key);
+      const { challenge, credential } = query;
+      const isSame = known !== undefined && known.credential?.id === credential?.id;
+      const entry = isSame ? known : { credential, challenge, token: undefined, dueAt: 0, flight: undefined };
       entries.set(key, entry);
       if (isGood(entry.token) && entry.token.value !== refused) return entry.token.value;
-      return orAborted(refresh(endpoint, repository, challenge, entry), signal);
+      return orAborted(refresh(query, entry), signal);
     },
   };
 }

@@ -10,8 +10,10 @@ export type Lane = 'short' | 'long';
 /** What a request of one hop is. */
 export interface Hop {
   readonly url: URL;
-  readonly method: 'GET' | 'HEAD';
+  readonly method: 'GET' | 'HEAD' | 'POST';
   readonly headers: Readonly<Record<string, string>>;
+  /** What a POST sends. */
+  readonly body?: string;
   readonly lane: Lane;
 }
 
@@ -79,12 +81,13 @@ export function createTransport(
   const lanes: Record<Lane, Agent> = { short: agent(), long: agent() };
   const probes = new Map<string, Promise<boolean>>();
   return {
-    request: ({ url, method, headers, lane }, signal) =>
+    request: ({ url, method, headers, body, lane }, signal) =>
       lanes[lane].request({
         origin: url.origin,
         path: url.pathname + url.search,
         method,
         headers,
+        ...(body !== undefined && { body }),
         highWaterMark: READ_AHEAD,
         signal,
         // undici closes the connection after each HEAD, for servers that wrongly send a body with it: every pull begins

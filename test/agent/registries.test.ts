@@ -16,11 +16,11 @@ test('a registry’s CA is read, and nothing else that stands in its file', asyn
   await writeFile(ca, `# the company's\n${one.cert}${key}${other.cert}`);
   const read = await readRegistries(
     new Map([
-      ['a.io', { endpoints: ['https://a.io'], ca }],
-      ['b.io', { endpoints: ['https://b.io'], ca: null }],
+      ['a.io', { endpoints: ['https://a.io'], credentials: null, ca }],
+      ['b.io', { endpoints: ['https://b.io'], credentials: null, ca: null }],
     ]),
   );
-  assert.deepEqual(read['b.io'], { endpoints: ['https://b.io'] });
+  assert.deepEqual(read['b.io'], { endpoints: ['https://b.io'], credentials: null });
   assert.equal(read['a.io']?.ca, `${one.cert.trim()}\n${other.cert.trim()}`);
 });
 
@@ -39,11 +39,14 @@ test('a CA file that cannot be used is named with its key', async (t) => {
   for (const [index, [content, message]] of wrong.entries()) {
     const ca = join(folder, `${index}.pem`);
     if (content !== undefined) await writeFile(ca, content);
-    await assert.rejects(readRegistries(new Map([['registry.lan:5000', { endpoints: [], ca }]])), (error: Error) => {
-      assert.ok(isAgentError(error, 'CA_INVALID'), String(error));
-      assert.ok(error.message.startsWith(`registries["registry.lan:5000"].ca: ${ca} `), error.message);
-      assert.match(error.message, message);
-      return true;
-    });
+    await assert.rejects(
+      readRegistries(new Map([['registry.lan:5000', { endpoints: [], credentials: null, ca }]])),
+      (error: Error) => {
+        assert.ok(isAgentError(error, 'CA_INVALID'), String(error));
+        assert.ok(error.message.startsWith(`registries["registry.lan:5000"].ca: ${ca} `), error.message);
+        assert.match(error.message, message);
+        return true;
+      },
+    );
   }
 });

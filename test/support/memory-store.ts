@@ -39,6 +39,7 @@ class Memory implements MemoryStore {
   readonly #blobs = new Map<Digest, Blob>();
   readonly #partials = new Map<Digest, Remains>();
   readonly #open = new Set<Digest>();
+  readonly #private = new Set<Digest>();
   readonly #sizes = new Map<Digest, number>();
   readonly #onHold = new Set<(digest: Digest) => void>();
   readonly #onDrop = new Set<(digest: Digest) => void>();
@@ -107,19 +108,29 @@ class Memory implements MemoryStore {
     return this.#blobs.get(digest)?.size ?? this.#sizes.get(digest);
   }
 
+  keepPrivate(digest: Digest): void {
+    const wasTold = this.held(digest) !== undefined;
+    this.#private.add(digest);
+    if (wasTold) for (const listener of this.#onDrop) listener(digest);
+  }
+
+  isPrivate(digest: Digest): boolean {
+    return this.#private.has(digest);
+  }
+
   held(digest: Digest): { size: number; root: string } | undefined {
-    const blob = this.#blobs.get(digest);
+    const blob = this.#forPeers(digest);
     return blob && { size: blob.size, root: chunkMapRoot(blob.map) };
   }
 
   chunkMapOf(digest: Digest): Uint8Array | undefined {
-    const blob = this.#blobs.get(digest);
+    const blob = this.#forPeers(digest);
     return blob && encodeChunkMap(blob.map);
   }
 
   async chunk(digest: Digest, index: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array | undefined> {
     signal.throwIfAborted();
-    const blob = this.#use(digest);
+    const blob = this.isPrivate(digest) ? undefined : this.#use(digest);
     if (blob === undefined || !(index >= 0 && index < blob.map.layout.count)) return undefined;
     const bytes = this.#checked(blob, index);
     if (bytes === undefined || into === undefined || into.length < bytes.length) return bytes;
@@ -128,7 +139,10 @@ class Memory implements MemoryStore {
   }
 
   recent(limit: number): Digest[] {
-    return [...this.#blobs.keys()].reverse().slice(0, limit);
+    return [...this.#blobs.keys()]
+      .filter((digest) => !this.isPrivate(digest))
+      .reverse()
+      .slice(0, limit);
   }
 
   onHold(listener: (digest: Digest) => void): () => void {
@@ -148,7 +162,9 @@ class Memory implements MemoryStore {
   }
 
   async remove(digest: Digest): Promise<boolean> {
-    return this.#drop(digest);
+    const wasHeld = this.#drop(digest);
+    if (wasHeld && !this.#open.has(digest)) this.#private.delete(digest);
+    return wasHeld;
   }
 
   rot(digest: Digest, position: number): void {
@@ -173,6 +189,10 @@ class Memory implements MemoryStore {
     return undefined;
   }
 
+  #forPeers(digest: Digest): Blob | undefined {
+    return this.isPrivate(digest) ? undefined : this.#blobs.get(digest);
+  }
+
   #use(digest: Digest): Blob | undefined {
     const blob = this.#blobs.get(digest);
     if (blob === undefined) return undefined;
@@ -185,13 +205,13 @@ class Memory implements MemoryStore {
     const { digest, layout } = map;
     const isNew = !this.#blobs.delete(digest);
     this.#blobs.set(digest, { digest, size: layout.size, mediaType, bytes, map });
-    if (isNew) for (const listener of this.#onHold) listener(digest);
+    if (isNew && !this.isPrivate(digest)) for (const listener of this.#onHold) listener(digest);
     return { digest, size: layout.size, mediaType };
   }
 
   #drop(digest: Digest): boolean {
     if (!this.#blobs.delete(digest)) return false;
-    for (const listener of this.#onDrop) listener(digest);
+    if (!this.isPrivate(digest)) for (const listener of this.#onDrop) listener(digest);
     return true;
   }
 }

@@ -18,6 +18,8 @@ export interface MemoryUpstream extends Upstream {
   breakAt: number | undefined;
   /** Sends this body instead of the true one. */
   wrong: Uint8Array | undefined;
+  /** Names of repositories that are had with credentials only. */
+  readonly private: Set<string>;
   /** Knows no Range: sends all there is, whatever end was asked for. */
   isRangeless: boolean;
   /** Waits for this before each piece of a body. */
@@ -57,6 +59,8 @@ export function memoryUpstream(): MemoryUpstream {
     breakAt: undefined,
     wrong: undefined,
     isRangeless: false,
+    private: new Set(),
+    mayBePrivate: ({ name }) => twin.private.has(name),
     pace: () => Promise.resolve(),
     gets: [],
     manifestGets: [],
@@ -80,17 +84,19 @@ export function memoryUpstream(): MemoryUpstream {
       tags.delete(reference);
       blobs.delete(reference);
     },
-    async headManifest(_repository, reference, _accept, signal) {
+    async headManifest(repository, reference, _accept, signal) {
       twin.manifestHeads.push(reference);
       await twin.pause(signal);
       const { etag } = twin;
-      return etag === undefined ? manifest(reference) : { ...manifest(reference), digest: undefined, etag };
+      const head = { ...manifest(reference), withCredentials: twin.mayBePrivate(repository) };
+      return etag === undefined ? head : { ...head, digest: undefined, etag };
     },
-    async getManifest(_repository, reference, _accept, signal) {
+    async getManifest(repository, reference, _accept, signal) {
       twin.manifestGets.push(reference);
       await twin.pause(signal);
       const { etag } = twin;
-      return etag === undefined ? manifest(reference) : { ...manifest(reference), etag };
+      const body = { ...manifest(reference), withCredentials: twin.mayBePrivate(repository) };
+      return etag === undefined ? body : { ...body, etag };
     },
     async headBlob(_repository, digest) {
       return { size: blob(digest, 'BLOB_UNKNOWN').length };
@@ -109,11 +115,13 @@ export function memoryUpstream(): MemoryUpstream {
       const index = { schemaVersion: 2, manifests: twin.referrers.get(digest) ?? [] };
       return { index, size: JSON.stringify(index).length, isFiltered: false, next: undefined };
     },
-    async getBlob(_repository, digest, offset, signal, end) {
+    async getBlob(repository, digest, offset, signal, end) {
       const bytes = twin.wrong ?? blob(digest, 'BLOB_UNKNOWN');
       twin.gets.push({ digest, offset });
       const to = twin.isRangeless ? bytes.length : Math.min(bytes.length, end ?? bytes.length);
-      return { size: bytes.length, isRanged: !twin.isRangeless, body: body(bytes.subarray(0, to), offset, signal) };
+      const withCredentials = twin.mayBePrivate(repository);
+      const piece = bytes.subarray(0, to);
+      return { size: bytes.length, isRanged: !twin.isRangeless, withCredentials, body: body(piece, offset, signal) };
     },
   };
 

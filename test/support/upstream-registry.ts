@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
 import { type AddressInfo, Server as TcpServer } from 'node:net';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Algorithm, type Digest, parseDigest } from '../../protocol/digest.ts';
 import { bufferContent, bytesOf, type Content, digestOf } from './content.ts';
 import { sendBody } from './upstream-body.ts';
+import type { Door } from './upstream-doors.ts';
 import { createFaults, type Fault, type Misbehaviour, metFault, type RequestKind } from './upstream-faults.ts';
 import {
   type BlobDescriptor,
@@ -22,7 +24,11 @@ export interface UpstreamRegistryOptions {
   /** @default 0, chosen by the kernel */
   readonly port?: number;
   /** `bearer` wants an anonymous token for everything but `/token`. @default 'none' */
-  readonly auth?: 'none' | 'bearer';
+  readonly auth?: 'none' | 'bearer' | 'basic';
+  /** Who is let in, and how it shows who it is; in place of `auth`. */
+  readonly door?: Door;
+  /** Sent with every manifest. */
+  readonly manifestHeaders?: Readonly<Record<string, string>>;
   /** What the token answer says. Seconds. @default 300 */
   readonly tokenLifetime?: number;
   /** The challenge's realm. @default the registry's own /token */
@@ -114,7 +120,8 @@ type Entry = { -readonly [Key in keyof ServedRequest]: ServedRequest[Key] };
 
 /** Starts one. The caller closes it. */
 export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {}): Promise<UpstreamRegistry> {
-  const { host: address = '127.0.0.1', auth = 'none', tokenLifetime = 300 } = options;
+  const { host: address = '127.0.0.1', door, tokenLifetime = 300 } = options;
+  const auth = options.auth ?? (door === undefined ? 'none' : door.scheme);
   const repositories = new Map<string, Holding>();
   const contents = new Map<Digest, Content>();
   const faults = createFaults();
@@ -179,14 +186,25 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
 
     const query = new URL(entry.path, 'http://registry').searchParams;
     if (route.kind === 'token') {
+      const form = new URLSearchParams(entry.method === 'POST' ? await text(request) : '');
+      const { method, authorization } = entry;
+      const who = door === undefined ? 'anybody' : door.enter({ method, query, form, authorization });
+      if (typeof who === 'number') return refuse(who, 'UNAUTHORIZED');
       const token = randomUUID();
-      tokens.set(token, query.get('scope') ?? '');
+      const scope = query.get('scope') ?? form.get('scope') ?? '';
+      // As the real ones: whoever may not have it gets a token that opens nothing.
+      const isOpen = who !== null || door?.isPublic(/^repository:(.+):pull$/.exec(scope)?.[1] ?? '') === true;
+      tokens.set(token, isOpen ? scope : '');
       const body = JSON.stringify({ token, expires_in: tokenLifetime, issued_at: new Date().toISOString() });
       head(200, { 'content-type': 'application/json', 'content-length': body.length });
       return void response.end(body);
     }
     if (route.kind === 'storage') {
       if (!signatures.has(query.get('signature') ?? '')) return refuse(403, 'DENIED');
+    } else if (auth === 'basic') {
+      const refused = door?.refuses(entry.authorization);
+      const challenge = refused === 401 ? { 'www-authenticate': 'Basic realm="a registry",service="test"' } : {};
+      if (refused !== undefined) return refuse(refused, 'UNAUTHORIZED', challenge);
     } else if (auth === 'bearer' && !isAllowed(entry)) {
       const realm = options.realm ?? `${origin}/token`;
       const scope = route.repository === undefined ? '' : `,scope="repository:${route.repository}:pull"`;
@@ -201,6 +219,7 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
       const manifest = repositories.get(route.repository ?? '')?.manifests.get(route.reference ?? '');
       if (manifest === undefined) return refuse(404, 'MANIFEST_UNKNOWN');
       const headers = { 'content-type': manifest.mediaType, 'docker-content-digest': manifest.digest };
+      Object.assign(headers, options.manifestHeaders);
       return sendContent(entry, response, bufferContent(manifest.bytes), headers, met, head, sent);
     }
     if (route.kind === 'tags' || route.kind === 'referrers') {
@@ -239,7 +258,8 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
   };
 
   const listener = (isStorage: boolean) => (request: IncomingMessage, response: ServerResponse) => {
-    request.resume();
+    // A body that nobody reads would keep the connection from being used again.
+    if (request.method !== 'POST') request.resume();
     answer(request, response, routeOf(request.url ?? '', isStorage)).catch((error: unknown) => {
       // A fault of the test's own: the client sees a broken connection, and the run says why.
       response.destroy();

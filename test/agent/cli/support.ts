@@ -59,6 +59,7 @@ export function sampleStatus(): AgentStatus {
       clientBytes: { store: 8_800_000_000, peer: 3_330_000_000, upstream: 1_200_000_000 },
       sparedBytes: 12_130_000_000,
     },
+    rateLimits: [],
     limits: { peerUpload: null, peerDownload: null, upstream: null },
     swarm: {
       addresses: [`/ip4/192.168.100.17/tcp/4055/p2p/${PEER}`],

@@ -52,6 +52,19 @@ test('the limits that are set, and no others', () => {
   assert.match(statusText(status), /\nlimits +to peers 10\.0 MiB\/s\n +from upstream, not at this hour\n$/);
 });
 
+test('what registries said of their limits', () => {
+  const status = sampleStatus();
+  assert.doesNotMatch(statusText(status), /rate limits/);
+  status.rateLimits = [
+    { registry: 'docker.io', limit: 100, remaining: 76, window: 21_600 },
+    { registry: 'other.example', limit: 5, remaining: 0, window: null },
+  ];
+  assert.match(
+    statusText(status),
+    /\nrate limits +docker\.io, 76 of 100 pulls left in 6 h\n +other\.example, 0 of 5 pulls left\n$/,
+  );
+});
+
 test('a new agent’s status has no figures and no nonsense', () => {
   const status = sampleStatus();
   status.traffic = {

@@ -36,7 +36,7 @@ test('the example in the document is taken', () => {
   assert.equal(limits.upstream.length, 2);
   assert.deepEqual(registries.get('registry.lan:5000')?.endpoints, ['https://registry.lan:5000']);
   assert.equal(registries.get('registry.lan:5000')?.tags.fresh.length, 2);
-  assert.deepEqual([...registries.keys()], ['docker.io', 'registry.lan:5000']);
+  assert.deepEqual([...registries.keys()], ['docker.io', 'registry.lan:5000', 'ghcr.io']);
 });
 
 test('the --set examples are taken', () => {

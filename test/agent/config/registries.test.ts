@@ -25,6 +25,7 @@ test('a registry that is listed without endpoints is at its own name, and docker
   assert.deepEqual(registries.get('docker.io')?.endpoints, ['https://registry-1.docker.io']);
   assert.deepEqual(registries.get('ghcr.io'), {
     endpoints: ['https://ghcr.io'],
+    credentials: null,
     ca: null,
     allow: ['*'],
     deny: ['a/*'],
@@ -35,7 +36,14 @@ test('a registry that is listed without endpoints is at its own name, and docker
 
 test('what holds for all others stands under *', () => {
   const others = registriesOf('{"*": {ca: company.pem, allow: [public/*]}}').get('*');
-  assert.deepEqual(others, { endpoints: [], ca: '/work-dir/company.pem', allow: ['public/*'], deny: [], tags: TAGS });
+  assert.deepEqual(others, {
+    endpoints: [],
+    credentials: null,
+    ca: '/work-dir/company.pem',
+    allow: ['public/*'],
+    deny: [],
+    tags: TAGS,
+  });
   assert.ok(registriesOf('{"*": null}').has('*'));
   assert.match(refusalOf('registries={"*": {endpoints: [https://x]}}'), /registries\["\*"\]\.endpoints is not a key/);
 });

@@ -351,5 +351,58 @@ export function storeCompliance(name: string, open: () => Promise<Harness>): voi
         { numRuns: 30 },
       );
     });
+
+    test('what is private is held for this host, and peers hear nothing of it', async () => {
+      const told: string[] = [];
+      store.onHold((digest) => told.push(`hold ${digest}`));
+      store.onDrop((digest) => told.push(`drop ${digest}`));
+      const bytes = content('private', 2 * MIB);
+      const digest = digestOfBytes(bytes);
+      assert.equal(store.isPrivate(digest), false);
+      store.keepPrivate(digest);
+      await hold(store, bytes);
+      const small = content('small', 100);
+      store.keepPrivate(digestOfBytes(small));
+      await store.put(digestOfBytes(small), small, 'application/json');
+      const open = await hold(store, content('public', 100));
+      assert.ok(bytes.equals(await collect(store.read(digest, 0, bytes.length, never))));
+      assert.equal(store.find(digest)?.size, bytes.length);
+      for (const hidden of [digest, digestOfBytes(small)]) {
+        assert.equal(store.isPrivate(hidden), true);
+        assert.equal(store.held(hidden), undefined);
+        assert.equal(store.chunkMapOf(hidden), undefined);
+        assert.equal(await store.chunk(hidden, 0, never), undefined);
+      }
+      assert.deepEqual(store.recent(10), [open]);
+      assert.deepEqual(told, [`hold ${open}`]);
+      await store.remove(digest);
+      assert.deepEqual(told, [`hold ${open}`]);
+      assert.equal(store.isPrivate(digest), false, 'nothing of it is here any more');
+    });
+
+    test('what becomes private is gone as far as peers are concerned', async () => {
+      const told: string[] = [];
+      const digest = await hold(store, content('was public', 100));
+      store.onDrop((dropped) => told.push(dropped));
+      store.keepPrivate(digest);
+      store.keepPrivate(digest);
+      assert.deepEqual(told, [digest]);
+      assert.equal(store.held(digest), undefined);
+      assert.equal(store.find(digest)?.size, 100);
+    });
+
+    test('a private blob that rots stays private, whatever becomes of it', async () => {
+      const told: string[] = [];
+      const bytes = content('private and rotten', 2 * MIB);
+      const digest = digestOfBytes(bytes);
+      store.keepPrivate(digest);
+      await hold(store, bytes);
+      store.onDrop((dropped) => told.push(dropped));
+      await harness.rot(digest, MIB);
+      await assert.rejects(collect(store.read(digest, 0, bytes.length, never)));
+      assert.equal(store.find(digest), undefined);
+      assert.equal(store.isPrivate(digest), true);
+      assert.deepEqual(told, []);
+    });
   });
 }

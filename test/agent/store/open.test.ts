@@ -133,3 +133,17 @@ test('an existing directory with an unusable part is refused', async () => {
   await writeFile(join(path, 'blobs'), '');
   await assert.rejects(at.open({ path }), (error) => isAgentError(error, 'STORE_UNWRITABLE'));
 });
+
+test('what is private is so after a restart', async () => {
+  const bytes = content('private', 100);
+  const digest = digestOfBytes(bytes);
+  const before = await at.open();
+  before.keepPrivate(digest);
+  await hold(before, bytes);
+  await before.close();
+  const store = await at.open();
+  assert.equal(store.find(digest)?.size, 100);
+  assert.equal(store.isPrivate(digest), true);
+  assert.equal(store.held(digest), undefined);
+  assert.deepEqual(store.recent(10), []);
+});

@@ -19,6 +19,7 @@ test('HEAD and GET by tag and by digest', async (context) => {
       digest: manifest.digest,
       mediaType: manifest.mediaType,
       size: manifest.bytes.length,
+      withCredentials: false,
     });
     const { bytes, mediaType, digest } = await upstream.getManifest(REPOSITORY, reference, [], signal);
     assert.deepEqual(Buffer.from(bytes), manifest.bytes);

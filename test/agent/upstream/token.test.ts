@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import fc from 'fast-check';
-import { createTokens, parseToken, type Token } from '../../../agent/upstream/token.ts';
+import { type Credential, credentialOf } from '../../../agent/upstream/credentials/source.ts';
+import { createTokens, parseToken, type Token, type TokenQuery } from '../../../agent/upstream/token.ts';
 import { REPOSITORY } from './fixture.ts';
 
 const NOW = Date.UTC(2030, 0, 1);
@@ -34,19 +35,55 @@ test('what is no token', () => {
   fc.assert(fc.property(fc.json(), (text) => parseToken(Buffer.from(text), NOW) === undefined));
 });
 
+const QUERY = { endpoint: ENDPOINT, repository: REPOSITORY, challenge: CHALLENGE, credential: undefined };
+
 test('one flight for all who want the same token; then it is kept until it ends', async () => {
   let now = NOW;
   let fetched = 0;
   const fetch = async (): Promise<Token> => ({ value: `token-${++fetched}`, expiresAt: now + 60_000 });
   const tokens = createTokens(fetch, never, () => now);
-  const renew = (refused?: string) => tokens.renew(ENDPOINT, REPOSITORY, CHALLENGE, refused, never);
-  assert.equal(tokens.current(ENDPOINT, REPOSITORY), undefined);
+  const renew = (refused?: string) => tokens.renew(QUERY, refused, never);
+  const current = () => tokens.current(ENDPOINT, REPOSITORY);
+  assert.equal(current(), undefined);
   assert.deepEqual(await Promise.all([renew(), renew(), renew()]), ['token-1', 'token-1', 'token-1']);
-  assert.equal(tokens.current(ENDPOINT, REPOSITORY), 'token-1');
+  assert.equal(current()?.value, 'token-1');
   assert.equal(tokens.current(ENDPOINT, { ...REPOSITORY, name: 'other' }), undefined);
   assert.equal(await renew('token-0'), 'token-1', 'somebody has renewed it meanwhile');
   assert.equal(await renew('token-1'), 'token-2');
-  now += 56_000;
+  now += 43_000;
+  assert.equal(current()?.isDue, false);
+  now += 2_000;
+  assert.equal(current()?.isDue, true);
+  assert.equal(current()?.isDue, false, 'told once');
+  now += 11_000;
+  assert.equal(current(), undefined);
+});
+
+test('a token that one credential was given is not another’s', async () => {
+  const shown: (string | undefined)[] = [];
+  const fetch = async ({ credential }: TokenQuery): Promise<Token> => {
+    shown.push(credential?.id);
+    return { value: `of ${credential?.id}`, expiresAt: NOW + 60_000 };
+  };
+  const tokens = createTokens(fetch, never, () => NOW);
+  const [one, other] = ['one', 'other'].map((password) =>
+    credentialOf({ kind: 'password', username: 'me', password }),
+  ) as [Credential, Credential];
+  for (const credential of [undefined, one, one, other, undefined]) {
+    assert.equal(await tokens.renew({ ...QUERY, credential }, undefined, never), `of ${credential?.id}`);
+    assert.equal(tokens.current(ENDPOINT, REPOSITORY)?.credential, credential);
+  }
+  assert.deepEqual(shown, [undefined, one.id, other.id, undefined]);
+});
+
+test('no token is used for longer than an hour', async () => {
+  let now = NOW;
+  const fetch = async (): Promise<Token> => ({ value: 'a', expiresAt: NOW + 86_400_000 });
+  const tokens = createTokens(fetch, never, () => now);
+  await tokens.renew(QUERY, undefined, never);
+  now += 3_590_000;
+  assert.ok(tokens.current(ENDPOINT, REPOSITORY));
+  now += 6_000;
   assert.equal(tokens.current(ENDPOINT, REPOSITORY), undefined);
 });
 
@@ -59,12 +96,12 @@ test('who leaves does not stop the flight of the others; a failed one is not kep
     () => NOW,
   );
   const leaver = new AbortController();
-  const left = tokens.renew(ENDPOINT, REPOSITORY, CHALLENGE, undefined, leaver.signal);
-  const stayed = tokens.renew(ENDPOINT, REPOSITORY, CHALLENGE, undefined, never);
+  const left = tokens.renew(QUERY, undefined, leaver.signal);
+  const stayed = tokens.renew(QUERY, undefined, never);
   leaver.abort(new Error('left'));
   await assert.rejects(left, /left/);
   flight.reject(new Error('no token'));
   await assert.rejects(stayed, /no token/);
   result = Promise.resolve({ value: 'second', expiresAt: NOW + 60_000 });
-  assert.equal(await tokens.renew(ENDPOINT, REPOSITORY, CHALLENGE, undefined, never), 'second');
+  assert.equal(await tokens.renew(QUERY, undefined, never), 'second');
 });

@@ -1,0 +1,43 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { credentialOf } from '../../../agent/upstream/credentials/source.ts';
+import { createRefusals } from '../../../agent/upstream/refusals.ts';
+
+const endpoint = { origin: 'https://registry', prefix: '', isConfigured: true };
+const credential = credentialOf({ kind: 'password', username: 'me', password: 'old' });
+
+test('after each refusal it waits twice as long, up to five minutes; what went well for long begins anew', () => {
+  let now = 0;
+  const refusals = createRefusals(() => now);
+  const pauses: number[] = [];
+  for (let row = 0; row < 8; row++) {
+    refusals.note({ endpoint, credential });
+    refusals.note({ endpoint, credential });
+    const pause = refusals.remaining({ endpoint, credential });
+    pauses.push(pause);
+    now += pause;
+    assert.equal(refusals.remaining({ endpoint, credential }), 0);
+  }
+  assert.deepEqual(
+    pauses,
+    [10, 20, 40, 80, 160, 300, 300, 300].map((seconds) => seconds * 1000),
+  );
+  now += 300_000;
+  refusals.note({ endpoint, credential });
+  assert.equal(refusals.remaining({ endpoint, credential }), 10_000);
+});
+
+test('another credential, endpoint or repository is not meant', () => {
+  const refusals = createRefusals(() => 0);
+  refusals.note({ endpoint, credential, repository: 'group/app' });
+  assert.ok(refusals.remaining({ endpoint, credential, repository: 'group/app' }) > 0);
+  const changed = credentialOf({ kind: 'password', username: 'me', password: 'new' });
+  for (const other of [
+    { endpoint, credential },
+    { endpoint, credential, repository: 'group/other' },
+    { endpoint, credential: changed, repository: 'group/app' },
+    { endpoint: { ...endpoint, origin: 'https://other' }, credential, repository: 'group/app' },
+  ]) {
+    assert.equal(refusals.remaining(other), 0);
+  }
+});
