@@ -3,20 +3,18 @@ import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { TaggedImage } from '../oci/image.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
-import { Acquisition } from './acquisition.ts';
+import type { Acquisition } from './acquisition.ts';
+import { Acquisitions } from './acquisitions.ts';
 import type { ContentComponents, FetchInit } from './init.ts';
 import { type LazyPart, LazyParts } from './lazy-parts.ts';
 import { Listings, type TagsRequest } from './listings.ts';
-import { type ManifestDescription, Manifests } from './manifests.ts';
-import { nobody } from './nobody.ts';
-import { lanesFor } from './peer-lane.ts';
-import { Proven } from './proven.ts';
+import type { ManifestDescription } from './manifests.ts';
 import type { Referrers, ReferrersRequest } from './referrers.ts';
-import { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
 import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
 import { isAway, type NamedManifest } from './verified-manifest.ts';
+import { Worlds } from './worlds.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
@@ -63,14 +61,8 @@ export function createContent(components: ContentComponents, init: FetchInit): L
 
 class Content implements LanContent {
   readonly #components: ContentComponents;
-  readonly #init: FetchInit;
-  /** What is taken together with the LAN. */
-  readonly #lan: World;
-  /** What may be private. */
-  readonly #alone: World;
-  readonly #proven = new Proven();
-  /** One a digest; each ends soon after its last reader has left, so clients bound their number. */
-  readonly #acquisitions = new Map<Digest, Acquisition>();
+  readonly #worlds: Worlds;
+  readonly #acquisitions: Acquisitions;
   readonly #stopped = new AbortController();
   readonly #lazy: LazyParts;
   readonly #listings: Listings;
@@ -79,25 +71,24 @@ class Content implements LanContent {
 
   constructor(components: ContentComponents, init: FetchInit) {
     this.#components = components;
-    this.#init = init;
     this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
     this.#listings = new Listings(components.upstream, this.#stopped.signal);
-    this.#lan = worldOf(components, init, this.#stopped.signal);
-    this.#alone = worldOf({ ...components, swarm: nobody(components.swarm) }, init, this.#stopped.signal);
+    this.#worlds = new Worlds(components, init, this.#stopped.signal);
+    this.#acquisitions = new Acquisitions(components.store, this.#worlds, init);
   }
 
   headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
-    return this.#worldOf(repository).manifests.describe(repository, reference, accept, signal);
+    return this.#worlds.of(repository).manifests.describe(repository, reference, accept, signal);
   }
 
   async getManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
-    const manifest = await this.#worldOf(repository).manifests.get(repository, reference, accept, signal);
+    const manifest = await this.#worlds.of(repository).manifests.get(repository, reference, accept, signal);
     this.#components.metrics.clientBytes.inc({ source: manifest.source }, manifest.bytes.length);
     return manifest;
   }
 
   refreshTag({ repository, tag }: TaggedImage, signal: AbortSignal) {
-    return this.#worldOf(repository).manifests.refresh(repository, tag, signal);
+    return this.#worlds.of(repository).manifests.refresh(repository, tag, signal);
   }
 
   async headBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<{ size: number }> {
@@ -116,7 +107,7 @@ class Content implements LanContent {
   async openBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob> {
     const known =
       this.#components.store.find(digest)?.size ??
-      this.#acquisitions.get(digest)?.layout.size ??
+      this.#acquisitions.sizeOf(digest) ??
       this.#components.store.sizeOf(digest);
     if (known !== undefined) return this.#opened(repository, digest, known);
     try {
@@ -139,15 +130,8 @@ class Content implements LanContent {
   async stop(): Promise<void> {
     const reason = new AgentError('DRAINING', 'the agent is shutting down');
     this.#stopped.abort(reason);
-    const running = [...this.#acquisitions.values()];
-    for (const acquisition of running) acquisition.stop(reason);
-    await Promise.all(running.map((acquisition) => acquisition.ended));
-    this.#lan.sharing.stop();
-    this.#alone.sharing.stop();
-  }
-
-  #worldOf(repository: Repository): World {
-    return this.#components.upstream.mayBePrivate(repository) ? this.#alone : this.#lan;
+    await this.#acquisitions.stop(reason);
+    this.#worlds.stop();
   }
 
   #sizeUpstream(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }> {
@@ -161,7 +145,7 @@ class Content implements LanContent {
    * has matched.
    */
   async #openOnWord(repository: Repository, digest: Digest, away: unknown, signal: AbortSignal): Promise<AcquiredBlob> {
-    const { swarm } = this.#worldOf(repository).components;
+    const { swarm } = this.#worlds.of(repository).components;
     if (!swarm.hasNeighbours) throw away;
     const looking = AbortSignal.any([signal, AbortSignal.timeout(LOOKUP_PATIENCE)]);
     const tried = new Set<number>();
@@ -170,7 +154,8 @@ class Content implements LanContent {
       tried.add(holder.size);
       const blob = this.#opened(repository, digest, holder.size);
       try {
-        await (await this.#acquire(repository, digest, holder.size, 0)).whole(signal);
+        const wanted = { repository, digest, size: holder.size, position: 0 };
+        await (await this.#acquisitions.acquire(wanted)).whole(signal);
         return blob;
       } catch (error) {
         signal.throwIfAborted();
@@ -212,7 +197,7 @@ class Content implements LanContent {
     let followed: Acquisition | undefined;
     // It has no last chunk that could wait for the digest: a registry's "0 bytes" would be any blob's whole.
     if (size === 0 && store.find(digest) === undefined) {
-      await (await this.#acquire(repository, digest, size, 0)).whole(signal);
+      await (await this.#acquisitions.acquire({ repository, digest, size, position })).whole(signal);
     }
     for (let turns = 0; position < end; turns++) {
       signal.throwIfAborted();
@@ -231,7 +216,7 @@ class Content implements LanContent {
           continue;
         }
       }
-      followed = await this.#acquire(repository, digest, size, position);
+      followed = await this.#acquisitions.acquire({ repository, digest, size, position });
       try {
         for await (const { bytes, source } of followed.read(position, end, signal)) {
           metrics.clientBytes.inc({ source }, bytes.length);
@@ -241,7 +226,7 @@ class Content implements LanContent {
       } catch (error) {
         signal.throwIfAborted();
         // It had no part in what the LAN takes together, and its own registry has not been asked yet.
-        if (isAgentError(error) && this.#isGuest(repository, followed)) continue;
+        if (isAgentError(error) && this.#acquisitions.isGuest(repository, followed)) continue;
         if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#reviseSize(repository, digest, size, signal);
         throw error;
       }
@@ -249,8 +234,7 @@ class Content implements LanContent {
   }
 
   #isHereOrComing(digest: Digest): boolean {
-    const running = this.#acquisitions.get(digest);
-    return this.#components.store.find(digest) !== undefined || (running !== undefined && !running.isEnding);
+    return this.#components.store.find(digest) !== undefined || this.#acquisitions.isComing(digest);
   }
 
   /**
@@ -263,61 +247,4 @@ class Content implements LanContent {
     this.#components.logger.warn({ digest, manifest: size, upstream: upstream.size }, 'a manifest told a false size');
     this.#components.store.rememberDescriptors([{ digest, size: upstream.size }]);
   }
-
-  /** The digest's one acquisition, started where there is none. */
-  async #acquire(repository: Repository, digest: Digest, size: number, position: number): Promise<Acquisition> {
-    for (;;) {
-      if (this.#stopped.signal.aborted) throw this.#stopped.signal.reason;
-      const running = this.#acquisitions.get(digest);
-      if (running === undefined) break;
-      if (!running.isEnding) {
-        if (!this.#isGuest(repository, running)) running.join(repository);
-        return running;
-      }
-      // It still holds the partial that the next one needs.
-      await running.ended;
-    }
-    // What a try that broke off has left on disk is as private as it was.
-    const isAlone = this.#worldOf(repository) === this.#alone || this.#components.store.isPrivate(digest);
-    if (isAlone) this.#keepPrivate(digest);
-    const { components, sharing } = isAlone ? this.#alone : this.#lan;
-    const acquisition = new Acquisition({ ...components, sharing, proven: this.#proven }, this.#init, {
-      digest,
-      size,
-      repository,
-      position,
-      isAlone,
-      lanes: () => lanesFor(this.#acquisitions.size),
-    });
-    this.#acquisitions.set(digest, acquisition);
-    acquisition.ended.then(() => this.#acquisitions.delete(digest));
-    return acquisition;
-  }
-
-  /** Whether it only reads what others take: what it may have with credentials must not be taken where peers share. */
-  #isGuest(repository: Repository, { isAlone }: Acquisition): boolean {
-    return !isAlone && this.#worldOf(repository) === this.#alone;
-  }
-
-  /** Before the first byte is written. @throws AgentError CONTENT_UNAVAILABLE: what cannot be kept private is not taken */
-  #keepPrivate(digest: Digest): void {
-    try {
-      this.#components.store.keepPrivate(digest);
-    } catch (cause) {
-      if (isAgentError(cause)) throw cause;
-      throw new AgentError('CONTENT_UNAVAILABLE', `it cannot be noted that ${digest} is private`, { cause });
-    }
-  }
-}
-
-/** What takes content together with the same peers. */
-interface World {
-  readonly components: ContentComponents;
-  readonly sharing: Sharing;
-  readonly manifests: Manifests;
-}
-
-function worldOf(components: ContentComponents, init: FetchInit, stopped: AbortSignal): World {
-  const sharing = new Sharing(components.swarm, init.leaseTimeout);
-  return { components, sharing, manifests: new Manifests({ ...components, sharing }, init, stopped) };
 }
