@@ -1,12 +1,11 @@
 import type { Logger } from 'pino';
 import { bitmapOf, setBit } from '../../protocol/bitmap.ts';
-import { CHUNK_HASH_LENGTH, chunkMap, chunkMapRoot } from '../../protocol/chunk-map.ts';
 import { type ChunkLayout, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
-import { AgentError, briefly, isAgentError } from '../errors.ts';
+import { AgentError, briefly } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
-import { judge, liars } from './blame.ts';
 import { Change } from './change.ts';
+import { Commit } from './commit.ts';
 import { followHolders, MAP_PATIENCE } from './guide.ts';
 import { Holders } from './holders.ts';
 import { InFlight } from './in-flight.ts';
@@ -20,9 +19,6 @@ import type { Sharing } from './sharing.ts';
 
 /** How long a pull with no other source waits for late answers of a look-up before it fails. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
-
-/** How often content that does not match is taken again before the acquisition gives up. */
-const MAX_MISMATCHES = 12;
 
 /** Repositories one digest is asked for from, at most: it may be denied in one and public in another. */
 const MAX_REPOSITORIES = 8;
@@ -70,8 +66,6 @@ export class Acquisition {
   readonly #started = performance.now();
   /** A holder was found, or one that was found is of no more use. */
   readonly #sources = new Change();
-  #inquiry: Inquiry | undefined;
-  #mismatches = 0;
   #isStuck = false;
   #upstreamError: unknown;
 
@@ -143,26 +137,28 @@ export class Acquisition {
       this.#blob.open(partial);
       const resumed = partial.marked;
       intake = this.#begin(partial);
+      const logger = this.#logger;
+      const onDropped = (indexes: readonly number[]) => {
+        for (const index of indexes) this.#readers.mislead(index);
+        this.#sources.notify();
+      };
       const inquiry = new Inquiry(
-        { ...this.#components, logger: this.#logger, repositories: this.#repositories },
+        { ...this.#components, logger, repositories: this.#repositories },
         partial,
         intake,
-        (indexes) => {
-          for (const index of indexes) this.#readers.mislead(index);
-        },
+        onDropped,
       );
-      this.#inquiry = inquiry;
       intake.inquiry = inquiry;
+      const [blob, holders] = [this.#blob, this.#holders];
+      const commit = new Commit({ ...this.#components, holders, blob, intake, inquiry, logger, onDropped }, partial);
       background = Promise.all([
         followHolders(partial, intake, inquiry, this.#holders, this.#components.sharing, this.#sources, signal),
         inquiry.run(signal),
       ]).catch((error) => this.#fail(error));
       do {
         await this.#allThere(partial, signal);
-      } while (!(await this.#commit(partial, intake)));
+      } while (!(await commit.attempt(signal)));
       isWhole = true;
-      this.#blameLiars(partial);
-      this.#prove();
       this.#blob.end({ kind: 'complete' });
       const from = Object.fromEntries(this.#blob.bytesFrom);
       this.#logger.info({ size: this.layout.size, from, ...(resumed > 0 && { resumed }) }, 'blob fetched');
@@ -253,55 +249,6 @@ export class Acquisition {
     this.stop(error);
   }
 
-  /** Whether the blob is whole and in the store; where it does not match, what is to blame is dropped. */
-  async #commit(partial: Partial, intake: Intake): Promise<boolean> {
-    // A chunk may have turned out false since all were there.
-    if (partial.marked < this.layout.count) return false;
-    this.#blob.isCommitting = true;
-    try {
-      await partial.commit(null);
-      return true;
-    } catch (error) {
-      if (!isAgentError(error, 'DIGEST_MISMATCH') || ++this.#mismatches > MAX_MISMATCHES) throw error;
-    }
-    this.#blob.isCommitting = false;
-    this.#change.notify();
-    const suspects = Array.from({ length: this.layout.count }, (_, index) => ({
-      index,
-      vouched: intake.vouched(index),
-    }));
-    const verdict = judge(suspects);
-    this.#logger.warn({ mapIsFalse: verdict.mapIsFalse, again: verdict.drop.length }, 'whole blob does not match');
-    const blamed = this.#holders.dropMap(verdict.mapIsFalse);
-    for (const peer of blamed) this.#components.swarm.strike(peer, 'lied');
-    if (verdict.drop.length === 0 && !verdict.upstreamIsWrong) {
-      await this.#inquiry?.verdict(this.#stop.signal);
-      return false;
-    }
-    // First, so that nothing that is still on its way is matched to a false map.
-    intake.guide(undefined, undefined, []);
-    await intake.forget(verdict.drop);
-    for (const index of verdict.drop) this.#readers.mislead(index);
-    if (verdict.upstreamIsWrong) {
-      throw new AgentError('UPSTREAM_MISMATCH', `upstream sent ${this.layout.size} bytes that are not ${this.digest}`);
-    }
-    this.#sources.notify();
-    return false;
-  }
-
-  /** With the blob verified its true chunk map is known, and with it who claimed another. */
-  #blameLiars(partial: Partial): void {
-    const hashes = Buffer.alloc(this.layout.count * CHUNK_HASH_LENGTH);
-    for (let index = 0; index < this.layout.count; index++) {
-      hashes.set(partial.hashOf(index) as Uint8Array, index * CHUNK_HASH_LENGTH);
-    }
-    const root = chunkMapRoot(chunkMap(this.digest, this.layout.size, hashes));
-    for (const peer of liars(root, this.#holders.candidates())) {
-      this.#logger.warn({ peer }, 'peer claimed a false chunk map');
-      this.#components.swarm.strike(peer, 'lied');
-    }
-  }
-
   /**
    * Whether a chunk that a peer sent may be shown before the whole has matched: where a corroborated map describes it, or,
    * with a network key, where whoever vouches for it was right before. Who merely passed it on vouches for nothing.
@@ -313,14 +260,6 @@ export class Acquisition {
     if (swarm.isTrusted && voucher !== undefined && isProven(voucher)) return true;
     const isVouched = this.#holders.isCorroborated() || (swarm.isTrusted && this.#holders.isClaimedBy(isProven));
     return isVouched && this.#holders.describes(index, this.#blob.hashOf(index));
-  }
-
-  /** The whole has matched: whoever vouched for a part of it was right. */
-  #prove(): void {
-    for (let index = 0; index < this.layout.count; index++) {
-      const voucher = this.#blob.voucherOf(index);
-      if (voucher !== undefined) this.#components.proven.add(voucher);
-    }
   }
 
   #nobody(): AgentError {
