@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { isTagPattern } from '../oci/tag-pattern.ts';
+import { isTagPattern } from '../oci/pattern.ts';
 import { duration, mustBe } from './values.ts';
 
 /** No timer waits for it. Milliseconds: ten years. */

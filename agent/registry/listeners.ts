@@ -135,3 +135,8 @@ function boundText(server: Server): string {
   const { address, port } = server.address() as AddressInfo;
   return addressText({ host: address, port });
 }
+
+/** The host names in addresses to listen on, in lower case: whoever is told to listen there may be called so. */
+export function hostsOf(addresses: readonly string[]): string[] {
+  return addresses.flatMap((address) => parseAddress(address)?.host.toLowerCase() ?? []);
+}

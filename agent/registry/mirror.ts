@@ -1,10 +1,10 @@
-import { beyondLoopback, parseAddress } from '../address.ts';
+import { beyondLoopback } from '../address.ts';
 import { AgentError } from '../errors.ts';
 import { OTHER_REGISTRIES } from '../oci/reference.ts';
 import { createAdmission, type RepositoryRules } from './admission.ts';
 import { type AppComponents, createApp } from './app.ts';
 import { HEADERS_TIMEOUT } from './limits.ts';
-import { createListeners } from './listeners.ts';
+import { createListeners, hostsOf } from './listeners.ts';
 
 export type MirrorComponents = AppComponents;
 
@@ -94,10 +94,7 @@ export function createMirror(components: MirrorComponents, init: MirrorInit = {}
     },
 
     async listen(addresses) {
-      for (const address of addresses) {
-        const host = parseAddress(address)?.host;
-        if (host !== undefined) allowedHosts.add(host.toLowerCase());
-      }
+      for (const host of hostsOf(addresses)) allowedHosts.add(host);
       await app.ready();
       await listeners.open(addresses);
       const open = beyondLoopback(listeners.addresses);

@@ -1,12 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { hostname } from 'node:os';
 import type { Logger } from 'pino';
-import { parseAddress } from '../address.ts';
 import { AgentError, briefly } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { admit, isLast } from './admit.ts';
 import { HEADERS_TIMEOUT } from './limits.ts';
-import { createListeners } from './listeners.ts';
+import { createListeners, hostsOf } from './listeners.ts';
 import { problemOf } from './problem.ts';
 import { parseTarget } from './target.ts';
 
@@ -76,10 +75,7 @@ export function createScrape(components: ScrapeComponents, init: ScrapeInit = {}
       return listeners.addresses;
     },
     async listen(addresses) {
-      for (const address of addresses) {
-        const host = parseAddress(address)?.host;
-        if (host !== undefined) allowedHosts.add(host.toLowerCase());
-      }
+      for (const host of hostsOf(addresses)) allowedHosts.add(host);
       await listeners.open(addresses);
       logger.info({ addresses: listeners.addresses }, 'metrics are served');
     },

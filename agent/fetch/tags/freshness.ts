@@ -1,4 +1,4 @@
-import { precisionOf, tagFits } from '../../oci/tag-pattern.ts';
+import { matchesPattern, precisionOf } from '../../oci/pattern.ts';
 import type { TagRecord } from './ports.ts';
 
 /** How long what upstream said of the tags that fit a pattern is not asked again. */
@@ -26,7 +26,7 @@ export type Verdict =
 /** What to do about a tag of which `record` is known. `now` in milliseconds since the epoch. */
 export function judge(record: TagRecord | undefined, tag: string, settings: TagSettings, now: number): Verdict {
   if (record === undefined) return { kind: 'ask', stale: undefined };
-  if (settings.immutable.some((pattern) => tagFits(pattern, tag))) return { kind: 'answer', record };
+  if (settings.immutable.some((pattern) => matchesPattern(pattern, tag))) return { kind: 'answer', record };
   const age = now - record.checkedAt;
   // A record of the future is one from before the clock was put back: nobody knows how old it is.
   const isFresh = age >= 0 && age < freshTime(tag, settings);
@@ -35,7 +35,7 @@ export function judge(record: TagRecord | undefined, tag: string, settings: TagS
 
 /** The pattern that says most counts, wherever it stands; of two that say as much, the shorter time. */
 function freshTime(tag: string, { fresh }: TagSettings): number {
-  const fitting = fresh.filter(({ pattern }) => tagFits(pattern, tag));
+  const fitting = fresh.filter(({ pattern }) => matchesPattern(pattern, tag));
   const precision = Math.max(...fitting.map(({ pattern }) => precisionOf(pattern)));
   const times = fitting.filter(({ pattern }) => precisionOf(pattern) === precision).map(({ time }) => time);
   return times.length === 0 ? DEFAULT_FRESH : Math.min(...times);
