@@ -16,6 +16,7 @@ import type { Partial, Source } from './ports.ts';
 import type { Proven } from './proven.ts';
 import { type Piece, Readers } from './readers.ts';
 import type { Sharing } from './sharing.ts';
+import { isStoreFailure } from './store-failure.ts';
 
 /** How long a pull with no other source waits for late answers of a look-up before it fails. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
@@ -164,7 +165,8 @@ export class Acquisition {
       this.#logger.info({ size: this.layout.size, from, ...(resumed > 0 && { resumed }) }, 'blob fetched');
     } catch (error) {
       this.#blob.end({ kind: 'failed', error });
-      if (!signal.aborted) this.#logger.warn(briefly(error), 'blob not fetched');
+      // The store says so itself, once, and the pull goes on without it.
+      if (!signal.aborted) this.#logger[isStoreFailure(error) ? 'debug' : 'warn'](briefly(error), 'blob not fetched');
     } finally {
       this.#stop.abort();
       if (intake !== undefined) this.#components.sharing.leave(this.digest, isWhole);

@@ -5,8 +5,8 @@ import { Acquisition } from './acquisition.ts';
 import type { FetchInit } from './init.ts';
 import { lanesFor } from './peer-lane.ts';
 import type { Store } from './ports.ts';
-import { Proven } from './proven.ts';
-import type { Worlds } from './worlds.ts';
+import type { Proven } from './proven.ts';
+import type { World, Worlds } from './worlds.ts';
 
 /** What of a blob is wanted. */
 export interface Wanted {
@@ -17,19 +17,26 @@ export interface Wanted {
   readonly position: number;
 }
 
+export interface AcquisitionsComponents {
+  readonly store: Pick<Store, 'isPrivate' | 'keepPrivate'>;
+  readonly worlds: Worlds;
+  readonly proven: Proven;
+}
+
 /** The acquisitions under way: one a digest, whoever wants it. */
 export class Acquisitions {
   readonly #store: Pick<Store, 'isPrivate' | 'keepPrivate'>;
   readonly #worlds: Worlds;
   readonly #init: FetchInit;
-  readonly #proven = new Proven();
+  readonly #proven: Proven;
   /** Each ends soon after its last reader has left, so clients bound their number. */
   readonly #running = new Map<Digest, Acquisition>();
   #stopped: unknown;
 
-  constructor(store: Pick<Store, 'isPrivate' | 'keepPrivate'>, worlds: Worlds, init: FetchInit) {
+  constructor({ store, worlds, proven }: AcquisitionsComponents, init: FetchInit) {
     this.#store = store;
     this.#worlds = worlds;
+    this.#proven = proven;
     this.#init = init;
   }
 
@@ -45,7 +52,7 @@ export class Acquisitions {
 
   /**
    * The digest's one acquisition, started where there is none.
-   * @throws AgentError CONTENT_UNAVAILABLE where what may be private cannot be kept so; the reason of {@link stop}
+   * @throws AgentError STORE_FAILING where what may be private cannot be kept so; the reason of {@link stop}
    */
   async acquire({ repository, digest, size, position }: Wanted): Promise<Acquisition> {
     for (;;) {
@@ -60,7 +67,7 @@ export class Acquisitions {
       await running.ended;
     }
     // What a try that broke off has left on disk is as private as it was.
-    const isAlone = this.#worlds.mayBePrivate(repository) || this.#store.isPrivate(digest);
+    const isAlone = this.#isAlone({ repository, digest });
     if (isAlone) this.#keepPrivate(digest);
     const { components, sharing } = this.#worlds.with(isAlone);
     const acquisition = new Acquisition({ ...components, sharing, proven: this.#proven }, this.#init, {
@@ -81,6 +88,11 @@ export class Acquisitions {
     return !isAlone && this.#worlds.mayBePrivate(repository);
   }
 
+  /** With whom a blob would be taken. */
+  worldOf(blob: Pick<Wanted, 'repository' | 'digest'>): World {
+    return this.#worlds.with(this.#isAlone(blob));
+  }
+
   /** Stops every acquisition and waits until each has let go. None begins any more. */
   async stop(reason: unknown): Promise<void> {
     this.#stopped = reason;
@@ -89,13 +101,17 @@ export class Acquisitions {
     await Promise.all(running.map((acquisition) => acquisition.ended));
   }
 
-  /** Before the first byte is written. @throws AgentError CONTENT_UNAVAILABLE: what cannot be kept private is not taken */
+  #isAlone({ repository, digest }: Pick<Wanted, 'repository' | 'digest'>): boolean {
+    return this.#worlds.mayBePrivate(repository) || this.#store.isPrivate(digest);
+  }
+
+  /** Before the first byte is written. @throws AgentError STORE_FAILING: what cannot be kept private is not stored */
   #keepPrivate(digest: Digest): void {
     try {
       this.#store.keepPrivate(digest);
     } catch (cause) {
       if (isAgentError(cause)) throw cause;
-      throw new AgentError('CONTENT_UNAVAILABLE', `it cannot be noted that ${digest} is private`, { cause });
+      throw new AgentError('STORE_FAILING', `it cannot be noted that ${digest} is private`, { cause });
     }
   }
 }

@@ -9,10 +9,13 @@ import type { ContentComponents, FetchInit } from './init.ts';
 import { type LazyPart, LazyParts } from './lazy-parts.ts';
 import { Listings, type TagsRequest } from './listings.ts';
 import type { ManifestDescription } from './manifests.ts';
+import { Proven } from './proven.ts';
 import type { Referrers, ReferrersRequest } from './referrers.ts';
 import { SingleFlight } from './single-flight.ts';
+import { isStoreFailure } from './store-failure.ts';
 import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
+import { Unstored } from './unstored.ts';
 import { isAway, type NamedManifest } from './verified-manifest.ts';
 import { Worlds } from './worlds.ts';
 
@@ -66,6 +69,7 @@ class Content implements LanContent {
   readonly #stopped = new AbortController();
   readonly #lazy: LazyParts;
   readonly #listings: Listings;
+  readonly #unstored: Unstored;
   /** Upstream's word for sizes: who asks at once asks once. */
   readonly #sizes = new SingleFlight<{ size: number }>(this.#stopped.signal);
 
@@ -74,7 +78,9 @@ class Content implements LanContent {
     this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
     this.#listings = new Listings(components.upstream, this.#stopped.signal);
     this.#worlds = new Worlds(components, init, this.#stopped.signal);
-    this.#acquisitions = new Acquisitions(components.store, this.#worlds, init);
+    const proven = new Proven();
+    this.#acquisitions = new Acquisitions({ store: components.store, worlds: this.#worlds, proven }, init);
+    this.#unstored = new Unstored(proven, init, this.#stopped.signal);
   }
 
   headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
@@ -195,10 +201,7 @@ class Content implements LanContent {
       }
     }
     let followed: Acquisition | undefined;
-    // It has no last chunk that could wait for the digest: a registry's "0 bytes" would be any blob's whole.
-    if (size === 0 && store.find(digest) === undefined) {
-      await (await this.#acquisitions.acquire({ repository, digest, size, position })).whole(signal);
-    }
+    if (size === 0 && store.find(digest) === undefined) return yield* this.#readEmpty(part, signal);
     for (let turns = 0; position < end; turns++) {
       signal.throwIfAborted();
       if (turns > MAX_TURNS) throw new AgentError('CONTENT_UNAVAILABLE', `${digest} keeps going bad on disk`);
@@ -212,12 +215,13 @@ class Content implements LanContent {
           }
           return;
         } catch (error) {
-          if (!isAgentError(error, 'BLOB_ROTTEN')) throw error;
-          continue;
+          if (isAgentError(error, 'BLOB_ROTTEN')) continue;
+          if (isStoreFailure(error)) return yield* this.#readUnstored({ ...part, start: position }, signal);
+          throw error;
         }
       }
-      followed = await this.#acquisitions.acquire({ repository, digest, size, position });
       try {
+        followed = await this.#acquisitions.acquire({ repository, digest, size, position });
         for await (const { bytes, source } of followed.read(position, end, signal)) {
           metrics.clientBytes.inc({ source }, bytes.length);
           position += bytes.length;
@@ -225,11 +229,32 @@ class Content implements LanContent {
         }
       } catch (error) {
         signal.throwIfAborted();
+        if (isStoreFailure(error)) return yield* this.#readUnstored({ ...part, start: position }, signal);
         // It had no part in what the LAN takes together, and its own registry has not been asked yet.
-        if (isAgentError(error) && this.#acquisitions.isGuest(repository, followed)) continue;
+        if (followed !== undefined && isAgentError(error) && this.#acquisitions.isGuest(repository, followed)) continue;
         if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#reviseSize(repository, digest, size, signal);
         throw error;
       }
+    }
+  }
+
+  /** It has no last chunk that could wait for the digest: a registry's "0 bytes" would be any blob's whole. */
+  async *#readEmpty(part: LazyPart, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    try {
+      await (await this.#acquisitions.acquire({ ...part, position: 0 })).whole(signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (!isStoreFailure(error)) throw error;
+      yield* this.#readUnstored(part, signal);
+    }
+  }
+
+  /** What the store has no room or no disk for. */
+  async *#readUnstored(part: LazyPart, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    const world = this.#acquisitions.worldOf(part);
+    for await (const { bytes, source } of this.#unstored.read(world, part, signal)) {
+      this.#components.metrics.clientBytes.inc({ source }, bytes.length);
+      yield bytes;
     }
   }
 

@@ -3,6 +3,7 @@ import { briefly, isAgentError } from '../errors.ts';
 import { descriptorsOf, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import type { FetchComponents } from './init.ts';
 import { mediaTypeOf } from './media-type.ts';
+import { isStoreFailure } from './store-failure.ts';
 import type { VerifiedManifest } from './verified-manifest.ts';
 
 /** A manifest from the store; undefined where it is not held, or not good any more. */
@@ -40,9 +41,9 @@ export async function keepManifest(
     if (isPrivate && store.find(digest) === undefined) store.keepPrivate(digest);
     await store.put(digest, bytes, mediaType);
   } catch (error) {
-    if (isAgentError(error)) throw error;
-    // It is here, whole and verified: that a disk is full is no reason to keep it from who asked.
-    logger.warn({ digest, ...briefly(error) }, 'manifest not stored');
+    if (isAgentError(error) && !isStoreFailure(error)) throw error;
+    // It is here, whole and verified: that a disk is full is no reason to keep it from who asked. The store says so once.
+    logger[isStoreFailure(error) ? 'debug' : 'warn']({ digest, ...briefly(error) }, 'manifest not stored');
     isHeld = false;
   }
   store.rememberDescriptors(descriptorsOf(bytes));

@@ -16,7 +16,7 @@ export function lanesFor(blobs: number): number {
  * The longest a chunk may take in all, so that a byte a second is no way to hold a pull; time in which our own limit
  * held chunks back does not count. Sixteen chunks at once over a link of 10 Mbit/s take 13 s. Milliseconds.
  */
-const CHUNK_DEADLINE = 60_000;
+export const CHUNK_DEADLINE = 60_000;
 
 /** What a chunk that came from a peer is checked by. */
 export interface Verification {
