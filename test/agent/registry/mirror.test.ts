@@ -114,12 +114,14 @@ test('ranges of a blob', async (t) => {
     assert.ok(Buffer.from(await response.arrayBuffer()).equals(bytes.subarray(start, end)), range);
   }
 
-  const outside = await get({ Range: 'bytes=200000-' });
-  assert.equal(outside.status, 416);
-  assert.equal(outside.headers.get('content-range'), 'bytes */200000');
-  assert.equal((await errorOf(outside)).detail?.error, 'RANGE_UNSATISFIABLE');
+  for (const range of ['bytes=200000-', 'bytes=9-3']) {
+    const outside = await get({ Range: range });
+    assert.equal(outside.status, 416, range);
+    assert.equal(outside.headers.get('content-range'), 'bytes */200000');
+    assert.equal((await errorOf(outside)).detail?.error, 'RANGE_UNSATISFIABLE');
+  }
 
-  for (const range of ['bytes=0-1,x', 'pages=1-2', 'bytes=9-3']) {
+  for (const range of ['bytes=0-1,x', 'pages=1-2']) {
     const whole = await get({ Range: range });
     assert.equal(whole.status, 200, range);
     assert.equal((await whole.arrayBuffer()).byteLength, 200_000);
