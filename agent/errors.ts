@@ -47,8 +47,9 @@ export const ERRORS = {
     means: 'The repository or registry name breaks the grammar of the OCI distribution spec.',
   },
   TAG_INVALID: {
-    status: 400,
-    oci: 'MANIFEST_INVALID',
+    // The spec knows no other failure of a pull by tag (end-3), and clients take 404 for "not there".
+    status: 404,
+    oci: 'MANIFEST_UNKNOWN',
     means: 'The tag breaks the grammar of the OCI distribution spec.',
   },
   DIGEST_INVALID: { status: 400, oci: 'DIGEST_INVALID', means: 'Not a sha256 or sha512 digest in lower-case hex.' },
