@@ -1,7 +1,7 @@
 import { addressText, parseAddress, reachable } from '../../address.ts';
 import type { Config } from '../../config/load.ts';
 import { AgentError } from '../../errors.ts';
-import { DEFAULT_REGISTRY, isRegistry } from '../../oci/reference.ts';
+import { canonicalRegistry, DEFAULT_REGISTRY, isRegistry } from '../../oci/reference.ts';
 import type { MirroredRegistry, Wanted } from './plan.ts';
 
 /** Docker Hub's registry is not at the name that its images go by. */
@@ -24,7 +24,7 @@ export function wantedOf(config: Config, names: readonly string[] = []): Pick<Wa
   if (wrong !== undefined) {
     throw new AgentError('CONFIG_INVALID', `--registry must be a host name such as ghcr.io, not "${wrong}".`);
   }
-  const chosen = names.length > 0 ? names.map((name) => name.toLowerCase()) : [...config.registries.keys()];
+  const chosen = names.length > 0 ? names.map(canonicalRegistry) : [...config.registries.keys()];
   const unique = [...new Set(chosen)].filter(isRegistry);
   return { mirror: addressText(address), registries: unique.map((name) => mirrored(name, config)) };
 }

@@ -88,7 +88,7 @@ test('parts are never empty, never outside, never touch, and hold exactly what w
       const sorted = [...chosen].sort((a, b) => a.start - b.start);
       for (const [at, { start }] of sorted.entries()) assert.ok(at === 0 || start > sorted[at - 1]!.end + 80);
       const isInverted = (text: string) =>
-        /^(\d+)-(\d+)$/.test(text) && Number.parseInt(text) > Number(text.split('-')[1]);
+        /^(\d+)-(\d+)$/.test(text) && Number.parseInt(text, 10) > Number(text.split('-')[1]);
       if (selection.kind === 'whole' || ranges.some(isInverted)) return;
       for (const each of ranges) {
         const one = selectRange(`bytes=${each}`, size);
