@@ -93,6 +93,11 @@ export const ERRORS = {
     means:
       'The upstream registry refuses this repository: to anonymous clients, or to the credentials configured for it.',
   },
+  ADDRESS_PRIVATE: {
+    status: 403,
+    oci: 'DENIED',
+    means: 'The registry, or what it leads to, is at a private or loopback address and not in the configuration.',
+  },
   CREDENTIALS_UNUSABLE: {
     means: 'The credentials that a registry is to be asked with cannot be read; it is asked without them.',
   },

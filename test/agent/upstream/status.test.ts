@@ -75,7 +75,7 @@ test('a registry that nobody wrote is not looked for at private addresses', asyn
   for (const name of [registry.host, '169.254.169.254', 'localhost:5000', '2130706433']) {
     await assert.rejects(
       upstream.headManifest({ registry: name, name: 'a' }, 'latest', [], signal),
-      failsWith('UPSTREAM_FAILED', /private address/),
+      failsWith('ADDRESS_PRIVATE', /private address/),
       name,
     );
   }
