@@ -15,6 +15,14 @@ async function errorOf(
   return body.errors[0];
 }
 
+test('a connection is kept for longer than Go’s clients keep theirs', async (t) => {
+  const { url } = await startMirror(t);
+  const response = await fetch(`${url}/v2/`);
+  await response.arrayBuffer();
+  const [, seconds] = /timeout=(\d+)/.exec(response.headers.get('keep-alive') ?? '') ?? [];
+  assert.ok(Number(seconds) > 90, `${seconds} s`);
+});
+
 test('the base says which API this is', async (t) => {
   const { url } = await startMirror(t);
   for (const path of ['/v2/', '/v2', '/v2/?ns=ghcr.io']) {
