@@ -211,6 +211,19 @@ test('an error nobody expected is told to the log, not to the client', async (t)
   assert.match(JSON.stringify(log[0]), /secret of/);
 });
 
+test('what a client was refused is in the log for those who look: what, why, and under which host name', async (t) => {
+  const { url, log } = await startMirror(t);
+  const { host } = new URL(url);
+  await fetch(`${url}/v2/alpine/manifests/${'x'.repeat(1000)}`);
+  await fetch(`${url}/v2/alpine/blobs/${ABSENT}`, { headers: { Origin: 'http://web.page' } });
+  const told = log.map(({ level, code, method, status, host }) => ({ level, code, method, status, host }));
+  assert.deepEqual(told, [
+    { level: 20, code: 'TAG_INVALID', method: 'GET', status: 404, host },
+    { level: 20, code: 'REQUEST_DENIED', method: 'GET', status: 403, host },
+  ]);
+  assert.equal(String(log[0]?.url).length, 500);
+});
+
 test('writes and deletes are refused with what is allowed; so is what is not there', async (t) => {
   const { url } = await startMirror(t);
   const writes = [
