@@ -23,7 +23,16 @@ export function digestOf(like: Digest | undefined, bytes: Uint8Array): Digest {
   return toDigest(algorithm, hash(algorithm, bytes, 'buffer'));
 }
 
+const AWAY = [
+  'UPSTREAM_UNREACHABLE',
+  'UPSTREAM_STALLED',
+  'UPSTREAM_FAILED',
+  'UPSTREAM_RATE_LIMITED',
+  // A portal that wants a login first gives every name an address of its own.
+  'ADDRESS_PRIVATE',
+] as const;
+
 /** Whether upstream could not be asked, as against asked and answering no. */
 export function isAway(error: unknown): boolean {
-  return isAgentError(error, 'UPSTREAM_UNREACHABLE', 'UPSTREAM_STALLED', 'UPSTREAM_FAILED', 'UPSTREAM_RATE_LIMITED');
+  return isAgentError(error, ...AWAY);
 }

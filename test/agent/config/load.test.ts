@@ -174,6 +174,10 @@ test('an unknown key is named with its file and line, and with what was meant', 
     refusalOf({ set: ['registries["a.io"].endpoint=x'] }),
     /did you mean registries\["a\.io"\]\.endpoints\?$/,
   );
+  assert.match(
+    refusalOf({ set: ['registries.docker.io.deny=[a/b]'] }),
+    /^--set: registries\.docker\.io is not a key .*; a name with a dot stands in brackets: registries\["ghcr\.io"\]\.$/,
+  );
   assert.match(refusalOf({ set: ['__proto__.polluted=1'] }), /__proto__ is not a key/);
   assert.equal(({} as Record<string, unknown>).polluted, undefined);
 });

@@ -63,6 +63,12 @@ test('patterns and CA files that cannot be', () => {
     ['registries={a.io: {deny: ["app:latest"]}}', /without a tag/],
     ['registries={a.io: {deny: [""]}}', /must be a repository pattern/],
     ['registries={a.io: {ca: 5}}', /registries\["a\.io"\]\.ca must be a path/],
+    [
+      'registries={index.docker.io: {deny: [a/b]}}',
+      /registries\["index\.docker\.io"\] is Docker Hub, which is docker\.io/,
+    ],
+    ['registries={Registry-1.docker.io: {}}', /is Docker Hub, which is docker\.io here\.$/],
+    ['registries={a.io: {}, A.io: {deny: [b/*]}}', /registries\["A\.io"\] stands there twice/],
     ['registries={a.io: 5}', /registries\["a\.io"\] must be a map of keys/],
   ];
   for (const [set, message] of wrong) assert.match(refusalOf(set), message, set);
