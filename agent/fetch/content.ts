@@ -13,6 +13,7 @@ import type { Referrers, ReferrersRequest } from './referrers.ts';
 import { SingleFlight } from './single-flight.ts';
 import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
+import { tagTeller } from './tags/telling.ts';
 import { isAway, type NamedManifest } from './verified-manifest.ts';
 import { Worlds } from './worlds.ts';
 
@@ -75,6 +76,7 @@ class Content implements LanContent {
     this.#listings = new Listings(components.upstream, this.#stopped.signal);
     this.#worlds = new Worlds(components, init, this.#stopped.signal);
     this.#acquisitions = new Acquisitions(components.store, this.#worlds, init);
+    components.swarm.tellTags(tagTeller(components, (repository) => this.#worlds.mayBePrivate(repository)));
   }
 
   headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
