@@ -12,9 +12,9 @@ interface Rests {
  */
 export function tagWarning({ staleFor, toldBy }: Rests): string | undefined {
   if (staleFor === undefined) return undefined;
-  const checked = `last checked ${Math.round(staleFor / 1000)} s ago`;
+  const checked = `was last checked ${Math.round(staleFor / 1000)} s ago.`;
   if (toldBy === undefined) {
-    return `299 - "The upstream registry cannot be asked now; what this tag means was ${checked}."`;
+    return `299 - "The upstream registry cannot be asked now; what this tag means ${checked}"`;
   }
-  return `299 - "What this tag means is the word of peer ${toldBy}, which ${checked}."`;
+  return `299 - "What this tag means is the word of peer ${toldBy}; it ${checked}"`;
 }

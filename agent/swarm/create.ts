@@ -24,6 +24,7 @@ import { createAcceptance } from './source.ts';
 import { createStrikes } from './strikes.ts';
 import { type LanSwarm, type SwarmParts, swarmOf } from './swarm.ts';
 import { createTagAnswering } from './tags/answering.ts';
+import { createTagAsking } from './tags/ask.ts';
 
 export interface SwarmComponents {
   readonly logger: Logger;
@@ -123,6 +124,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     inventories,
     attendance,
     tags: createTagAnswering(monotonic),
+    askTag: createTagAsking(monotonic),
     signing: createSigning(privateKey),
     onTold: () => told.inc(),
     roster,

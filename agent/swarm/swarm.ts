@@ -26,7 +26,7 @@ import type { Signing } from './signing.ts';
 import { type SwarmStatus, swarmStatus } from './status.ts';
 import type { Strikes } from './strikes.ts';
 import type { TagAnswering } from './tags/answering.ts';
-import { askTag } from './tags/ask.ts';
+import type { AskTag } from './tags/ask.ts';
 
 /** How long the node may take to close its connections, and the disk to take the bans. ms. */
 const STOP_TIMEOUT = 5_000;
@@ -72,6 +72,7 @@ export interface SwarmParts {
   readonly inventories: Inventories;
   readonly attendance: Attendance;
   readonly tags: TagAnswering;
+  readonly askTag: AskTag;
   readonly signing: Signing;
   /** Told of every fleet message that goes to a neighbour. */
   onTold(): void;
@@ -190,7 +191,7 @@ class Libp2pSwarm implements LanSwarm {
   async tag(peer: string, asked: AskedTag, signal: AbortSignal): Promise<SignedTag | undefined> {
     const neighbour = this.#parts.neighbours.get(peer);
     if (neighbour === undefined) throw new AgentError('PEER_UNREACHABLE', 'the peer is gone');
-    return askTag(neighbour.control, asked, signal).catch((error: unknown) => {
+    return this.#parts.askTag(neighbour, asked, signal).catch((error: unknown) => {
       if (isAgentError(error, 'PEER_PROTOCOL')) this.#parts.strikes.strike(peer, 'garbage');
       throw error;
     });

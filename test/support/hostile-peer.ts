@@ -33,7 +33,7 @@ export const BEHAVIOURS = {
   'flip-some': 'gives the true map, and one chunk in twenty with one bit flipped',
   'false-map': 'gives a map of flipped chunks, and those chunks: each matches, the whole does not',
   'wrong-map': 'gives a map that has not the root it claimed',
-  'wrong-answer': 'answers a question for its map with what it answers to `have`',
+  'wrong-answer': 'answers a question for its map, or for a tag, with what it answers to `have`',
   stall: 'sends half a chunk, then nothing, and keeps the stream open',
   silent: 'takes chunk requests and never answers',
   cut: 'sends half a chunk and resets the stream',
@@ -113,6 +113,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     if (request === undefined || !('id' in request)) return undefined;
     const { id } = request;
     if (request.type === 'tag') {
+      if (behaviour === 'wrong-answer') return { type: 'holding', id, size: 0, root: new Uint8Array(32) };
       tagsAsked.push(request);
       const told = init.tag?.(request, { peerId: node.peerId.toString(), signing });
       if (told === undefined) return { type: 'missing', id };

@@ -1,9 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { LRUCache } from 'lru-cache';
 import type { ControlAnswer, ControlRequest } from '../../../protocol/messages.ts';
-import { createPace, type Pace } from '../fleet/pace.ts';
-import { KNOWN_PEERS, TAG_QUESTION_BURST, TAG_QUESTION_RATE } from '../limits.ts';
 import type { TagTeller } from '../ports.ts';
+import { createTagPaces } from './paces.ts';
 
 type TagQuestion = Extract<ControlRequest, { type: 'tag' }>;
 
@@ -20,16 +18,14 @@ export interface TagAnswering {
 
 /** @param now monotonic, ms */
 export function createTagAnswering(now: () => number): TagAnswering {
-  const paces = new LRUCache<string, Pace>({ max: KNOWN_PEERS });
+  const paceOf = createTagPaces();
   let tell: TagTeller = () => undefined;
   return {
     by(teller) {
       tell = teller;
     },
     async answer(peer, { id, registry, repository, tag, accept }, signal) {
-      const pace = paces.get(peer) ?? createPace({ rate: TAG_QUESTION_RATE, burst: TAG_QUESTION_BURST });
-      paces.set(peer, pace);
-      const wait = pace.take(now());
+      const wait = paceOf(peer).take(now());
       if (wait > 0) await delay(wait, undefined, { signal });
       const told = tell({ registry, repository, tag, accept });
       if (told === undefined) return { type: 'missing', id };
