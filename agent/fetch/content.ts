@@ -15,6 +15,7 @@ import { SingleFlight } from './single-flight.ts';
 import { isStoreFailure } from './store-failure.ts';
 import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
+import { tagTeller } from './tags/telling.ts';
 import { Unstored } from './unstored.ts';
 import { isAway, type NamedManifest } from './verified-manifest.ts';
 import { Worlds } from './worlds.ts';
@@ -81,6 +82,7 @@ class Content implements LanContent {
     const proven = new Proven();
     this.#acquisitions = new Acquisitions({ store: components.store, worlds: this.#worlds, proven }, init);
     this.#unstored = new Unstored(proven, init, this.#stopped.signal);
+    components.swarm.tellTags(tagTeller(components, (repository) => this.#worlds.mayBePrivate(repository)));
   }
 
   headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {

@@ -3,6 +3,7 @@ import type { ChunkLayout } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import type { Mark } from '../../protocol/mark.ts';
 import type { FleetMessage } from '../../protocol/messages.ts';
+import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
 
@@ -215,7 +216,18 @@ export interface Swarm {
   verify(signer: string, statement: Uint8Array, signature: Uint8Array): boolean;
   /** Who is told of neighbours and their messages from now on, and asked for chunks that the store does not hold. One. */
   attend(attendant: Attendant): void;
+  /**
+   * What a neighbour says that a tag is; undefined where it does not know. Neither its signature nor anything else of it
+   * is verified.
+   * @throws AgentError PEER_UNREACHABLE, PEER_BUSY, PEER_STALLED, PEER_PROTOCOL; the signal's reason
+   */
+  tag(peer: string, asked: AskedTag, signal: AbortSignal): Promise<SignedTag | undefined>;
+  /** Who tells peers from now on what tags are. One. */
+  tellTags(teller: TagTeller): void;
 }
+
+/** What this agent found that a tag is, for a peer that asks; undefined where it has nothing to tell. May not throw. */
+export type TagTeller = (asked: AskedTag) => SignedTag | undefined;
 
 /** A peer that is connected. */
 export interface Neighbour {

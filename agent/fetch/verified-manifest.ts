@@ -13,8 +13,10 @@ export interface VerifiedManifest {
 
 /** One that was asked for by a name. */
 export interface NamedManifest extends VerifiedManifest {
-  /** Where upstream could not be asked what the tag is now: how long ago it was. Milliseconds. */
+  /** Where upstream was not asked what the tag is now, or could not be: how long ago it was. Milliseconds. */
   readonly staleFor?: number;
+  /** Where that is a peer's word: the peer's id. */
+  readonly toldBy?: string;
 }
 
 /** The digest of `bytes` in the algorithm of `like` (sha256 where there is none). */

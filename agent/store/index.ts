@@ -99,7 +99,7 @@ export interface DiskStore {
   onDrop(listener: BlobListener): () => void;
 
   /** What is remembered of tags; lasts as long as the store. */
-  readonly tags: Pick<TagRecords, 'find' | 'put' | 'drop'>;
+  readonly tags: Pick<TagRecords, 'find' | 'peek' | 'put' | 'drop'>;
 
   totals(): { readonly blobs: number; readonly bytes: number };
   /** Drops a blob and its file; who is reading it may finish. @returns whether it was held */

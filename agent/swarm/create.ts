@@ -23,6 +23,8 @@ import { createSigning } from './signing.ts';
 import { createAcceptance } from './source.ts';
 import { createStrikes } from './strikes.ts';
 import { type LanSwarm, type SwarmParts, swarmOf } from './swarm.ts';
+import { createTagAnswering } from './tags/answering.ts';
+import { createTagAsking } from './tags/ask.ts';
 
 export interface SwarmComponents {
   readonly logger: Logger;
@@ -121,6 +123,8 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     neighbours,
     inventories,
     attendance,
+    tags: createTagAnswering(monotonic),
+    askTag: createTagAsking(monotonic),
     signing: createSigning(privateKey),
     onTold: () => told.inc(),
     roster,
@@ -134,7 +138,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
 /** Listens, then looks for peers: who is met finds everything served. */
 async function start(components: SwarmComponents, settings: SwarmSettings, parts: SwarmParts): Promise<void> {
   const { logger, metrics, holdings, upload } = components;
-  const { node, datastore, neighbours, inventories, attendance, strikes, mdns, ending, started } = parts;
+  const { node, datastore, neighbours, inventories, attendance, tags, strikes, mdns, ending, started } = parts;
   const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht } = settings;
   await servePeers(
     {
@@ -142,6 +146,7 @@ async function start(components: SwarmComponents, settings: SwarmSettings, parts
       holdings,
       inventories,
       attendance,
+      tags,
       logger,
       metrics,
       upload,

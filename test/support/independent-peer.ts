@@ -120,6 +120,11 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       if (takeAnnouncement(message) || fleet.heard(peer, message)) continue;
       questions += 1;
       const { type, id, digest } = message;
+      // "Tags": an agent that knows none.
+      if (type === 'tag') {
+        send(stream, { type: 'missing', id });
+        continue;
+      }
       const blob = blobs.get(text(digest));
       if (blob === undefined) send(stream, { type: 'missing', id });
       else if (type === 'map') send(stream, { type, id, map: mapOf(text(digest), blob) });

@@ -7,7 +7,7 @@ import { type ConfigSource, loadConfig } from '../../../agent/config/load.ts';
 import type { Surroundings } from '../../../agent/config/surroundings.ts';
 import { AgentError, type ErrorCode } from '../../../agent/errors.ts';
 
-const DEFAULT_TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [] };
+const DEFAULT_TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [], fromPeers: 'never', trust: [] };
 const user: Surroundings = { isRoot: false, home: '/home/user', cwd: '/work-dir', env: {} };
 
 /** What holds for a registry of which nothing is said. */

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { loadConfig } from '../../../agent/config/load.ts';
 import { AgentError } from '../../../agent/errors.ts';
 
-const TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [] };
+const TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [], fromPeers: 'never', trust: [] };
 const around = { isRoot: false, home: '/home/user', cwd: '/work-dir', env: {} };
 
 function registriesOf(yaml: string) {
