@@ -5,6 +5,7 @@ import { Acquisition } from './acquisition.ts';
 import type { FetchInit } from './init.ts';
 import { lanesFor } from './peer-lane.ts';
 import type { Store } from './ports.ts';
+import type { Disclosure } from './privacy/disclosure.ts';
 import { Proven } from './proven.ts';
 import type { Worlds } from './worlds.ts';
 
@@ -21,15 +22,22 @@ export interface Wanted {
 export class Acquisitions {
   readonly #store: Pick<Store, 'isPrivate' | 'keepPrivate'>;
   readonly #worlds: Worlds;
+  readonly #disclosure: Pick<Disclosure, 'consider'>;
   readonly #init: FetchInit;
   readonly #proven = new Proven();
   /** Each ends soon after its last reader has left, so clients bound their number. */
   readonly #running = new Map<Digest, Acquisition>();
   #stopped: unknown;
 
-  constructor(store: Pick<Store, 'isPrivate' | 'keepPrivate'>, worlds: Worlds, init: FetchInit) {
+  constructor(
+    store: Pick<Store, 'isPrivate' | 'keepPrivate'>,
+    worlds: Worlds,
+    disclosure: Pick<Disclosure, 'consider'>,
+    init: FetchInit,
+  ) {
     this.#store = store;
     this.#worlds = worlds;
+    this.#disclosure = disclosure;
     this.#init = init;
   }
 
@@ -48,20 +56,22 @@ export class Acquisitions {
    * @throws AgentError CONTENT_UNAVAILABLE where what may be private cannot be kept so; the reason of {@link stop}
    */
   async acquire({ repository, digest, size, position }: Wanted): Promise<Acquisition> {
+    // Its manifest was asked for a moment ago, mostly, and then this is known.
+    const mayTell = this.#worlds.standings.isShared(repository) || (await this.#worlds.standings.decide(repository));
     for (;;) {
       if (this.#stopped !== undefined) throw this.#stopped;
       const running = this.#running.get(digest);
       if (running === undefined) break;
       if (!running.isEnding) {
-        if (!this.isGuest(repository, running)) running.join(repository);
+        if (running.isAlone || mayTell) running.join(repository);
         return running;
       }
       // It still holds the partial that the next one needs.
       await running.ended;
     }
     // What a try that broke off has left on disk is as private as it was.
-    const isAlone = this.#worlds.mayBePrivate(repository) || this.#store.isPrivate(digest);
-    if (isAlone) this.#keepPrivate(digest);
+    const isAlone = !mayTell || this.#store.isPrivate(digest);
+    if (!mayTell) this.#keepPrivate(digest, repository);
     const { components, sharing } = this.#worlds.with(isAlone);
     const acquisition = new Acquisition({ ...components, sharing, proven: this.#proven }, this.#init, {
       digest,
@@ -72,13 +82,14 @@ export class Acquisitions {
       lanes: () => lanesFor(this.#running.size),
     });
     this.#running.set(digest, acquisition);
+    if (isAlone) this.#disclosure.consider(repository, [digest]);
     acquisition.ended.then(() => this.#running.delete(digest));
     return acquisition;
   }
 
   /** Whether it only reads what others take: what it may have with credentials must not be taken where peers share. */
   isGuest(repository: Repository, { isAlone }: Acquisition): boolean {
-    return !isAlone && this.#worlds.mayBePrivate(repository);
+    return !isAlone && this.#worlds.isAlone(repository);
   }
 
   /** Stops every acquisition and waits until each has let go. None begins any more. */
@@ -90,9 +101,9 @@ export class Acquisitions {
   }
 
   /** Before the first byte is written. @throws AgentError CONTENT_UNAVAILABLE: what cannot be kept private is not taken */
-  #keepPrivate(digest: Digest): void {
+  #keepPrivate(digest: Digest, { registry }: Repository): void {
     try {
-      this.#store.keepPrivate(digest);
+      this.#store.keepPrivate(digest, registry);
     } catch (cause) {
       if (isAgentError(cause)) throw cause;
       throw new AgentError('CONTENT_UNAVAILABLE', `it cannot be noted that ${digest} is private`, { cause });

@@ -1,5 +1,5 @@
 import { isBlobSize } from '../../protocol/chunks.ts';
-import type { Digest } from '../../protocol/digest.ts';
+import { type Digest, isDigest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { TaggedImage } from '../oci/image.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
@@ -9,6 +9,8 @@ import type { ContentComponents, FetchInit } from './init.ts';
 import { type LazyPart, LazyParts } from './lazy-parts.ts';
 import { Listings, type TagsRequest } from './listings.ts';
 import type { ManifestDescription } from './manifests.ts';
+import { Disclosure } from './privacy/disclosure.ts';
+import { partsOf } from './privacy/parts.ts';
 import type { Referrers, ReferrersRequest } from './referrers.ts';
 import { SingleFlight } from './single-flight.ts';
 import type { TagsPart } from './tag-list.ts';
@@ -62,6 +64,7 @@ export function createContent(components: ContentComponents, init: FetchInit): L
 class Content implements LanContent {
   readonly #components: ContentComponents;
   readonly #worlds: Worlds;
+  readonly #disclosure: Disclosure;
   readonly #acquisitions: Acquisitions;
   readonly #stopped = new AbortController();
   readonly #lazy: LazyParts;
@@ -74,15 +77,21 @@ class Content implements LanContent {
     this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
     this.#listings = new Listings(components.upstream, this.#stopped.signal);
     this.#worlds = new Worlds(components, init, this.#stopped.signal);
-    this.#acquisitions = new Acquisitions(components.store, this.#worlds, init);
+    const { standings } = this.#worlds;
+    const { anonymous } = components.upstream;
+    this.#disclosure = new Disclosure({ ...components, anonymous, standings }, this.#stopped.signal);
+    this.#acquisitions = new Acquisitions(components.store, this.#worlds, this.#disclosure, init);
   }
 
   headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
+    // Behind this request: the content that is asked for next waits for the answer.
+    this.#worlds.standings.look(repository, reference);
     return this.#worlds.of(repository).manifests.describe(repository, reference, accept, signal);
   }
 
-  async getManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
-    const manifest = await this.#worlds.of(repository).manifests.get(repository, reference, accept, signal);
+  async getManifest(request: ManifestRequest, signal: AbortSignal) {
+    const manifest = await this.#manifest(request, signal);
+    this.#disclosure.consider(request.repository, partsOf(manifest));
     this.#components.metrics.clientBytes.inc({ source: manifest.source }, manifest.bytes.length);
     return manifest;
   }
@@ -109,6 +118,7 @@ class Content implements LanContent {
       this.#components.store.find(digest)?.size ??
       this.#acquisitions.sizeOf(digest) ??
       this.#components.store.sizeOf(digest);
+    this.#disclosure.consider(repository, [digest]);
     if (known !== undefined) return this.#opened(repository, digest, known);
     try {
       const { size } = await this.#sizeUpstream(repository, digest, signal);
@@ -132,6 +142,20 @@ class Content implements LanContent {
     this.#stopped.abort(reason);
     await this.#acquisitions.stop(reason);
     this.#worlds.stop();
+  }
+
+  async #manifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal): Promise<NamedManifest> {
+    const isAsked = this.#worlds.standings.look(repository, reference);
+    const now = this.#worlds.of(repository);
+    if (!isAsked) return await now.manifests.get(repository, reference, accept, signal);
+    // What a tag is, upstream is asked beside; with whom it is taken, is known when that is.
+    const named = isDigest(reference)
+      ? { digest: reference }
+      : await now.manifests.describe(repository, reference, accept, signal);
+    const isHeld = this.#components.store.find(named.digest) !== undefined;
+    const world = isHeld ? now : await this.#worlds.decided(repository, reference, signal);
+    const manifest = await world.manifests.get(repository, named.digest, accept, signal);
+    return 'staleFor' in named ? { ...manifest, staleFor: named.staleFor } : manifest;
   }
 
   #sizeUpstream(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }> {
