@@ -38,6 +38,11 @@ export function registryShape(around: Surroundings) {
     deny: repositoryPatterns().default(() => []),
     /** How long what a tag means is not asked again. */
     tags: section(TAGS_SHAPE),
+    /**
+     * What of it peers may have: what is public, everything, or nothing.
+     * @default public
+     */
+    share: z.enum(['public', 'all', 'none'], mustBe('public, all or none')).default('public'),
   };
 }
 
@@ -89,6 +94,11 @@ export function registries(around: Surroundings) {
 /** What holds for the tags of a registry: its own settings, else those of all that are not listed, else the defaults. */
 export function tagSettings(registries: ReadonlyMap<string, { tags: Tags }>, registry: string): Tags {
   return (registries.get(registry) ?? registries.get(OTHER_REGISTRIES))?.tags ?? z.object(TAGS_SHAPE).parse({});
+}
+
+/** What of a registry peers may have: by its own settings, else those of all that are not listed, else nothing. */
+export function shareOf<Share>(registries: ReadonlyMap<string, { share: Share }>, registry: string): Share | 'none' {
+  return (registries.get(registry) ?? registries.get(OTHER_REGISTRIES))?.share ?? 'none';
 }
 
 type Tags = z.output<ReturnType<typeof z.object<typeof TAGS_SHAPE>>>;

@@ -6,6 +6,7 @@ import type { FleetMessage } from '../../protocol/messages.ts';
 import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
+import type { Anonymous } from './privacy/ports.ts';
 
 /** Where a chunk came from: it decides when a client may see it before the whole has matched. */
 export type Source = 'upstream' | 'peer';
@@ -42,10 +43,15 @@ export interface Store {
   /**
    * From now on this digest is not for peers, whether it is held already or comes to be: it is neither told of nor given.
    * To be called before anything of it is written; it outlasts the process, and ends when the blob is removed.
+   * @param registry the one that it is private for; of what is private for two neither may say that it is not
    * @throws where that cannot be noted; then nothing of it may be kept
    */
-  keepPrivate(digest: Digest): void;
+  keepPrivate(digest: Digest, registry: string): void;
   isPrivate(digest: Digest): boolean;
+  /** The one registry that it is private for; undefined where it is not, where they are several or it is not known. */
+  privateOf(digest: Digest): string | undefined;
+  /** Peers may have it after all: what is held of it is told of again. @throws where that cannot be noted */
+  disclose(digest: Digest): void;
 }
 
 /** A blob on its way. Written by one owner; what is marked may be read by any number at once. */
@@ -84,6 +90,8 @@ export interface Upstream {
    * before anything is asked; `withCredentials` tells of one answer, and is never true where this is false.
    */
   mayBePrivate(repository: Repository): boolean;
+  /** The same registries without any credentials. */
+  readonly anonymous: Anonymous;
   /** HEAD of a manifest by tag or digest. @throws AgentError UPSTREAM_… or MANIFEST_UNKNOWN */
   headManifest(
     repository: Repository,

@@ -11,7 +11,7 @@ const DEFAULT_TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [], f
 const user: Surroundings = { isRoot: false, home: '/home/user', cwd: '/work-dir', env: {} };
 
 /** What holds for a registry of which nothing is said. */
-const OPEN = { credentials: null, ca: null, allow: ['*'], deny: [], tags: DEFAULT_TAGS };
+const OPEN = { credentials: null, ca: null, allow: ['*'], deny: [], tags: DEFAULT_TAGS, share: 'public' };
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'layerlan-config-'));

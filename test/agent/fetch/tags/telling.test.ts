@@ -48,7 +48,7 @@ test('nothing is told of what is not known, not an answer, or may be private', (
 });
 
 test('nor of a manifest that peers would not be given', async () => {
-  store.keepPrivate(digest);
+  store.keepPrivate(digest, 'docker.io');
   assert.equal(told(), undefined);
   await store.remove(digest);
   assert.equal(told(), undefined);
