@@ -6,6 +6,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { type AskedTag, type SignedTag, tagStatement } from '../../protocol/tag-record.ts';
 import { connected, type Host, type HostOptions, startHost } from '../support/host.ts';
 import { type HostilePeer, startHostilePeer, type TagSigner } from '../support/hostile-peer.ts';
+import { hubDoor } from '../support/upstream-doors.ts';
 import { type GeneratedImage, generateImage } from '../support/upstream-image.ts';
 import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
 
@@ -296,24 +297,27 @@ test('peers that say nothing hold nobody up for long', async () => {
   assert.equal(toldBy(await ask(only)), image.manifest.digest);
 });
 
-test('what may be private is neither asked of peers nor told to them', async () => {
-  upstream.addImage('library/app', { layers: [1000] });
+test('what is private is neither asked of peers nor told to them', async () => {
+  const account = { username: 'puller', password: 'secret' };
+  await upstream.close();
+  upstream = await startUpstreamRegistry({ door: hubDoor(account) });
+  upstream.addImage('group/secret', { layers: [1000] });
   const passwordFile = join(directory, 'password');
-  await writeFile(passwordFile, 'secret\n');
+  await writeFile(passwordFile, `${account.password}\n`);
   const config = (over: Record<string, unknown>) => ({
     registries: {
       'docker.io': {
         endpoints: [upstream.url],
-        credentials: { username: 'puller', passwordFile },
+        credentials: { username: account.username, passwordFile },
         ...over,
       },
     },
   });
   const witness = await peer((asked, self) => says(planted, asked, self, 0), [planted.manifest.bytes]);
   const first = await host({ config: config({ tags: { fromPeers: 'always', fresh: '0s', trust: [witness.peerId] } }) });
-  assert.ok((await first.pull('library/app', 'latest')).matches);
+  assert.ok((await first.pull('group/secret', 'latest')).matches);
   assert.deepEqual(witness.tagsAsked, []);
   await upstream.refuse();
   const second = await host({ tags: { fromPeers: 'when-offline', trust: [first.agent.peerId] } });
-  assert.equal((await ask(second)).status, 502);
+  assert.equal((await ask(second, 'GET', 'latest', 'group/secret')).status, 502);
 });
