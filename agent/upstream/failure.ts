@@ -28,7 +28,8 @@ const UNTRUSTED = new Set([
 
 /** What else TLS may fail for, and what to do. */
 const TLS_ADVICE: Readonly<Record<string, string>> = {
-  CERT_HAS_EXPIRED: 'has a certificate that has expired: it must be renewed there, unless this machine’s clock is wrong',
+  CERT_HAS_EXPIRED:
+    'has a certificate that has expired: it must be renewed there, unless this machine’s clock is wrong',
   CERT_NOT_YET_VALID: 'has a certificate that is not valid yet: look at this machine’s clock, and at its own',
   ERR_TLS_CERT_ALTNAME_INVALID:
     'has a certificate for other names: write it in the registry’s endpoints by a name that the certificate has',

@@ -2,6 +2,7 @@ import type { Digest } from '../../../protocol/digest.ts';
 import { isAgentError } from '../../errors.ts';
 import type { Repository } from '../../oci/reference.ts';
 import type { ContentComponents } from '../init.ts';
+import { isManifestType } from '../media-type.ts';
 import { SingleFlight } from '../single-flight.ts';
 import { isAway, type VerifiedManifest } from '../verified-manifest.ts';
 import { acceptText } from './accept.ts';
@@ -156,7 +157,8 @@ export class Tags {
     const head = await this.#components.upstream.headManifest(repository, tag, accept, signal);
     const { mediaType, size, etag } = head;
     const digest = head.digest ?? this.#known.digestOf(nameOf(question), wanted, etag);
-    if (digest !== undefined && size !== undefined) return { digest, mediaType, size, etag };
+    const saysEnough = size !== undefined && isManifestType(mediaType);
+    if (digest !== undefined && saysEnough) return { digest, mediaType, size, etag };
     if (digest === undefined) {
       const fetched = await this.#components.byTag(question, signal);
       return { ...whole(fetched.manifest), etag: fetched.etag };
