@@ -2,9 +2,10 @@ import { isBlobSize } from '../../protocol/chunks.ts';
 import { type Digest, isDigest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { TaggedImage } from '../oci/image.ts';
-import { type Repository, repositoryText } from '../oci/reference.ts';
+import type { Repository } from '../oci/reference.ts';
 import type { Acquisition } from './acquisition.ts';
 import { Acquisitions } from './acquisitions.ts';
+import { BlobSizes } from './blob-sizes.ts';
 import type { ContentComponents, FetchInit } from './init.ts';
 import { type LazyPart, LazyParts } from './lazy-parts.ts';
 import { Listings, type TagsRequest } from './listings.ts';
@@ -13,7 +14,6 @@ import { Disclosure } from './privacy/disclosure.ts';
 import { partsOf } from './privacy/parts.ts';
 import { Proven } from './proven.ts';
 import type { Referrers, ReferrersRequest } from './referrers.ts';
-import { SingleFlight } from './single-flight.ts';
 import { isStoreFailure } from './store-failure.ts';
 import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
@@ -74,13 +74,13 @@ class Content implements LanContent {
   readonly #lazy: LazyParts;
   readonly #listings: Listings;
   readonly #unstored: Unstored;
-  /** Upstream's word for sizes: who asks at once asks once. */
-  readonly #sizes = new SingleFlight<{ size: number }>(this.#stopped.signal);
+  readonly #sizes: BlobSizes;
 
   constructor(components: ContentComponents, init: FetchInit) {
     this.#components = components;
     this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
     this.#listings = new Listings(components.upstream, this.#stopped.signal);
+    this.#sizes = new BlobSizes(components, this.#stopped.signal);
     this.#worlds = new Worlds(components, init, this.#stopped.signal);
     const { standings } = this.#worlds;
     const { store, swarm, upstream } = components;
@@ -114,7 +114,7 @@ class Content implements LanContent {
     const held = store.find(digest);
     if (held !== undefined) return { size: held.size };
     try {
-      return await this.#sizeUpstream(repository, digest, signal);
+      return await this.#sizes.upstream(repository, digest, signal);
     } catch (error) {
       const size = store.sizeOf(digest);
       if (size === undefined || !isAway(error)) throw error;
@@ -124,16 +124,16 @@ class Content implements LanContent {
 
   async openBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob> {
     const known =
-      this.#components.store.find(digest)?.size ??
-      this.#acquisitions.sizeOf(digest) ??
-      this.#components.store.sizeOf(digest);
+      this.#components.store.find(digest)?.size ?? this.#acquisitions.sizeOf(digest) ?? this.#sizes.told(digest);
     this.#disclosure.consider(repository, [digest]);
     if (known !== undefined) return this.#opened(repository, digest, known);
     try {
-      const { size } = await this.#sizeUpstream(repository, digest, signal);
+      const { size } = await this.#sizes.upstream(repository, digest, signal);
       return this.#opened(repository, digest, size);
     } catch (error) {
       if (!isAway(error)) throw error;
+      const doubtful = this.#components.store.sizeOf(digest);
+      if (doubtful !== undefined) return this.#opened(repository, digest, doubtful);
       return await this.#openOnWord(repository, digest, error, signal);
     }
   }
@@ -166,12 +166,6 @@ class Content implements LanContent {
     const manifest = await world.manifests.get(repository, named.digest, accept, signal);
     const { staleFor, toldBy } = named;
     return { ...manifest, ...(staleFor !== undefined && { staleFor }), ...(toldBy !== undefined && { toldBy }) };
-  }
-
-  #sizeUpstream(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }> {
-    return this.#sizes.run(`${repositoryText(repository)}@${digest}`, signal, (inner) =>
-      this.#components.upstream.headBlob(repository, digest, inner),
-    );
   }
 
   /**
@@ -260,7 +254,7 @@ class Content implements LanContent {
         if (isStoreFailure(error)) return yield* this.#readUnstored({ ...part, start: position }, signal);
         // It had no part in what the LAN takes together, and its own registry has not been asked yet.
         if (followed !== undefined && isAgentError(error) && this.#acquisitions.isGuest(repository, followed)) continue;
-        if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#reviseSize(repository, digest, size, signal);
+        if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#sizes.doubt(repository, digest, size, signal);
         throw error;
       }
     }
@@ -288,16 +282,5 @@ class Content implements LanContent {
 
   #isHereOrComing(digest: Digest): boolean {
     return this.#components.store.find(digest) !== undefined || this.#acquisitions.isComing(digest);
-  }
-
-  /**
-   * Any manifest may name any digest with a size of its own invention: else one image could keep all others that share
-   * a layer from being pulled, for as long as its word is remembered. The next request has upstream's.
-   */
-  async #reviseSize(repository: Repository, digest: Digest, size: number, signal: AbortSignal): Promise<void> {
-    const upstream = await this.#sizeUpstream(repository, digest, signal).catch(() => undefined);
-    if (upstream === undefined || upstream.size === size) return;
-    this.#components.logger.warn({ digest, manifest: size, upstream: upstream.size }, 'a manifest told a false size');
-    this.#components.store.rememberDescriptors([{ digest, size: upstream.size }]);
   }
 }

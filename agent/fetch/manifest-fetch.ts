@@ -5,6 +5,7 @@ import type { FetchComponents, FetchInit } from './init.ts';
 import { heldManifest, keepManifest } from './kept-manifests.ts';
 import { ManifestHolders } from './manifest-holders.ts';
 import type { ManifestTurns, Place } from './manifest-turns.ts';
+import { mediaTypeOf, UNKNOWN_TYPE } from './media-type.ts';
 import { digestOf, isAway, type VerifiedManifest } from './verified-manifest.ts';
 
 /** How long a manifest is looked for on the LAN when upstream cannot be had. Milliseconds. */
@@ -58,7 +59,10 @@ export async function fetchManifest(
   }
 }
 
-/** A manifest by tag or digest from upstream, whoever else may want it. @throws what upstream answers */
+/**
+ * A manifest by tag or digest from upstream, whoever else may want it.
+ * @throws what upstream answers; AgentError UPSTREAM_MISMATCH or UPSTREAM_FAILED where that is something else
+ */
 export async function fetchUpstream(
   components: FetchComponents,
   repository: Repository,
@@ -75,8 +79,16 @@ export async function fetchUpstream(
       `upstream sent something else for ${repositoryText(repository)}@${claimed}`,
     );
   }
-  const { bytes, mediaType, etag } = body;
-  const manifest = { digest, mediaType, bytes, source: 'upstream' } as const;
+  const { bytes, etag } = body;
+  const mediaType = mediaTypeOf(bytes, body.mediaType);
+  // A tag says nothing of the bytes: a login page answers whatever is asked.
+  if (mediaType === undefined && claimed === undefined) {
+    throw new AgentError(
+      'UPSTREAM_FAILED',
+      `upstream sent something that is no manifest for ${repositoryText(repository)}:${reference}`,
+    );
+  }
+  const manifest = { digest, mediaType: mediaType ?? UNKNOWN_TYPE, bytes, source: 'upstream' } as const;
   const privateOf = components.isAlone === true ? repository.registry : undefined;
   return { manifest, isHeld: await keepManifest(components, manifest, privateOf), etag };
 }

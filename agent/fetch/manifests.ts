@@ -4,6 +4,7 @@ import type { ContentComponents, FetchInit } from './init.ts';
 import { heldManifest } from './kept-manifests.ts';
 import { fetchManifest, fetchUpstream } from './manifest-fetch.ts';
 import { ManifestTurns } from './manifest-turns.ts';
+import { isManifestType } from './media-type.ts';
 import type { ManifestHead } from './ports.ts';
 import type { Sharing } from './sharing.ts';
 import { SingleFlight } from './single-flight.ts';
@@ -60,7 +61,7 @@ export class Manifests {
     if (held !== undefined) return described(held);
     try {
       const { mediaType, size } = await this.#headUpstream(repository, reference, accept, signal);
-      if (size !== undefined) return { digest: reference, mediaType, size };
+      if (size !== undefined && isManifestType(mediaType)) return { digest: reference, mediaType, size };
     } catch (error) {
       // A peer may have by digest what upstream cannot be asked for.
       if (!isAway(error)) throw error;

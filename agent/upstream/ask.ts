@@ -56,6 +56,8 @@ export function createAsk(
         preference.reached(origin);
         return answer;
       } catch (error) {
+        // The question's time has run out here: the next begins elsewhere.
+        if (isAgentError(signal.reason, 'UPSTREAM_STALLED')) preference.lost(origin, performance.now());
         signal.throwIfAborted();
         if (!isAgentError(error)) throw error;
         if (isCostly(error)) preference.lost(origin, performance.now());

@@ -4,6 +4,7 @@ import type { Repository } from '../oci/reference.ts';
 import type { Answer, Ask, Question } from './ask.ts';
 import { parseContentLength, parseContentRange } from './content-range.ts';
 import { discard } from './discard.ts';
+import { isWebPage, webPage } from './web-page.ts';
 
 /** An answer that brings a blob's bytes from somewhere at or before the offset that was asked for. */
 export interface BlobAnswer {
@@ -86,7 +87,8 @@ async function sizeByHead(
     const answer = await ask(blobQuestion('HEAD', repository, digest, undefined), signal);
     await discard(answer);
     const encoding = answer.headers['content-encoding'] ?? 'identity';
-    const isWhole = answer.statusCode === 200 && encoding === 'identity';
+    // A login page has a size too; storage that gives blobs such a type tells theirs by a Range.
+    const isWhole = answer.statusCode === 200 && encoding === 'identity' && !isWebPage(answer.headers);
     return isWhole ? parseContentLength(answer.headers['content-length']?.toString()) : undefined;
   } catch (error) {
     signal.throwIfAborted();
@@ -105,6 +107,7 @@ async function sizeByGet(ask: Ask, repository: Repository, digest: Digest, signa
   // Without Range this is the whole blob: its connection is closed instead.
   if (statusCode === 200) answer.body.destroy();
   else await discard(answer);
+  if (statusCode === 200 && isWebPage(headers)) throw webPage(host, 'a blob');
   const size =
     statusCode === 200
       ? parseContentLength(headers['content-length']?.toString())

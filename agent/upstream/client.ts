@@ -15,6 +15,7 @@ import { sourcesOf } from './credentials/sources.ts';
 import { resourceText } from './endpoint.ts';
 import { createExchange } from './exchange.ts';
 import { createFetchToken } from './fetch-token.ts';
+import { inTime } from './in-time.ts';
 import { listReferrers, listTags, type ReferrersPage, type TagsPage } from './listing.ts';
 import { getManifest, headManifest, type ManifestBody, type ManifestHead } from './manifest.ts';
 import { type UpstreamInit, upstreamOptions } from './options.ts';
@@ -129,13 +130,18 @@ export function createUpstream(
   );
   const received = (bytes: number): void => metrics.upstreamBytes.inc(bytes);
   const untilClosed = (signal: AbortSignal): AbortSignal => AbortSignal.any([signal, lifetime.signal]);
+  const short = <T>({ registry }: Repository, signal: AbortSignal, question: (signal: AbortSignal) => Promise<T>) =>
+    inTime(registry, options.answerTimeout, [signal, lifetime.signal], question);
 
   return {
     headManifest: (repository, reference, accept, signal) =>
-      headManifest(ask, repository, reference, accept, untilClosed(signal)),
+      short(repository, signal, (inner) => headManifest(ask, repository, reference, accept, inner)),
     getManifest: (repository, reference, accept, signal) =>
-      getManifest(ask, repository, reference, accept, options.stallTimeout, received, untilClosed(signal)),
-    headBlob: (repository, digest, signal) => headBlob(ask, repository, digest, untilClosed(signal)),
+      short(repository, signal, (inner) =>
+        getManifest(ask, repository, reference, accept, options.stallTimeout, received, inner),
+      ),
+    headBlob: (repository, digest, signal) =>
+      short(repository, signal, (inner) => headBlob(ask, repository, digest, inner)),
     async getBlob(repository, digest, offset, callers, end) {
       const signal = untilClosed(callers);
       let withCredentials = false;
@@ -172,9 +178,11 @@ export function createUpstream(
       };
     },
     listTags: (repository, query, signal) =>
-      listTags(ask, repository, query, options.stallTimeout, received, untilClosed(signal)),
+      short(repository, signal, (inner) => listTags(ask, repository, query, options.stallTimeout, received, inner)),
     listReferrers: (repository, digest, query, signal) =>
-      listReferrers(ask, repository, { digest, query }, options.stallTimeout, received, untilClosed(signal)),
+      short(repository, signal, (inner) =>
+        listReferrers(ask, repository, { digest, query }, options.stallTimeout, received, inner),
+      ),
     mayBePrivate: ({ registry }) => {
       const registries = options.registries;
       return Object.hasOwn(registries, registry) && (registries[registry]?.credentials ?? null) !== null;

@@ -1,3 +1,4 @@
+import { errors } from 'undici';
 import { AgentError, isAgentError } from '../errors.ts';
 
 /** The connection ended under a request: a kept one that the server had just closed, or a server that fell over. */
@@ -8,9 +9,6 @@ const BROKEN = new Set([
   'UND_ERR_RES_CONTENT_LENGTH_MISMATCH',
   'HPE_INVALID_EOF_STATE',
 ]);
-
-/** The HTTP parser's codes: what came is no HTTP, or is what was left of another answer. */
-const GARBLED = /^HPE_/;
 
 /** Nobody answered, and it took a while to know: worth remembering. */
 const SILENT = new Set(['UND_ERR_CONNECT_TIMEOUT', 'ETIMEDOUT', 'EHOSTUNREACH', 'EHOSTDOWN', 'EAI_AGAIN']);
@@ -27,6 +25,24 @@ const UNTRUSTED = new Set([
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'CERT_SIGNATURE_FAILURE',
 ]);
+
+/** What else TLS may fail for, and what to do. */
+const TLS_ADVICE: Readonly<Record<string, string>> = {
+  CERT_HAS_EXPIRED:
+    'has a certificate that has expired: it must be renewed there, unless this machine’s clock is wrong',
+  CERT_NOT_YET_VALID: 'has a certificate that is not valid yet: look at this machine’s clock, and at its own',
+  ERR_TLS_CERT_ALTNAME_INVALID:
+    'has a certificate for other names: write it in the registry’s endpoints by a name that the certificate has',
+  ERR_SSL_WRONG_VERSION_NUMBER:
+    'does not speak TLS: write it in the registry’s endpoints with http://, if plain text is meant',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG:
+    'does not speak TLS: write it in the registry’s endpoints with http://, if plain text is meant',
+};
+
+/** What is no answer of HTTP's, or has no end. */
+const NONSENSE: Readonly<Record<string, string>> = {
+  UND_ERR_HEADERS_OVERFLOW: 'sent headers without end',
+};
 
 /** What went wrong below HTTP, as one of the table's errors. Our own pass through. */
 export function upstreamError(error: unknown, host: string): AgentError {
@@ -46,14 +62,23 @@ export function upstreamError(error: unknown, host: string): AgentError {
       options,
     );
   }
+  const what = isGarbled(error) ? 'sent something that is no HTTP' : (TLS_ADVICE[code] ?? NONSENSE[code]);
+  if (what !== undefined) {
+    const after = code === '' ? '' : ` (${code})`;
+    return new AgentError('UPSTREAM_FAILED', `${host} ${what}${after}`, options);
+  }
   if (code === 'UND_ERR_HEADERS_TIMEOUT') return new AgentError('UPSTREAM_STALLED', `${host} does not answer`, options);
   return new AgentError('UPSTREAM_FAILED', `the request to ${host} failed (${code || 'unknown'})`, options);
 }
 
 /** Whether the connection broke or was garbled, so that the same request may well succeed on a new one. */
 export function isBroken(error: AgentError): boolean {
-  const code = codeOf(error.cause);
-  return BROKEN.has(code) || GARBLED.test(code);
+  return BROKEN.has(codeOf(error.cause)) || isGarbled(error.cause);
+}
+
+/** Whether the HTTP parser refused it: what came is no HTTP, or is what was left of another answer. It has no code. */
+function isGarbled(error: unknown): boolean {
+  return error instanceof errors.HTTPParserError;
 }
 
 /** Whether it took a time-out to find that nobody answers. */

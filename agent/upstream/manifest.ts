@@ -6,6 +6,7 @@ import type { Answer, Ask, Question } from './ask.ts';
 import { parseContentLength } from './content-range.ts';
 import { discard } from './discard.ts';
 import { readWhole } from './stall.ts';
+import { isWebPage, mediaTypeIn, webPage } from './web-page.ts';
 
 /** Another try where a manifest's body broke or stalled, so many times: it is small, and taken from its start. */
 const MAX_BREAKS = 2;
@@ -106,7 +107,8 @@ function described({ statusCode, headers, host, withCredentials }: Answer): Omit
     throw new AgentError('UPSTREAM_FAILED', `${host} answered ${statusCode} (${encoding}) when asked for a manifest`);
   }
   const digest = headers['docker-content-digest'];
-  const mediaType = (headers['content-type']?.toString() ?? UNKNOWN_TYPE).split(';')[0]?.trim() || UNKNOWN_TYPE;
+  const mediaType = mediaTypeIn(headers) ?? UNKNOWN_TYPE;
+  if (isWebPage(headers) && digest === undefined) throw webPage(host, 'a manifest');
   const etag = headers.etag?.toString();
   // It is kept beside thousands of others: one that is very long is not worth it.
   const validator = etag === undefined || etag.length > MAX_ETAG ? {} : { etag };

@@ -64,6 +64,12 @@ export interface UpstreamInit {
    */
   readonly headersTimeout?: number;
   /**
+   * How long all of a question may take whose answer is small, with its redirects, tokens, further tries and its body.
+   * Clients wait 30 s for headers, and are better told than left. Milliseconds.
+   * @default 25000
+   */
+  readonly answerTimeout?: number;
+  /**
    * How long a body may go without a byte before it is taken up again by a new request. Milliseconds.
    * @default 10000
    */
@@ -91,6 +97,7 @@ const DEFAULTS: UpstreamOptions = {
   unreachableFor: 2000,
   avoidFor: 30_000,
   headersTimeout: 20_000,
+  answerTimeout: 25_000,
   stallTimeout: 10_000,
   connections: 16,
   around: { env: process.env, home: homedir(), uid: process.getuid?.() ?? 0 },

@@ -2,6 +2,7 @@ import type { SecureContext } from 'node:tls';
 import { LRUCache } from 'lru-cache';
 import { Agent, type Dispatcher } from 'undici';
 import { createConnector } from './connector.ts';
+import { finalHeadersWithin } from './final-headers.ts';
 import type { UpstreamOptions } from './options.ts';
 
 /** `short`: manifests, tokens, HEADs; `long`: blobs. Apart, so that a manifest never waits behind slow layers. */
@@ -79,10 +80,15 @@ export function createTransport(
       bodyTimeout: 0,
     });
   const lanes: Record<Lane, Agent> = { short: agent(), long: agent() };
+  const bounded = finalHeadersWithin(options.headersTimeout);
+  const dispatchers: Record<Lane, Dispatcher> = {
+    short: lanes.short.compose(bounded),
+    long: lanes.long.compose(bounded),
+  };
   const probes = new Map<string, Promise<boolean>>();
   return {
     request: ({ url, method, headers, body, lane }, signal) =>
-      lanes[lane].request({
+      dispatchers[lane].request({
         origin: url.origin,
         path: url.pathname + url.search,
         method,

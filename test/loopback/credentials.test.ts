@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { rm, writeFile } from 'node:fs/promises';
+import { basename, join, relative } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { pino } from 'pino';
 import { type Home, homeOf } from '../agent/upstream/credentials/fixture.ts';
-import { connected, type Host, startHost } from '../support/host.ts';
-import { basicDoor, type Door, ghcrDoor, hubDoor, identityDoor } from '../support/upstream-doors.ts';
+import { connected, type Host, startHost, until } from '../support/host.ts';
+import { KINDS_OF_CREDENTIALS } from '../support/kinds-of-credentials.ts';
+import { filesWith, formsOf } from '../support/secrets.ts';
+import { type Door, hubDoor } from '../support/upstream-doors.ts';
 import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
 
 const MIB = 1024 * 1024;
@@ -56,77 +60,8 @@ async function everythingSaid({ lines, host }: Said): Promise<string> {
   return [...lines, ...answers].join('\n');
 }
 
-/** A secret as it may leak: as it is, in base64 at each of three offsets, and in a URL. */
-function formsOf(secret: string): string[] {
-  const base64 = [0, 1, 2].map((offset) => {
-    const text = Buffer.from(`${'x'.repeat(offset)}${secret}`).toString('base64');
-    // Without what depends on its neighbours.
-    return text.slice(offset === 0 ? 0 : 4, -4);
-  });
-  return [secret, ...base64, ...base64.map((text) => encodeURIComponent(text)), encodeURIComponent(secret)];
-}
-
 /** Characters that look different in a URL and in base64. */
 const canary = () => `c4n/ry+${randomBytes(18).toString('hex')}=?&`;
-
-interface Case {
-  readonly name: string;
-  door(secret: string): Door;
-  /** Lays the secret down. @returns the configuration */
-  lay(home: Home, registry: UpstreamRegistry, secret: string): Promise<unknown>;
-}
-
-const base64 = (text: string) => Buffer.from(text).toString('base64');
-
-const cases: Case[] = [
-  {
-    name: 'a password in Docker’s configuration',
-    door: (password) => hubDoor({ username: 'me', password }),
-    async lay(home, { host }, secret) {
-      await home.file('.docker/config.json', { auths: { [host]: { auth: base64(`me:${secret}`) } } });
-      return 'docker-config';
-    },
-  },
-  {
-    name: 'an identity token',
-    door: identityDoor,
-    async lay(home, { host }, identitytoken) {
-      await home.file('.docker/config.json', { auths: { [host]: { identitytoken } } });
-      return 'docker-config';
-    },
-  },
-  {
-    name: 'a helper',
-    door: (password) => ghcrDoor({ username: 'me', password }),
-    async lay(home, _, secret) {
-      await home.file('.docker/config.json', { credsStore: 'canary' });
-      await home.file('answer', { Username: 'me', Secret: secret });
-      await home.helper('canary', `cat "${home.path}/answer"; cat "${home.path}/answer" >&2`);
-      return 'docker-config';
-    },
-  },
-  {
-    name: 'podman’s file',
-    door: (password) => basicDoor({ username: 'me', password }),
-    async lay(home, { host }, secret) {
-      await home.file('run/containers/auth.json', { auths: { [host]: { auth: base64(`me:${secret}`) } } });
-      return 'podman-auth';
-    },
-  },
-  {
-    name: 'a file of its own',
-    door: (password) => hubDoor({ username: 'me', password }),
-    lay: async (home, _, secret) => ({ username: 'me', passwordFile: await home.file('password', secret) }),
-  },
-  {
-    name: 'the environment',
-    door: (password) => basicDoor({ username: 'me', password }),
-    async lay(_, __, secret) {
-      process.env.LAYERLAN_TEST_CANARY = secret;
-      return { username: 'me', passwordEnv: 'LAYERLAN_TEST_CANARY' };
-    },
-  },
-];
 
 /** Puts the process's surroundings at a test's home, as those of an agent that was started there. */
 function live(context: { after(fn: () => void): void }, home: Home): void {
@@ -138,8 +73,8 @@ function live(context: { after(fn: () => void): void }, home: Home): void {
   });
 }
 
-for (const { name, door, lay } of cases) {
-  test(`no secret is said, whether the pull succeeds or fails: ${name}`, async (context) => {
+for (const { name, door, lay } of KINDS_OF_CREDENTIALS) {
+  test(`no secret is said or stored, whether the pull succeeds or fails: ${name}`, async (context) => {
     const home = await homeOf(context);
     live(context, home);
     const secret = canary();
@@ -148,6 +83,8 @@ for (const { name, door, lay } of cases) {
     registry.misbehave({ kind: 'break', after: 1000, times: 1 });
     const said = await hostOf(registry, await lay(home, registry, secret));
     assert.ok((await said.host.pull('group/app', 'latest')).matches);
+    const store = join(said.host.directory, 'store');
+    const leave = await leavePartial(registry, said.host);
 
     const wrong = canary();
     const strict = await registryWith(door(canary()));
@@ -164,10 +101,46 @@ for (const { name, door, lay } of cases) {
     assert.ok(tokens.length > 0);
     const text = `${await everythingSaid(said)}\n${await everythingSaid(refused)}\n${body}`;
     assert.ok(text.includes(image.manifest.digest) || text.includes(image.config.digest), 'something is said at all');
-    for (const form of [secret, wrong, ...tokens].flatMap(formsOf)) {
+    const forms = [secret, wrong, ...tokens].flatMap(formsOf);
+    for (const form of forms) {
       assert.ok(!text.includes(form), `said: …${text.slice(Math.max(0, text.indexOf(form) - 200)).slice(0, 400)}`);
     }
+    for (const { host } of [said, refused]) await assertNotStored(host, forms, formsOf(secret));
+    const places = [...(await filesWith(store, ['']))].map((file) => relative(store, file).split(/[/-]/)[0]);
+    for (const place of ['index.sqlite', 'swarm.sqlite', 'partials', 'blobs', 'identity.key']) {
+      assert.ok(places.includes(place), `${place} was searched: ${places}`);
+    }
+    const named = await filesWith(store, ['group/app']);
+    assert.ok(
+      named.some((file) => basename(file).startsWith('index.sqlite')),
+      'where a tag is written, it is found',
+    );
+    leave();
   });
+}
+
+/** A blob that is on its way, and gets no further. @returns what ends the pull */
+async function leavePartial(registry: UpstreamRegistry, { mirror, directory }: Host): Promise<() => void> {
+  registry.misbehave({ kind: 'stall', after: MIB + 1 });
+  const { digest } = registry.addBlob('group/app', Buffer.alloc(2 * MIB, 1));
+  const leaving = new AbortController();
+  fetch(`${mirror}/v2/group/app/blobs/${digest}`, { signal: leaving.signal }).catch(() => {});
+  const partials = join(directory, 'store', 'partials');
+  await until('a partial lies in the store', async () => {
+    const files = await filesWith(partials, ['']);
+    return files.some((file) => file.endsWith('.journal'));
+  });
+  return () => leaving.abort();
+}
+
+/** Searches every byte of a host's store for `forms`; those of `planted` are put there, to see that they are found. */
+async function assertNotStored(host: Host, forms: readonly string[], planted: readonly string[]): Promise<void> {
+  const store = join(host.directory, 'store');
+  assert.deepEqual(await filesWith(store, forms), []);
+  const files = planted.map((_, index) => join(store, 'tmp', `planted-${index}`));
+  await Promise.all(files.map((file, index) => writeFile(file, `\0\xff${planted[index]}\0`, 'latin1')));
+  assert.deepEqual((await filesWith(store, forms)).sort(), files.toSorted());
+  await Promise.all(files.map((file) => rm(file)));
 }
 
 test('a broken file of logins is named, and not quoted', async (context) => {

@@ -1,7 +1,7 @@
 import { generateKeyPairSync, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
 
-/** A key and a certificate that is good from yesterday to tomorrow: made anew in each test, so that none expires. */
+/** A key and a certificate, good from yesterday to tomorrow unless said otherwise: made anew in each test, so that none expires. */
 export interface Certified {
   /** PEM. */
   readonly key: string;
@@ -15,9 +15,12 @@ export interface Authority {
   readonly cert: string;
   /** @param hosts names and IPv4 addresses */
   issue(...hosts: string[]): Certified;
+  /** One that ended an hour ago. */
+  issueExpired(...hosts: string[]): Certified;
 }
 
-const DAY = 86_400_000;
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
 
 /** ASN.1, in DER (X.690). */
 const SEQUENCE = 0x30;
@@ -34,23 +37,32 @@ const TRUE = Buffer.from([0x01, 0x01, 0xff]);
 export function createAuthority(name = 'layerlan test CA'): Authority {
   const keys = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const isAuthority = extension([2, 5, 29, 19], der(SEQUENCE, TRUE));
+  const issue = (hosts: readonly string[], end: number): Certified => {
+    const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+    const names = hosts.map((host) =>
+      isIP(host) === 4 ? der(0x87, Buffer.from(host.split('.').map(Number))) : der(0x82, Buffer.from(host)),
+    );
+    const subjects = extension([2, 5, 29, 17], der(SEQUENCE, ...names));
+    return {
+      key: own.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      cert: certificate(hosts[0] ?? '', own.publicKey, name, keys.privateKey, subjects, end),
+    };
+  };
   return {
-    cert: certificate(name, keys.publicKey, name, keys.privateKey, isAuthority),
-    issue(...hosts) {
-      const own = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-      const names = hosts.map((host) =>
-        isIP(host) === 4 ? der(0x87, Buffer.from(host.split('.').map(Number))) : der(0x82, Buffer.from(host)),
-      );
-      const subjects = extension([2, 5, 29, 17], der(SEQUENCE, ...names));
-      return {
-        key: own.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-        cert: certificate(hosts[0] ?? '', own.publicKey, name, keys.privateKey, subjects),
-      };
-    },
+    cert: certificate(name, keys.publicKey, name, keys.privateKey, isAuthority, Date.now() + DAY),
+    issue: (...hosts) => issue(hosts, Date.now() + DAY),
+    issueExpired: (...hosts) => issue(hosts, Date.now() - HOUR),
   };
 }
 
-function certificate(subject: string, key: KeyObject, issuer: string, signer: KeyObject, extensions: Buffer): string {
+function certificate(
+  subject: string,
+  key: KeyObject,
+  issuer: string,
+  signer: KeyObject,
+  extensions: Buffer,
+  end: number,
+): string {
   const ecdsaWithSha256 = der(SEQUENCE, objectId(1, 2, 840, 10045, 4, 3, 2));
   const now = Date.now();
   const content = der(
@@ -59,7 +71,7 @@ function certificate(subject: string, key: KeyObject, issuer: string, signer: Ke
     der(INTEGER, Buffer.concat([Buffer.from([1]), randomBytes(8)])),
     ecdsaWithSha256,
     commonName(issuer),
-    der(SEQUENCE, time(now - DAY), time(now + DAY)),
+    der(SEQUENCE, time(now - DAY), time(end)),
     commonName(subject),
     key.export({ type: 'spki', format: 'der' }),
     der(0xa3, der(SEQUENCE, extensions)),

@@ -123,7 +123,7 @@ export function memoryUpstream(): MemoryUpstream {
       return etag === undefined ? body : { ...body, etag };
     },
     async headBlob(_repository, digest) {
-      return { size: blob(digest, 'BLOB_UNKNOWN').length };
+      return { size: (twin.wrong ?? blob(digest, 'BLOB_UNKNOWN')).length };
     },
     async listTags(_repository, query) {
       isHere();

@@ -1,4 +1,5 @@
 import { isAgentError } from '../../errors.ts';
+import { isManifestType } from '../media-type.ts';
 import { acceptText } from './accept.ts';
 import type { KnownTags } from './known-tags.ts';
 import { nameOf, type TagAnswer, type TagQuestion, whole } from './question.ts';
@@ -41,7 +42,8 @@ export class UpstreamWord {
     const head = await this.#components.upstream.headManifest(repository, tag, accept, signal);
     const { mediaType, size, etag } = head;
     const digest = head.digest ?? this.#known.digestOf(nameOf(question), wanted, etag);
-    if (digest !== undefined && size !== undefined) return { digest, mediaType, size, etag };
+    const saysEnough = size !== undefined && isManifestType(mediaType);
+    if (digest !== undefined && saysEnough) return { digest, mediaType, size, etag };
     if (digest === undefined) {
       const fetched = await this.#components.byTag(question, signal);
       return { ...whole(fetched.manifest), etag: fetched.etag };
