@@ -1,0 +1,61 @@
+import type { ChunkLayout } from '../../protocol/chunks.ts';
+import type { Digest } from '../../protocol/digest.ts';
+import type { Health } from './health.ts';
+import type { HeldBlob, Partial, Source } from './types.ts';
+
+/** A partial whose writes tell of the disk's health, and fail with STORE_FAILING where the disk does. */
+export class WatchedPartial implements Partial {
+  readonly digest: Digest;
+  readonly layout: ChunkLayout;
+  readonly #partial: Partial;
+  readonly #health: Health;
+
+  constructor(partial: Partial, health: Health) {
+    this.digest = partial.digest;
+    this.layout = partial.layout;
+    this.#partial = partial;
+    this.#health = health;
+  }
+
+  get marked(): number {
+    return this.#partial.marked;
+  }
+
+  sourceOf(index: number): Source | undefined {
+    return this.#partial.sourceOf(index);
+  }
+
+  hashOf(index: number): Uint8Array | undefined {
+    return this.#partial.hashOf(index);
+  }
+
+  write(position: number, bytes: Uint8Array): Promise<void> {
+    return this.#health.watch(() => this.#partial.write(position, bytes));
+  }
+
+  mark(index: number, sha256: Uint8Array, source: Source): Promise<void> {
+    return this.#health.watch(() => this.#partial.mark(index, sha256, source));
+  }
+
+  unmark(indexes: Iterable<number>): Promise<void> {
+    return this.#health.watch(() => this.#partial.unmark(indexes));
+  }
+
+  read(position: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    return this.#partial.read(position, length, into);
+  }
+
+  async commit(mediaType: string | null): Promise<HeldBlob> {
+    const held = await this.#health.watch(() => this.#partial.commit(mediaType));
+    this.#health.stored();
+    return held;
+  }
+
+  close(): Promise<void> {
+    return this.#partial.close();
+  }
+
+  discard(): Promise<void> {
+    return this.#partial.discard();
+  }
+}
