@@ -250,7 +250,7 @@ class OpenDiskStore implements DiskStore {
         },
       };
       opened = createPartial(components, digest, chunks, file);
-      return new WatchedPartial(opened, this.#health);
+      return new WatchedPartial(opened, this.#health, () => this.#turns.wait(digest));
     } catch (error) {
       this.#leave(digest, reservation, Promise.resolve());
       throw error;

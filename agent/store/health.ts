@@ -31,7 +31,7 @@ export class Health {
   readonly #now: () => number;
   readonly #metrics: HealthMetrics | undefined;
   #state: StoreState;
-  /** When a write failed last; monotonic. Milliseconds. */
+  /** When a write failed last. Milliseconds since the epoch. */
   #failedAt = 0;
 
   constructor(logger: Logger, now: () => number, metrics: HealthMetrics | undefined) {
@@ -48,7 +48,8 @@ export class Health {
 
   /** @throws AgentError STORE_FAILING while it is left alone */
   assertTried(): void {
-    if (this.#state.state !== 'failing' || performance.now() - this.#failedAt >= PAUSE) return;
+    // A clock that was set back must not keep the store from being tried.
+    if (this.#state.state !== 'failing' || Math.abs(this.#now() - this.#failedAt) >= PAUSE) return;
     throw new AgentError('STORE_FAILING', this.#state.reason!);
   }
 
@@ -73,7 +74,7 @@ export class Health {
   failed(error: unknown): unknown {
     const code = codeOf(error);
     if (code === undefined) return error;
-    this.#failedAt = performance.now();
+    this.#failedAt = this.#now();
     const reason = `the store cannot be written (${code})`;
     if (this.#change('failing', code, reason)) {
       this.#logger.error({ err: error, code }, 'the store fails; what is pulled meanwhile is not kept');

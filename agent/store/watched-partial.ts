@@ -3,18 +3,24 @@ import type { Digest } from '../../protocol/digest.ts';
 import type { Health } from './health.ts';
 import type { HeldBlob, Partial, Source } from './types.ts';
 
-/** A partial whose writes tell of the disk's health, and fail with STORE_FAILING where the disk does. */
+/**
+ * A partial whose writes tell of the disk's health, and fail with STORE_FAILING where the disk does. Letting go of it has
+ * ended when its room is another's.
+ */
 export class WatchedPartial implements Partial {
   readonly digest: Digest;
   readonly layout: ChunkLayout;
   readonly #partial: Partial;
   readonly #health: Health;
+  readonly #settled: () => Promise<void>;
 
-  constructor(partial: Partial, health: Health) {
+  /** @param settled resolves when what is left of it is counted as it lies there */
+  constructor(partial: Partial, health: Health, settled: () => Promise<void>) {
     this.digest = partial.digest;
     this.layout = partial.layout;
     this.#partial = partial;
     this.#health = health;
+    this.#settled = settled;
   }
 
   get marked(): number {
@@ -51,11 +57,13 @@ export class WatchedPartial implements Partial {
     return held;
   }
 
-  close(): Promise<void> {
-    return this.#partial.close();
+  async close(): Promise<void> {
+    await this.#partial.close();
+    await this.#settled();
   }
 
-  discard(): Promise<void> {
-    return this.#partial.discard();
+  async discard(): Promise<void> {
+    await this.#partial.discard();
+    await this.#settled();
   }
 }

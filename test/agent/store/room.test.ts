@@ -1,0 +1,156 @@
+import assert from 'node:assert/strict';
+import { access } from 'node:fs/promises';
+import { afterEach, beforeEach, mock, test } from 'node:test';
+import { pino } from 'pino';
+import { isAgentError } from '../../../agent/errors.ts';
+import { layoutAt } from '../../../agent/store/layout.ts';
+import { until } from '../../support/host.ts';
+import { content, digestOfBytes, hold, never } from './compliance.ts';
+import { type Place, place } from './support.ts';
+
+const MIB = 1024 * 1024;
+let at: Place;
+beforeEach(async () => {
+  at = await place();
+});
+afterEach(() => at.leave());
+
+/** A disk of `size` MiB, of which others have `others` MiB and the store what it holds. */
+function disk(size: number) {
+  const state = { others: 0, held: () => 0 };
+  const statfs = async () => ({
+    bsize: 4096,
+    blocks: (size * MIB) / 4096,
+    bavail: Math.max(0, Math.floor((size * MIB - state.others * MIB - state.held()) / 4096)),
+  });
+  return { state, statfs };
+}
+
+function listening() {
+  const lines: { level: number; msg: string }[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  return { lines, logger };
+}
+
+test('others fill the disk: the store shrinks until so much is free again, and says so once', async () => {
+  const { state, statfs } = disk(100);
+  const { lines, logger } = listening();
+  mock.timers.enable({ apis: ['setInterval'] });
+  try {
+    const store = await at.open({ maxSize: 50 * MIB, minFree: 20 * MIB }, { statfs, logger });
+    state.held = () => store.totals().bytes;
+    const blobs = Array.from({ length: 8 }, (_, index) => content(`others ${index}`, 2 * MIB));
+    for (const bytes of blobs) await hold(store, bytes);
+    const first = digestOfBytes(blobs[0]!);
+    store.pin('image', [first]);
+    assert.equal(store.totals().blobs, 8);
+
+    state.others = 73;
+    mock.timers.tick(10_000);
+    await until('enough was let go', () => store.totals().bytes <= 7 * MIB);
+    assert.equal(store.totals().blobs, 3, 'no more than is needed, and the slack');
+    assert.notEqual(store.held(first), undefined, 'what is pinned stays');
+    for (let rounds = 0; rounds < 3; rounds++) mock.timers.tick(10_000);
+    state.others = 0;
+    mock.timers.tick(10_000);
+    await until('it was told', () => lines.length >= 2);
+    mock.timers.tick(10_000);
+    assert.deepEqual(
+      lines.map(({ msg }) => msg),
+      ['others fill the disk of the store; it shrinks', 'the disk of the store has room again'],
+    );
+    await hold(store, content('others again', 2 * MIB));
+    assert.equal(store.totals().blobs, 4);
+  } finally {
+    mock.timers.reset();
+  }
+});
+
+test('where the disk has no room for it, it is refused and the state says so until something is stored', async () => {
+  const { state, statfs } = disk(100);
+  const { lines, logger } = listening();
+  const store = await at.open({ maxSize: 50 * MIB, minFree: 20 * MIB }, { statfs, logger });
+  state.others = 78;
+  const bytes = content('no room', 4 * MIB);
+  for (let rounds = 0; rounds < 3; rounds++) {
+    await assert.rejects(store.openPartial(digestOfBytes(bytes), bytes.length, never), (error) => {
+      assert.match((error as Error).message, /the disk has 22 MiB free, store\.minFree is 20 MiB$/);
+      return isAgentError(error, 'STORE_FULL');
+    });
+    assert.equal(store.state().state, 'full');
+  }
+  state.others = 0;
+  await hold(store, bytes);
+  const { state: after, reason } = store.state();
+  assert.deepEqual([after, reason], ['ok', null]);
+  assert.deepEqual(
+    lines.map(({ msg }) => msg),
+    ['the store is full and nothing in it may go', 'the store stores again'],
+  );
+});
+
+test('partials on their way count with what they will still write', async () => {
+  const { statfs } = disk(100);
+  const store = await at.open({ maxSize: 90 * MIB, minFree: 60 * MIB }, { statfs });
+  const first = await store.openPartial(digestOfBytes(Buffer.from('1')), 25 * MIB, never);
+  const second = { digest: digestOfBytes(Buffer.from('2')), size: 25 * MIB };
+  await assert.rejects(store.openPartial(second.digest, second.size, never), (e) => isAgentError(e, 'STORE_FULL'));
+  await first.discard();
+  await (await store.openPartial(second.digest, second.size, never)).discard();
+});
+
+test('a bound that was lowered holds soon after the start; what goes is gone from the disk', async () => {
+  const before = await at.open({ maxSize: 60 * MIB });
+  const blobs = Array.from({ length: 10 }, (_, index) => content(`lowered ${index}`, 2 * MIB));
+  for (const bytes of blobs) await hold(before, bytes);
+  const digests = blobs.map((bytes) => digestOfBytes(bytes));
+  before.find(digests[0]!);
+  await before.close();
+
+  const store = await at.open({ maxSize: 16 * MIB });
+  const total = () => {
+    const { blobs: held, partials, leaving, rest } = store.usage();
+    return held + partials + leaving + rest;
+  };
+  await until('the bound holds', () => total() <= 16 * MIB);
+  const held = digests.filter((digest) => store.held(digest) !== undefined);
+  assert.deepEqual(held, [digests[0], ...digests.slice(10 - (held.length - 1))]);
+  assert.ok(held.length >= 4);
+  for (const digest of digests) {
+    const there = await access(layoutAt(at.path).blob(digest)).then(
+      () => true,
+      () => false,
+    );
+    assert.equal(there, held.includes(digest));
+  }
+});
+
+test('nobody says how large it may become: 20 GiB, or a fifth of the disk', async () => {
+  assert.equal((await at.open({}, disk(50 * 1024))).usage().maxSize, 10 * 1024 * MIB);
+  const other = await place();
+  try {
+    assert.equal((await other.open({}, disk(1024 * 1024))).usage().maxSize, 20 * 1024 * MIB);
+  } finally {
+    await other.leave();
+  }
+});
+
+test('what was evicted is counted, and is private no longer than it is here', async () => {
+  const counted = { blobs: 0, bytes: 0, used: 0, bound: 0 };
+  const none = { set: () => {}, inc: () => {} };
+  const metrics = {
+    ...{ blobs: none, storedBytes: none, refusedChunks: none, storeState: none },
+    evictedBlobs: { inc: (count: number) => void (counted.blobs += count) },
+    evictedBytes: { inc: (bytes: number) => void (counted.bytes += bytes) },
+    storeUsedBytes: { set: (bytes: number) => void (counted.used = bytes) },
+    storeBoundBytes: { set: (bytes: number) => void (counted.bound = bytes) },
+  };
+  const store = await at.open({ maxSize: 16 * MIB }, { metrics });
+  const [first, ...others] = Array.from({ length: 3 }, (_, index) => content(`counted ${index}`, 4 * MIB));
+  store.keepPrivate(digestOfBytes(first!));
+  for (const bytes of [first!, ...others]) await hold(store, bytes);
+  assert.equal(store.find(digestOfBytes(first!)), undefined);
+  assert.equal(store.isPrivate(digestOfBytes(first!)), false);
+  assert.deepEqual([counted.blobs, counted.bytes, counted.bound], [1, 4 * MIB, 16 * MIB]);
+  assert.ok(counted.used > 8 * MIB && counted.used <= 16 * MIB);
+});
