@@ -87,7 +87,7 @@ class OpenDiskStore implements DiskStore {
     this.#readers = new Readers({ ...components, turns: this.#turns, isPartialOpen }, recheck);
     const isComing = (digest: Digest) => isPartialOpen(digest) || this.#puts.size > 0;
     this.#removal = new Removal({ ...components, readers: this.#readers, turns: this.#turns, isComing });
-    this.#health = new Health(logger, now, metrics);
+    this.#health = new Health(logger, now, metrics, () => this.#room.refused());
     this.#room = new Room(
       {
         ...{ account, layout, logger, metrics, health: this.#health },

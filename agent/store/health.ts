@@ -7,6 +7,12 @@ import { AgentError, isAgentError } from '../errors.ts';
  */
 const PAUSE = 5_000;
 
+/** How long it is not told again that the store is full or failing: one that comes and goes would fill the log. Milliseconds. */
+const QUIET = 600_000;
+
+/** What the system says where the disk, or a quota on it, takes no more. */
+const NO_SPACE: readonly (string | undefined)[] = ['ENOSPC', 'EDQUOT'];
+
 const STATES = ['ok', 'full', 'failing'] as const;
 
 export interface StoreState {
@@ -30,11 +36,18 @@ export class Health {
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #metrics: HealthMetrics | undefined;
+  readonly #onNoSpace: () => void;
   #state: StoreState;
+  /** When which state was told last. Milliseconds since the epoch. */
+  readonly #told = new Map<StoreState['state'], number>();
+  /** Whether it was told that something is wrong, and not yet that it is over. */
+  #isTold = false;
   /** When a write failed last. Milliseconds since the epoch. */
   #failedAt = 0;
 
-  constructor(logger: Logger, now: () => number, metrics: HealthMetrics | undefined) {
+  /** @param onNoSpace told when the disk takes no more, whatever it said was free */
+  constructor(logger: Logger, now: () => number, metrics: HealthMetrics | undefined, onNoSpace: () => void) {
+    this.#onNoSpace = onNoSpace;
     this.#logger = logger;
     this.#now = now;
     this.#metrics = metrics;
@@ -54,7 +67,9 @@ export class Health {
   }
 
   stored(): void {
-    if (this.#change('ok', null, null)) this.#logger.info('the store stores again');
+    if (!this.#change('ok', null, null) || !this.#isTold) return;
+    this.#isTold = false;
+    this.#logger.info('the store stores again');
   }
 
   /**
@@ -76,7 +91,8 @@ export class Health {
     if (code === undefined) return error;
     this.#failedAt = this.#now();
     const reason = `the store cannot be written (${code})`;
-    if (this.#change('failing', code, reason)) {
+    if (NO_SPACE.includes(code)) this.#onNoSpace();
+    if (this.#change('failing', code, reason) && this.#isNews('failing')) {
       this.#logger.error({ err: error, code }, 'the store fails; what is pulled meanwhile is not kept');
     }
     return new AgentError('STORE_FAILING', `${reason}: ${(error as Error).message}`, { cause: error });
@@ -85,9 +101,17 @@ export class Health {
   #full(error: AgentError): void {
     // What fails is worse than what is full, and ends with a write that succeeds.
     if (this.#state.state === 'failing') return;
-    if (this.#change('full', null, error.message)) {
+    if (this.#change('full', null, error.message) && this.#isNews('full')) {
       this.#logger.warn({ reason: error.message }, 'the store is full and nothing in it may go');
     }
+  }
+
+  #isNews(state: StoreState['state']): boolean {
+    const before = this.#told.get(state);
+    if (before !== undefined && Math.abs(this.#now() - before) < QUIET) return false;
+    this.#told.set(state, this.#now());
+    this.#isTold = true;
+    return true;
   }
 
   /** @returns whether it is another state now */

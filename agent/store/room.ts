@@ -1,12 +1,13 @@
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
-import { AgentError } from '../errors.ts';
 import type { Account, Reservation } from './account.ts';
 import type { Bounds } from './bounds.ts';
+import { Ceiling } from './ceiling.ts';
 import { byLastUse, type Candidate, chooseVictims, roomOf, slackOf } from './eviction.ts';
 import type { Health } from './health.ts';
 import type { Layout } from './layout.ts';
 import { measureRest } from './measure.ts';
+import { noRoom } from './no-room.ts';
 
 /** How often it is looked whether others fill the disk. Milliseconds. */
 const LOOK_EVERY = 10_000;
@@ -16,8 +17,6 @@ const REST_LASTS = 1_000;
 
 /** What a look beside everything else lets go at once, so that a bound that was lowered does not stop the agent. */
 const LOOK_VICTIMS = 256;
-
-const MIB = 1024 * 1024;
 
 /** What room counts into; prom-client's counters and gauges fit. */
 export interface RoomMetrics {
@@ -55,6 +54,7 @@ export class Room {
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isShort = false;
+  readonly #ceiling = new Ceiling();
   /** Removals under way. None rejects. */
   readonly #removals = new Set<Promise<void>>();
 
@@ -91,7 +91,8 @@ export class Room {
     const more = room - ((isPartial && account.leftover(digest)?.room) || 0);
     const needed = this.#needed(more, free);
     const victims = this.#choose(needed);
-    if (sumOf(victims) < needed) throw this.#full(digest, room, free);
+    if (sumOf(victims) < needed)
+      throw noRoom(digest, room, { ...this.bounds, bound: this.#bound, used: account.total - account.leaving, free });
     const reservation = { room, unwritten };
     if (isPartial) account.leave(digest, undefined);
     account.reserve(reservation);
@@ -107,6 +108,12 @@ export class Room {
   release(reservation: Reservation): void {
     this.#components.account.release(reservation);
     this.show();
+  }
+
+  /** The disk took no more, though by all that is known it should have: for a while the store makes do with less. */
+  refused(): void {
+    const { total, unwritten } = this.#components.account;
+    if (this.#ceiling.set(total - unwritten - this.#slack)) void this.look();
   }
 
   /** Lets go of what is too much, and of a little more. Never rejects; one look at a time. */
@@ -136,12 +143,16 @@ export class Room {
     }
   }
 
+  get #bound(): number {
+    return Math.min(this.#ceiling.bytes, this.bounds.maxSize);
+  }
+
   /** What has to go so that `more` bytes have room. What is being removed is as good as gone. */
   #needed(more: number, free: number): number {
     const { account } = this.#components;
     const { leaving, total, unwritten } = account;
-    const { maxSize, minFree } = this.bounds;
-    return Math.max(total - leaving + more - maxSize, minFree + unwritten + more - free - leaving);
+    const { minFree } = this.bounds;
+    return Math.max(total - leaving + more - this.#bound, minFree + unwritten + more - free - leaving);
   }
 
   #choose(needed: number): Candidate[] {
@@ -169,10 +180,10 @@ export class Room {
   /** Waits until what was reserved fits on the disk, and no longer: until then nothing of it may be written. */
   async #fits(free: number): Promise<void> {
     const { account } = this.#components;
-    const { maxSize, minFree } = this.bounds;
+    const { minFree } = this.bounds;
     const before = account.leaving;
     const isOver = () =>
-      account.total > maxSize || minFree + account.unwritten > free + Math.max(0, before - account.leaving);
+      account.total > this.#bound || minFree + account.unwritten > free + Math.max(0, before - account.leaving);
     for (const removal of [...this.#removals]) {
       if (!isOver()) return;
       await removal;
@@ -200,28 +211,8 @@ export class Room {
     if (isShort) logger.warn({ free, minFree }, 'others fill the disk of the store; it shrinks');
     else logger.info({ free, minFree }, 'the disk of the store has room again');
   }
-
-  #full(digest: Digest, room: number, free: number): AgentError {
-    const { maxSize, minFree } = this.bounds;
-    const what = `no room for ${digest} of ${inMib(room)}`;
-    if (room > maxSize) return new AgentError('STORE_FULL', `${what}: store.maxSize is ${inMib(maxSize)}`);
-    if (this.#components.account.total + room > maxSize) {
-      return new AgentError(
-        'STORE_FULL',
-        `${what}: store.maxSize is ${inMib(maxSize)}, and the rest is in use or pinned`,
-      );
-    }
-    return new AgentError(
-      'STORE_FULL',
-      `${what}: the disk has ${inMib(free)} free, store.minFree is ${inMib(minFree)}`,
-    );
-  }
 }
 
 function sumOf(candidates: readonly Candidate[]): number {
   return candidates.reduce((sum, { room }) => sum + room, 0);
-}
-
-function inMib(bytes: number): string {
-  return `${Math.ceil(bytes / MIB)} MiB`;
 }

@@ -78,3 +78,22 @@ test('what is wrong with the caller or the content is no failure of the disk', a
   assert.equal(store.state().state, 'ok');
   await partial.discard();
 });
+
+test('a store that is full now and then is told once in a while', async () => {
+  let now = 1_000_000;
+  const lines: { msg: string }[] = [];
+  const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
+  const store = await at.open({ maxSize: 16 * MIB }, { now: () => now, logger });
+  const large = digestOfBytes(Buffer.from('large'));
+  const again = async (text: string) => {
+    await assert.rejects(store.openPartial(large, 20 * MIB, never), (error) => isAgentError(error, 'STORE_FULL'));
+    assert.equal(store.state().state, 'full');
+    await hold(store, Buffer.from(text));
+    assert.equal(store.state().state, 'ok');
+  };
+  for (const text of ['a', 'b', 'c']) await again(text);
+  assert.equal(lines.length, 2);
+  now += 600_000;
+  await again('d');
+  assert.equal(lines.length, 4);
+});

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { access } from 'node:fs/promises';
+import { access, type FileHandle, open } from 'node:fs/promises';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { pino } from 'pino';
 import { isAgentError } from '../../../agent/errors.ts';
@@ -14,6 +14,13 @@ beforeEach(async () => {
   at = await place();
 });
 afterEach(() => at.leave());
+
+/** What every open file's methods come from: a quota needs a file system of its own, and root to make one. */
+const FileHandlePrototype: FileHandle = await (async () => {
+  const handle = await open('/dev/null');
+  await handle.close();
+  return Object.getPrototypeOf(handle);
+})();
 
 /** A disk of `size` MiB, of which others have `others` MiB and the store what it holds. */
 function disk(size: number) {
@@ -138,12 +145,18 @@ test('nobody says how large it may become: 20 GiB, or a fifth of the disk', asyn
 test('what was evicted is counted, and is private no longer than it is here', async () => {
   const counted = { blobs: 0, bytes: 0, used: 0, bound: 0 };
   const none = { set: () => {}, inc: () => {} };
+  const add = (what: keyof typeof counted) => (value: number) => {
+    counted[what] += value;
+  };
+  const set = (what: keyof typeof counted) => (value: number) => {
+    counted[what] = value;
+  };
   const metrics = {
     ...{ blobs: none, storedBytes: none, refusedChunks: none, storeState: none },
-    evictedBlobs: { inc: (count: number) => void (counted.blobs += count) },
-    evictedBytes: { inc: (bytes: number) => void (counted.bytes += bytes) },
-    storeUsedBytes: { set: (bytes: number) => void (counted.used = bytes) },
-    storeBoundBytes: { set: (bytes: number) => void (counted.bound = bytes) },
+    evictedBlobs: { inc: add('blobs') },
+    evictedBytes: { inc: add('bytes') },
+    storeUsedBytes: { set: set('used') },
+    storeBoundBytes: { set: set('bound') },
   };
   const store = await at.open({ maxSize: 16 * MIB }, { metrics });
   const [first, ...others] = Array.from({ length: 3 }, (_, index) => content(`counted ${index}`, 4 * MIB));
@@ -153,4 +166,26 @@ test('what was evicted is counted, and is private no longer than it is here', as
   assert.equal(store.isPrivate(digestOfBytes(first!)), false);
   assert.deepEqual([counted.blobs, counted.bytes, counted.bound], [1, 4 * MIB, 16 * MIB]);
   assert.ok(counted.used > 8 * MIB && counted.used <= 16 * MIB);
+});
+
+test('a disk that takes no more than a quota allows: the store makes do with less, and stores again', async () => {
+  let now = Date.now();
+  const store = await at.open({ maxSize: 300 * MIB }, { now: () => now });
+  const blobs = Array.from({ length: 4 }, (_, index) => content(`quota ${index}`, 2 * MIB));
+  for (const bytes of blobs.slice(0, 3)) await hold(store, bytes);
+  const last = digestOfBytes(blobs[3]!);
+  const partial = await store.openPartial(last, 2 * MIB, never);
+  const real = FileHandlePrototype.write;
+  const full = mock.method(FileHandlePrototype, 'write', async () => {
+    throw Object.assign(new Error('EDQUOT: disk quota exceeded, write'), { errno: -122, code: 'EDQUOT' });
+  });
+  await assert.rejects(partial.write(0, blobs[3]!.subarray(0, MIB)), (error) => isAgentError(error, 'STORE_FAILING'));
+  full.mock.restore();
+  assert.equal(FileHandlePrototype.write, real);
+  assert.deepEqual([store.state().state, store.state().code], ['failing', 'EDQUOT']);
+  await until('some of it went', () => store.totals().blobs < 3);
+  await partial.discard();
+  now += 5_000;
+  await hold(store, blobs[3]!);
+  assert.equal(store.state().state, 'ok');
 });
