@@ -4,7 +4,7 @@ import type { Digest } from '../../protocol/digest.ts';
 export const BLOCK = 4096;
 
 /**
- * What is evicted beyond what is needed, as a share of the bound: a round costs a query, a transaction and a wait for
+ * What is evicted beyond what is needed, as a share of what the store can come to: a round costs a query, a transaction and a wait for
  * the disk, so at the bound not every commit should have one. A hundredth (200 MiB of 20 GiB) is a dozen layers of
  * common size, and what it costs is the hundredth of the store that was used longest ago.
  */

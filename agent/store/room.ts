@@ -49,7 +49,6 @@ export interface RoomComponents {
 export class Room {
   readonly bounds: Bounds;
   readonly #components: RoomComponents;
-  readonly #slack: number;
   #restMeasured = Number.NEGATIVE_INFINITY;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -61,7 +60,6 @@ export class Room {
   constructor(components: RoomComponents, bounds: Bounds) {
     this.bounds = bounds;
     this.#components = components;
-    this.#slack = slackOf(bounds.maxSize);
     components.metrics?.storeBoundBytes.set(bounds.maxSize);
     this.show();
   }
@@ -90,7 +88,7 @@ export class Room {
     const room = roomOf(size);
     const more = room - ((isPartial && account.leftover(digest)?.room) || 0);
     const needed = this.#needed(more, free);
-    const victims = this.#choose(needed);
+    const victims = this.#choose(needed, free);
     if (sumOf(victims) < needed)
       throw noRoom(digest, room, { ...this.bounds, bound: this.#bound, used: account.total - account.leaving, free });
     const reservation = { room, unwritten };
@@ -100,7 +98,7 @@ export class Room {
     await this.#fits(free);
     this.show();
     // The next one finds room already.
-    if (this.#needed(this.#slack / 2, free) > 0) void this.look();
+    if (this.#needed(this.#slack(free) / 2, free) > 0) void this.look();
     return reservation;
   }
 
@@ -113,7 +111,7 @@ export class Room {
   /** The disk took no more, though by all that is known it should have: for a while the store makes do with less. */
   refused(): void {
     const { total, unwritten } = this.#components.account;
-    if (this.#ceiling.set(total - unwritten - this.#slack)) void this.look();
+    if (this.#ceiling.set(total - unwritten - slackOf(total))) void this.look();
   }
 
   /** Lets go of what is too much, and of a little more. Never rejects; one look at a time. */
@@ -133,7 +131,7 @@ export class Room {
       for (;;) {
         const free = await this.#measure();
         this.#tell(free);
-        const victims = this.#choose(this.#needed(this.#slack / 2, free)).slice(0, LOOK_VICTIMS);
+        const victims = this.#choose(this.#needed(this.#slack(free) / 2, free), free).slice(0, LOOK_VICTIMS);
         await Promise.all(this.#evict(victims));
         this.show();
         if (victims.length < LOOK_VICTIMS) return;
@@ -147,6 +145,12 @@ export class Room {
     return Math.min(this.#ceiling.bytes, this.bounds.maxSize);
   }
 
+  /** A share of what the store can come to: on a disk that is smaller than the bound a share of the bound may be all of it. */
+  #slack(free: number): number {
+    const { total } = this.#components.account;
+    return slackOf(Math.min(this.bounds.maxSize, total + Math.max(0, free - this.bounds.minFree)));
+  }
+
   /** What has to go so that `more` bytes have room. What is being removed is as good as gone. */
   #needed(more: number, free: number): number {
     const { account } = this.#components;
@@ -155,10 +159,15 @@ export class Room {
     return Math.max(total - leaving + more - this.#bound, minFree + unwritten + more - free - leaving);
   }
 
-  #choose(needed: number): Candidate[] {
+  #choose(needed: number, free: number): Candidate[] {
     if (needed <= 0) return [];
     const { account, blobs, isKept } = this.#components;
-    return chooseVictims(byLastUse(blobs(), account.leftovers()), ({ digest }) => !isKept(digest), needed, this.#slack);
+    return chooseVictims(
+      byLastUse(blobs(), account.leftovers()),
+      ({ digest }) => !isKept(digest),
+      needed,
+      this.#slack(free),
+    );
   }
 
   #evict(victims: readonly Candidate[]): Promise<void>[] {
@@ -205,7 +214,7 @@ export class Room {
     const { logger } = this.#components;
     const { minFree } = this.bounds;
     // The store itself may come some blocks short: it is the others that are told of.
-    const isShort = free < minFree - this.#slack;
+    const isShort = free < minFree - this.#slack(free);
     if (isShort === this.#isShort) return;
     this.#isShort = isShort;
     if (isShort) logger.warn({ free, minFree }, 'others fill the disk of the store; it shrinks');
