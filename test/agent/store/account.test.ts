@@ -113,3 +113,39 @@ test('who reads what was removed is counted until it has ended', async () => {
     await at.leave();
   }
 });
+
+test('what is left of a rotten blob, and of a partial that was let go, is counted as it lies there', async () => {
+  const at = await place();
+  try {
+    const store = await at.open();
+    const bytes = content('left', 4 * MIB);
+    const digest = digestOfBytes(bytes);
+    await store.put(digest, bytes, null);
+    await flip(at.path, digest, 0);
+    await assert.rejects(collect(store.read(digest, 0, bytes.length, never)));
+    const { blobs, partials } = store.usage();
+    assert.ok(blobs === 0 && partials >= 4 * MIB);
+    await isRight(store, at.path);
+    await (await store.openPartial(digest, bytes.length, never)).discard();
+    assert.equal(store.usage().partials, 0);
+  } finally {
+    await at.leave();
+  }
+});
+
+test('a blob that takes its place does not count twice for as long as the index is brought to the disk', async () => {
+  const at = await place();
+  try {
+    const store = await at.open();
+    const bytes = content('once', 4 * MIB);
+    const partial = await store.openPartial(digestOfBytes(bytes), bytes.length, never);
+    await bring(partial, bytes, [0, 1, 2, 3]);
+    const counted = new Promise<number[]>((resolve) => {
+      store.onHold(() => queueMicrotask(() => resolve([store.usage().blobs, store.usage().partials])));
+    });
+    await partial.commit(null);
+    assert.deepEqual(await counted, [4 * MIB, 0]);
+  } finally {
+    await at.leave();
+  }
+});

@@ -3,10 +3,14 @@ import { access, type FileHandle, open } from 'node:fs/promises';
 import { afterEach, beforeEach, mock, test } from 'node:test';
 import { pino } from 'pino';
 import { isAgentError } from '../../../agent/errors.ts';
+import { Account } from '../../../agent/store/account.ts';
+import type { Candidate } from '../../../agent/store/eviction.ts';
+import { Health } from '../../../agent/store/health.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
+import { Room } from '../../../agent/store/room.ts';
 import { until } from '../../support/host.ts';
 import { content, digestOfBytes, hold, never } from './compliance.ts';
-import { type Place, place } from './support.ts';
+import { type Place, place, quiet } from './support.ts';
 
 const MIB = 1024 * 1024;
 let at: Place;
@@ -201,4 +205,56 @@ test('a disk that takes no more than a quota allows: the store makes do with les
   now += 5_000;
   await hold(store, blobs[3]!);
   assert.equal(store.state().state, 'ok');
+});
+
+test('who reserves waits for what has to go, and for nothing more', async () => {
+  const layout = layoutAt(at.path);
+  await (await at.open()).close();
+  let held = 80 * MIB;
+  const account = new Account(() => held);
+  const going: { room: number; end(): void }[] = [];
+  const candidate = (index: number): Candidate => ({
+    ...{ digest: digestOfBytes(Buffer.from(`${index}`)), kind: 'blob', lastUsed: index },
+    // The last two fit into what may go beyond what is needed.
+    room: index === 0 ? 5.5 * MIB : MIB / 4,
+  });
+  const room = new Room(
+    {
+      ...{ layout, account, logger: quiet, metrics: undefined },
+      health: new Health(quiet, Date.now, undefined, () => {}),
+      free: async () => 1000 * MIB,
+      blobs: () => [0, 1, 2].map(candidate),
+      isKept: () => false,
+      evict: (victims) =>
+        victims.map((victim) => {
+          held -= victim.room;
+          const gone = account.leaves(victim.room);
+          return new Promise<void>((resolve) => {
+            going.push({
+              room: victim.room,
+              end: () => {
+                gone();
+                resolve();
+              },
+            });
+          });
+        }),
+    },
+    { maxSize: 100 * MIB, minFree: 0 },
+  );
+  let isGranted = false;
+  // 80 MiB, some 5 MiB for the index, and 20 MiB more: 5 MiB have to go.
+  const granting = room.reserve(digestOfBytes(Buffer.from('new')), 20 * MIB - 64 * 1024, false, () => 0);
+  void granting.then(() => {
+    isGranted = true;
+  });
+  await until('room is made', () => going.length > 0);
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(isGranted, false, 'nothing has gone yet');
+  assert.equal(going.length, 3);
+  going[0]!.end();
+  await granting;
+  assert.ok(account.total <= 100 * MIB);
+  for (const one of going.slice(1)) one.end();
+  await room.close();
 });
