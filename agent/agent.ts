@@ -12,7 +12,7 @@ import type { AgentStatus } from './observe/status.ts';
 import { readRegistries } from './registries.ts';
 import { createMirror } from './registry/mirror.ts';
 import { createScrape } from './registry/scrape.ts';
-import { openStore } from './store/index.ts';
+import { type DiskStore, openStore } from './store/index.ts';
 import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
 import { createUpstream } from './upstream/client.ts';
@@ -75,7 +75,12 @@ async function compose(
 
   const store = await openStore(
     { logger: logger.child({ role: 'store' }), metrics },
-    { path: config.store.path, recheck: config.store.recheck },
+    {
+      path: config.store.path,
+      recheck: config.store.recheck,
+      ...(config.store.maxSize !== null && { maxSize: config.store.maxSize }),
+      minFree: config.store.minFree,
+    },
   );
   started.push({ what: 'store', close: () => store.close() });
 
@@ -138,7 +143,7 @@ async function compose(
     peerId: swarm.peerId,
     uptimeSeconds: Math.floor((Date.now() - since) / 1000),
     mirror: { addresses: [...mirror.addresses] },
-    store: { path: config.store.path, ...store.totals() },
+    store: { path: config.store.path, ...store.totals(), ...storeStatus(store) },
     traffic: await trafficOf(metrics),
     rateLimits: upstream.rateLimits(),
     limits: {
@@ -149,8 +154,13 @@ async function compose(
     swarm: swarm.status(),
     peers: swarm.peers(),
   });
+  // Pulls are served from upstream and peers whatever the store is: `ok` is the agent's, the store is told beside it.
+  const health = () => {
+    const { state, since, code } = store.state();
+    return { ok: true, store: { state, since: new Date(since).toISOString(), code } };
+  };
   const mirror = createMirror(
-    { logger: logger.child({ role: 'registry' }), metrics, content, status, health: () => ({ ok: true }) },
+    { logger: logger.child({ role: 'registry' }), metrics, content, status, health },
     { registries: config.registries, allowedHosts: config.mirror.allowedHosts },
   );
   await mirror.listen(config.mirror.listen);
@@ -158,7 +168,7 @@ async function compose(
 
   if (config.metrics.listen !== null) {
     const scrape = createScrape(
-      { logger: logger.child({ role: 'metrics' }), metrics, health: () => ({ ok: true }) },
+      { logger: logger.child({ role: 'metrics' }), metrics, health },
       { allowedHosts: config.mirror.allowedHosts },
     );
     started.push({ what: 'metrics', close: () => scrape.close() });
@@ -199,6 +209,13 @@ async function readNetworkKey(file: string | null): Promise<Uint8Array | undefin
     const why = cause instanceof AgentError ? cause.message : 'not a key';
     throw new AgentError('NETWORK_KEY_INVALID', `peers.networkKeyFile ${file}: ${why}; ${KEY_ADVICE}`, { cause });
   }
+}
+
+function storeStatus(store: DiskStore): Pick<AgentStatus['store'], 'used' | 'bound' | 'state' | 'since' | 'reason'> {
+  const { blobs, partials, leaving, rest, maxSize } = store.usage();
+  const { state, since, reason } = store.state();
+  const used = blobs + partials + leaving + rest;
+  return { used, bound: maxSize, state, since: new Date(since).toISOString(), reason };
 }
 
 /** null where no limit is set. */

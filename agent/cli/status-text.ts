@@ -26,6 +26,8 @@ export function statusText(status: AgentStatus): string {
     line('mDNS', mdnsText(swarm.mdns)),
     line('store', printable(store.path)),
     line('', `${store.blobs} ${store.blobs === 1 ? 'blob' : 'blobs'}, ${sizeText(store.bytes)}`),
+    line('', `${sizeText(store.used)} of ${sizeText(store.bound)} used`),
+    ...storeTrouble(store),
     '',
     line('to clients', sizeText(toClients).padStart(SIZE_WIDTH)),
     source('store', clientBytes.store),
@@ -40,6 +42,12 @@ export function statusText(status: AgentStatus): string {
     ...limitLines(status.limits),
     '',
   ].join('\n');
+}
+
+/** Nothing where things can be stored. */
+function storeTrouble({ state, since, reason }: AgentStatus['store']): string[] {
+  if (state === 'ok') return [];
+  return list('', [`${state} since ${since}`, ...(reason === null ? [] : [reason])]);
 }
 
 /** Docker Hub's, as a rule: other registries say nothing. */

@@ -4,7 +4,19 @@ import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { registries, registryShape } from './registries.ts';
 import { defaultStorePath, type Surroundings } from './surroundings.ts';
 import { someoneIsBelieved, TAGS_SHAPE } from './tags.ts';
-import { address, duration, filePath, hostName, mustBe, oneOrMore, proxy, section, tcpMultiaddr } from './values.ts';
+import {
+  address,
+  duration,
+  filePath,
+  hostName,
+  mustBe,
+  oneOrMore,
+  proxy,
+  section,
+  size,
+  sizeOrAuto,
+  tcpMultiaddr,
+} from './values.ts';
 
 /** Rechecks may be rare, unlike what a timer waits for. Milliseconds: ten years. */
 const LONGEST_RECHECK = 3650 * 86_400_000;
@@ -14,6 +26,9 @@ const LEAST_STALL = 100;
 
 /** A coordinator that is asked for less would never be in time. Milliseconds. */
 const LEAST_LEASE = 10;
+
+/** Below it the index alone could fill the store. */
+const LEAST_STORE = '32MiB';
 
 /** Every key of the configuration file, by section. The names are the product's interface. */
 function shapes(around: Surroundings) {
@@ -51,6 +66,17 @@ function shapes(around: Surroundings) {
        * @default 24h
        */
       recheck: duration({ most: LONGEST_RECHECK }).prefault('24h'),
+      /**
+       * The most that blobs, partials and the index may take of the disk. Bytes here, null for `auto`: 20GiB, or a fifth
+       * of the disk's capacity where that is less.
+       * @default auto
+       */
+      maxSize: sizeOrAuto(LEAST_STORE).prefault('auto'),
+      /**
+       * What the store leaves free on its disk, whoever fills it. Bytes here.
+       * @default 2GiB
+       */
+      minFree: size().prefault('2GiB'),
     },
     peers: {
       /**

@@ -4,6 +4,7 @@ import { parseAddress } from '../address.ts';
 import { isRepositoryPattern } from '../oci/pattern.ts';
 import { parseProxy } from '../proxy.ts';
 import { parseDuration } from './duration.ts';
+import { parseSize } from './size.ts';
 import { absolutePath, type Surroundings } from './surroundings.ts';
 
 /** Milliseconds in a day: timers overflow at 25 of them. */
@@ -38,6 +39,27 @@ export function duration({ least = 0, most = DAY }: DurationBounds = {}) {
     if (parsed > most) return complain(context, `must be at most ${most / DAY}d`);
     return parsed;
   });
+}
+
+/** A size such as `20GiB`, `500MB` or `1000000`; bytes come out. @param least as the message names it */
+export function size(least = '0B') {
+  return z.unknown().transform((value, context) => readSize(value, least, '', context));
+}
+
+/** A size, or `auto` for what the agent works out itself; null comes out for that. */
+export function sizeOrAuto(least: string) {
+  return z
+    .unknown()
+    .transform((value, context) => (value === 'auto' ? null : readSize(value, least, 'auto or ', context)));
+}
+
+function readSize(value: unknown, least: string, or: string, context: z.RefinementCtx): number {
+  const bytes = typeof value === 'number' ? value : typeof value === 'string' ? parseSize(value) : undefined;
+  if (bytes === undefined || !Number.isSafeInteger(bytes) || bytes < 0) {
+    return complain(context, `must be ${or}a size in bytes: 20GiB, 500MB or 1000000`);
+  }
+  if (bytes < parseSize(least)!) return complain(context, `must be at least ${least}`);
+  return bytes;
 }
 
 /** `host:port`. */

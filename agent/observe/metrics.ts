@@ -32,6 +32,16 @@ export interface Metrics {
   readonly upstreamRateRemaining: Gauge<'registry'>;
   readonly blobs: Gauge;
   readonly storedBytes: Gauge;
+  /** Bytes of the disk that the store takes: blobs, partials and index. */
+  readonly storeUsedBytes: Gauge;
+  /** What it may take at most. */
+  readonly storeBoundBytes: Gauge;
+  /** 1 for what the store is, else 0. Labels: state = ok | full | failing */
+  readonly storeState: Gauge<'state'>;
+  /** Blobs that made room for others. */
+  readonly evictedBlobs: Counter;
+  /** Bytes of the disk that they and partials nobody fetched made free. */
+  readonly evictedBytes: Counter;
   readonly neighbours: Gauge;
 }
 
@@ -60,6 +70,11 @@ export function createMetrics(): Metrics {
     upstreamRateRemaining: gauge('upstream_rate_remaining', 'Requests a registry has left for us', ['registry']),
     blobs: gauge('blobs', 'Blobs held'),
     storedBytes: gauge('stored_bytes', 'Bytes of the blobs held'),
+    storeUsedBytes: gauge('store_used_bytes', 'Bytes of the disk that the store takes: blobs, partials and index'),
+    storeBoundBytes: gauge('store_bound_bytes', 'Bytes of the disk that the store may take'),
+    storeState: gauge('store_state', '1 for what the store is: ok, full or failing', ['state']),
+    evictedBlobs: counter('evicted_blobs_total', 'Blobs that made room for others'),
+    evictedBytes: counter('evicted_bytes_total', 'Bytes of the disk that blobs and partials made free for others'),
     neighbours: gauge('neighbours', 'Peers connected'),
   };
 }

@@ -24,7 +24,21 @@ export const agentStatusSchema = z.object({
   peerId: z.string(),
   uptimeSeconds: z.number(),
   mirror: z.object({ addresses: z.array(z.string()) }),
-  store: z.object({ path: z.string(), blobs: z.number(), bytes }),
+  store: z.object({
+    path: z.string(),
+    blobs: z.number(),
+    /** Of the blobs. */
+    bytes,
+    /** What blobs, partials and index take of the disk, and what they may. */
+    used: bytes,
+    bound: bytes,
+    /** `ok`, `full` or `failing`; a newer agent may know more. */
+    state: z.string(),
+    /** Since when, as ISO 8601 has it. */
+    since: z.string(),
+    /** null where nothing is wrong. */
+    reason: z.string().nullable(),
+  }),
   traffic: z.object({
     /** Body bytes that came from upstream registries. */
     upstreamBytes: bytes,

@@ -5,7 +5,9 @@ import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
+import { BLOCK, type Candidate, roomOf } from './eviction.ts';
 import { type Layout, unwritable } from './layout.ts';
+import { PIN_SCHEMA, preparePins } from './pin-index.ts';
 import type { Stamp } from './stamp.ts';
 import { prepareStandings, STANDING_SCHEMA } from './standing-index.ts';
 import { prepareTags, TAG_SCHEMA } from './tag-index.ts';
@@ -33,6 +35,7 @@ const MIGRATIONS = [
   'CREATE TABLE private (digest TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;',
   // Null: private for several registries, or noted before it was noted for which.
   `ALTER TABLE private ADD COLUMN registry TEXT; ${STANDING_SCHEMA}`,
+  PIN_SCHEMA,
 ];
 
 /** SQLITE_ERROR (a table that is not there, or is though none should be), SQLITE_CORRUPT and SQLITE_NOTADB. */
@@ -151,6 +154,8 @@ function prepare(database: DatabaseSync, log: FileHandle) {
     'SELECT digest FROM blob WHERE digest NOT IN (SELECT digest FROM private) ORDER BY last_used DESC LIMIT ?',
   );
   const digests = sql('SELECT digest FROM blob');
+  const room = sql(`SELECT total((size + ${BLOCK - 1}) / ${BLOCK}) * ${BLOCK} AS room FROM blob`);
+  const byLastUse = sql('SELECT digest, size, last_used FROM blob ORDER BY last_used');
   const totals = sql('SELECT count(*) AS blobs, total(size) AS bytes, max(last_used) AS lastUsed FROM blob');
   const describe = sql(
     'INSERT OR REPLACE INTO descriptor (age, digest, size) VALUES ((SELECT ifnull(max(age), 0) + 1 FROM descriptor), ?, ?)',
@@ -175,6 +180,8 @@ function prepare(database: DatabaseSync, log: FileHandle) {
     tags: prepareTags(database, transaction),
     /** What is remembered of repositories. */
     standings: prepareStandings(database, transaction),
+    /** Which blobs must stay. */
+    pins: preparePins(database, transaction),
     get(digest: Digest): BlobRecord | undefined {
       const row = find.get(digest);
       if (row === undefined) return undefined;
@@ -240,6 +247,14 @@ function prepare(database: DatabaseSync, log: FileHandle) {
     },
     /** Of what is for peers. */
     recent: (limit: number): Digest[] => recent.all(limit).map((row) => row.digest as Digest),
+    /** What all blobs take of the disk. Bytes. */
+    room: (): number => Number(room.get()!.room),
+    /** All blobs, the one used longest ago first. Nothing may be written while it is read; ending it early is fine. */
+    *byLastUse(): Generator<Candidate> {
+      for (const { digest, size, last_used } of byLastUse.iterate()) {
+        yield { digest: digest as Digest, kind: 'blob', room: roomOf(Number(size)), lastUsed: Number(last_used) };
+      }
+    },
     digests: (): Digest[] => digests.all().map((row) => row.digest as Digest),
     /** lastUsed: of the blob used last. */
     totals(): { blobs: number; bytes: number; lastUsed: number } {

@@ -7,21 +7,30 @@ import { layoutOf } from '../../protocol/chunks.ts';
 import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
+import type { Account, Reservation, Usage } from './account.ts';
+import { type Bounds, freeOf, type StatFs } from './bounds.ts';
 import { writeDurably } from './durable.ts';
 import { createHashThread } from './hash-thread.ts';
+import { Health, type StoreState } from './health.ts';
 import type { BlobListener, Holdings } from './holdings.ts';
 import type { DiskStore, StoreMetrics } from './index.ts';
+import { journalRoom } from './journal.ts';
 import type { Layout } from './layout.ts';
 import type { StoreLock } from './lock.ts';
+import { measurePartial } from './measure.ts';
 import { createPartial } from './partial.ts';
 import { openPartialFile } from './partial-file.ts';
+import type { Pin } from './pin-index.ts';
 import { Readers } from './readers.ts';
+import { Removal } from './removal.ts';
+import { Room } from './room.ts';
 import type { Stamp } from './stamp.ts';
 import { StandingRecords } from './standing-records.ts';
 import { chunkSums, sumOf } from './sums.ts';
 import { TagRecords } from './tag-records.ts';
 import { Turns } from './turns.ts';
 import type { HeldBlob, Partial } from './types.ts';
+import { WatchedPartial } from './watched-partial.ts';
 
 /** Sizes remembered from manifests; 100 bytes each. An image has some tens. */
 const MAX_DESCRIPTORS = 65_536;
@@ -33,11 +42,19 @@ export interface DiskStoreComponents {
   readonly logger: Logger;
   readonly now: () => number;
   readonly metrics: StoreMetrics | undefined;
+  readonly statfs: StatFs;
+  /** Knows of the blobs and of what is left of partials. */
+  readonly account: Account;
 }
 
-/** @param recheck in milliseconds */
-export function createDiskStore(components: DiskStoreComponents, recheck: number): DiskStore {
-  return new OpenDiskStore(components, recheck);
+export interface DiskStoreInit {
+  readonly bounds: Bounds;
+  /** Milliseconds. */
+  readonly recheck: number;
+}
+
+export function createDiskStore(components: DiskStoreComponents, init: DiskStoreInit): DiskStore {
+  return new OpenDiskStore(components, init);
 }
 
 class OpenDiskStore implements DiskStore {
@@ -48,6 +65,10 @@ class OpenDiskStore implements DiskStore {
   readonly #holdings: Holdings;
   readonly #logger: Logger;
   readonly #readers: Readers;
+  readonly #account: Account;
+  readonly #health: Health;
+  readonly #room: Room;
+  readonly #removal: Removal;
   readonly #turns = new Turns();
   readonly #hashThread = createHashThread();
   /** Partials by digest, also while they are being opened. */
@@ -56,15 +77,31 @@ class OpenDiskStore implements DiskStore {
   readonly #closing = new AbortController();
   #closed: Promise<void> | undefined;
 
-  constructor(components: DiskStoreComponents, recheck: number) {
-    this.#layout = components.layout;
+  constructor(components: DiskStoreComponents, { bounds, recheck }: DiskStoreInit) {
+    const { account, holdings, layout, logger, metrics, now, statfs } = components;
+    this.#layout = layout;
     this.#lock = components.lock;
-    this.#holdings = components.holdings;
-    this.#logger = components.logger;
-    this.tags = new TagRecords(components.holdings.index.tags, components.logger);
-    this.standings = new StandingRecords(components.holdings.index.standings, components.logger);
+    this.#holdings = holdings;
+    this.#account = account;
+    this.#logger = logger;
+    this.tags = new TagRecords(holdings.index.tags, logger);
+    this.standings = new StandingRecords(holdings.index.standings, logger);
     const isPartialOpen = (digest: Digest) => this.#partials.has(digest);
     this.#readers = new Readers({ ...components, turns: this.#turns, isPartialOpen }, recheck);
+    const isComing = (digest: Digest) => isPartialOpen(digest) || this.#puts.size > 0;
+    this.#removal = new Removal({ ...components, readers: this.#readers, turns: this.#turns, isComing });
+    this.#health = new Health(logger, now, metrics, () => this.#room.refused());
+    this.#room = new Room(
+      {
+        ...{ account, layout, logger, metrics, health: this.#health },
+        free: () => freeOf(statfs, layout.root),
+        blobs: () => holdings.byLastUse(),
+        isKept: (digest) => isPartialOpen(digest) || this.#readers.isReading(digest) || this.isPinned(digest),
+        evict: (victims) => this.#removal.evict(victims),
+      },
+      bounds,
+    );
+    this.#room.watch();
   }
 
   find(digest: Digest): HeldBlob | undefined {
@@ -104,7 +141,9 @@ class OpenDiskStore implements DiskStore {
   async openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial> {
     this.#assertOpen();
     if (this.#partials.has(digest)) throw new Error(`the partial of ${digest} is open already`);
-    const opening = this.#openPartial(digest, size, AbortSignal.any([signal, this.#closing.signal]));
+    this.#health.assertTried();
+    const all = AbortSignal.any([signal, this.#closing.signal]);
+    const opening = this.#health.watch(() => this.#openPartial(digest, size, all));
     this.#partials.set(digest, opening);
     try {
       return await opening;
@@ -116,7 +155,8 @@ class OpenDiskStore implements DiskStore {
 
   async put(digest: Digest, bytes: Uint8Array, mediaType: string | null): Promise<HeldBlob> {
     this.#assertOpen();
-    const putting = this.#put(digest, bytes, mediaType);
+    this.#health.assertTried();
+    const putting = this.#health.watch(() => this.#put(digest, bytes, mediaType));
     this.#puts.add(putting);
     try {
       return await putting;
@@ -165,14 +205,35 @@ class OpenDiskStore implements DiskStore {
     return this.#holdings.totals();
   }
 
+  usage(): Usage & Bounds {
+    return { ...this.#account.usage, ...this.#room.bounds };
+  }
+
+  state(): StoreState {
+    return this.#health.state;
+  }
+
+  pin(image: string, digests: Iterable<Digest>): void {
+    this.#assertOpen();
+    this.#holdings.index.pins.pin(image, digests);
+  }
+
+  unpin(image: string): boolean {
+    this.#assertOpen();
+    return this.#holdings.index.pins.unpin(image);
+  }
+
+  pins(): Pin[] {
+    return this.#closed === undefined ? this.#holdings.index.pins.all() : [];
+  }
+
+  isPinned(digest: Digest): boolean {
+    return this.#closed === undefined && this.#holdings.index.pins.isPinned(digest);
+  }
+
   async remove(digest: Digest): Promise<boolean> {
     this.#assertOpen();
-    if (!this.#holdings.drop(digest)) return false;
-    this.#readers.forget(digest);
-    await this.#turns.run(digest, () => rm(this.#layout.blob(digest), { force: true }));
-    // Unless it is on its way in again, by whoever noted it before.
-    if (!this.#partials.has(digest) && this.#puts.size === 0) this.#holdings.forgetPrivate(digest);
-    return true;
+    return await this.#removal.remove(digest);
   }
 
   close(): Promise<void> {
@@ -184,19 +245,37 @@ class OpenDiskStore implements DiskStore {
     const chunks = layoutOf(size);
     // The one before may still be closing, or a rotten blob on its way to become this partial.
     await this.#turns.wait(digest);
-    const file = await openPartialFile(this.#layout, digest, chunks, signal);
-    if (file.lost > 0) this.#logger.info({ digest, lost: file.lost }, 'chunks of a partial no longer match; dropped');
-    const components = {
-      layout: this.#layout,
-      hashThread: this.#hashThread,
-      hold: (map: ChunkMap, mediaType: string | null, stamp: Stamp) => this.#hold(map, mediaType, stamp),
-      inTurn: <Result>(of: Digest, work: () => Promise<Result>) => this.#turns.run(of, work),
-      released: (of: Digest, done: Promise<void>) => {
-        this.#partials.delete(of);
-        void this.#turns.run(of, () => done);
-      },
-    };
-    return createPartial(components, digest, chunks, file);
+    let opened: Partial | undefined;
+    const unwritten = () => (opened === undefined ? size : size - Math.min(size, opened.marked * chunks.chunkSize));
+    const reservation = await this.#room.reserve(digest, size + journalRoom(chunks.count), true, unwritten);
+    try {
+      const file = await openPartialFile(this.#layout, digest, chunks, signal);
+      if (file.lost > 0) this.#logger.info({ digest, lost: file.lost }, 'chunks of a partial no longer match; dropped');
+      const components = {
+        layout: this.#layout,
+        hashThread: this.#hashThread,
+        hold: (map: ChunkMap, mediaType: string | null, stamp: Stamp) => this.#hold(map, mediaType, stamp, reservation),
+        inTurn: <Result>(of: Digest, work: () => Promise<Result>) => this.#turns.run(of, work),
+        released: (of: Digest, done: Promise<void>) => {
+          this.#partials.delete(of);
+          this.#leave(of, reservation, done);
+        },
+      };
+      opened = createPartial(components, digest, chunks, file);
+      return new WatchedPartial(opened, this.#health, () => this.#turns.wait(digest));
+    } catch (error) {
+      this.#leave(digest, reservation, Promise.resolve());
+      throw error;
+    }
+  }
+
+  /** What is left of a partial when `done` has resolved is counted as it lies there; the next owner waits for that. */
+  #leave(digest: Digest, reservation: Reservation, done: Promise<void>): void {
+    const left = done
+      .then(async () => this.#account.leave(digest, await measurePartial(this.#layout, digest)))
+      .catch((error) => this.#health.failed(error))
+      .then(() => this.#room.release(reservation));
+    void this.#turns.run(digest, () => left);
   }
 
   async #put(digest: Digest, bytes: Uint8Array, mediaType: string | null): Promise<HeldBlob> {
@@ -206,22 +285,38 @@ class OpenDiskStore implements DiskStore {
     const found = toDigest(algorithm, await sumOf(algorithm, content));
     if (found !== digest) throw new AgentError('DIGEST_MISMATCH', `what was to be stored as ${digest} is ${found}`);
     const map = chunkMap(digest, content.length, await chunkSums(content));
-    return await this.#turns.run(digest, async () => {
-      const known = this.#holdings.get(digest);
-      if (known !== undefined) return this.#holdings.describe(known, mediaType);
-      const stamp = await writeDurably(join(this.#layout.tmp, randomUUID()), this.#layout.blob(digest), content);
-      try {
-        return await this.#hold(map, mediaType, stamp);
-      } catch (error) {
-        // The index cannot be written (a full disk): a file without a row would only take room.
-        await rm(this.#layout.blob(digest), { force: true });
-        throw error;
-      }
-    });
+    const held = this.#holdings.get(digest);
+    if (held !== undefined) return this.#holdings.describe(held, mediaType);
+    // Before its turn: what makes room may wait for this digest's turn itself.
+    const reservation = await this.#room.reserve(digest, content.length, false, () => content.length);
+    try {
+      return await this.#turns.run(digest, () => this.#write(map, content, mediaType, reservation));
+    } finally {
+      this.#room.release(reservation);
+    }
   }
 
-  async #hold(map: ChunkMap, mediaType: string | null, stamp: Stamp): Promise<HeldBlob> {
+  async #write(map: ChunkMap, content: Uint8Array, mediaType: string | null, room: Reservation): Promise<HeldBlob> {
+    const { digest } = map;
+    const known = this.#holdings.get(digest);
+    if (known !== undefined) return this.#holdings.describe(known, mediaType);
+    const path = this.#layout.blob(digest);
+    const stamp = await writeDurably(join(this.#layout.tmp, randomUUID()), path, content);
+    try {
+      const held = await this.#hold(map, mediaType, stamp, room);
+      this.#health.stored();
+      return held;
+    } catch (error) {
+      // The index cannot be written (a full disk): a file without a row would only take room.
+      await rm(path, { force: true });
+      throw error;
+    }
+  }
+
+  async #hold(map: ChunkMap, mediaType: string | null, stamp: Stamp, room: Reservation): Promise<HeldBlob> {
     const held = this.#holdings.hold(map, mediaType, stamp);
+    // In the same breath: else it would count twice for as long as the fsync takes.
+    this.#room.release(room);
     try {
       await this.#holdings.index.sync();
     } catch (error) {
@@ -246,6 +341,7 @@ class OpenDiskStore implements DiskStore {
     const open = partials.flatMap((partial) => (partial.status === 'fulfilled' ? [partial.value] : []));
     await Promise.allSettled([...open.map((partial) => partial.close()), ...this.#puts]);
     await this.#turns.all();
+    await this.#room.close();
     await this.#hashThread.close();
     this.tags.close();
     this.standings.close();

@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { type ChunkMap, chunkMapRoot, encodeChunkMap } from '../../protocol/chunk-map.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import type { BlobIndex, BlobRecord } from './blob-index.ts';
+import { type Candidate, roomOf } from './eviction.ts';
 import type { Stamp } from './stamp.ts';
 import type { HeldBlob } from './types.ts';
 
@@ -36,6 +37,7 @@ export class Holdings {
   #lastUsed: number;
   #blobs: number;
   #bytes: number;
+  #room: number;
 
   constructor(index: BlobIndex, logger: Logger, now: () => number, metrics: HoldingsMetrics | undefined) {
     this.index = index;
@@ -46,6 +48,7 @@ export class Holdings {
     this.#blobs = blobs;
     this.#bytes = bytes;
     this.#lastUsed = lastUsed;
+    this.#room = index.room();
     this.#show();
   }
 
@@ -95,6 +98,18 @@ export class Holdings {
     return { blobs: this.#blobs, bytes: this.#bytes };
   }
 
+  /** What the blobs take of the disk. Bytes. */
+  get room(): number {
+    return this.#room;
+  }
+
+  /** The blobs, the one used longest ago first. Nothing may be held or dropped while it is read. */
+  *byLastUse(): Generator<Candidate> {
+    if (this.#closed) return;
+    this.flush();
+    for (const blob of this.index.byLastUse()) if (!this.#gone.has(blob.digest)) yield blob;
+  }
+
   /** Notes a use, to be written with others. */
   use(digest: Digest): void {
     this.#touches.set(digest, this.#tick());
@@ -133,6 +148,7 @@ export class Holdings {
     this.#gone.delete(digest);
     if (before === undefined) this.#blobs++;
     this.#bytes += layout.size - (before?.size ?? 0);
+    this.#room += roomOf(layout.size) - (before === undefined ? 0 : roomOf(before.size));
     this.#show();
     if (before === undefined && !this.index.isPrivate(digest)) this.#tell(this.#onHold, digest);
     return { digest, size: layout.size, mediaType: known };
@@ -155,23 +171,33 @@ export class Holdings {
 
   /** Forgets a blob at once. @returns whether it was held */
   drop(digest: Digest): boolean {
-    const record = this.get(digest);
-    if (record === undefined) return false;
+    return this.dropAll([digest]).length > 0;
+  }
+
+  /** Forgets blobs at once, in one transaction. @returns those of them that were held */
+  dropAll(digests: Iterable<Digest>): BlobRecord[] {
+    const records = [...new Set(digests)].flatMap((digest) => this.get(digest) ?? []);
+    if (records.length === 0) return [];
     try {
-      this.index.remove([digest]);
+      this.index.remove([...this.#gone, ...records.map(({ digest }) => digest)]);
+      this.#gone.clear();
     } catch (error) {
-      this.#gone.add(digest);
+      for (const { digest } of records) this.#gone.add(digest);
+      const [first] = records;
       this.#logger.warn(
-        { err: error, digest },
-        'the index of the store cannot forget a blob; it is gone until restart',
+        { err: error, digest: first?.digest, blobs: records.length },
+        'the index of the store cannot forget a blob; it is gone all the same',
       );
     }
-    this.#touches.delete(digest);
-    this.#blobs--;
-    this.#bytes -= record.size;
+    for (const { digest, size } of records) {
+      this.#touches.delete(digest);
+      this.#blobs--;
+      this.#bytes -= size;
+      this.#room -= roomOf(size);
+    }
     this.#show();
-    if (!this.index.isPrivate(digest)) this.#tell(this.#onDrop, digest);
-    return true;
+    for (const { digest } of records) if (!this.index.isPrivate(digest)) this.#tell(this.#onDrop, digest);
+    return records;
   }
 
   onHold(listener: BlobListener): () => void {

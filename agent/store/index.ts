@@ -9,16 +9,23 @@
  *
  * Whatever comes in goes the same way: a temporary file, verified, fsynced, renamed, then indexed.
  */
+import { statfs as realStatfs } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { isAgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
+import { Account, type Usage } from './account.ts';
 import { openIndex } from './blob-index.ts';
+import { type Bounds, capacityOf, defaultMaxSize, type StatFs } from './bounds.ts';
 import { createDiskStore } from './disk-store.ts';
+import type { HealthMetrics, StoreState } from './health.ts';
 import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts';
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
 import { lockStore } from './lock.ts';
+import { measurePartial, partialsThere } from './measure.ts';
+import type { Pin } from './pin-index.ts';
 import { reconcile } from './reconcile.ts';
+import type { RoomMetrics } from './room.ts';
 import type { StandingRecords } from './standing-records.ts';
 import type { TagRecords } from './tag-records.ts';
 import type { HeldBlob, Partial } from './types.ts';
@@ -37,10 +44,20 @@ export interface StoreInit {
    * @default 86400000 (24 h)
    */
   readonly recheck?: number;
+  /**
+   * The most that blobs, partials and index may take of the disk. Bytes.
+   * @default 20 GiB, or a fifth of the disk's capacity where that is less
+   */
+  readonly maxSize?: number;
+  /**
+   * What the store leaves free on its disk. Bytes.
+   * @default 0
+   */
+  readonly minFree?: number;
 }
 
 /** What the store counts into; agent/observe's Metrics fit. */
-export interface StoreMetrics extends HoldingsMetrics {
+export interface StoreMetrics extends HoldingsMetrics, HealthMetrics, RoomMetrics {
   readonly refusedChunks: { inc(labels: { source: 'store' }): void };
 }
 
@@ -52,6 +69,8 @@ export interface StoreComponents {
    */
   readonly now?: () => number;
   readonly metrics?: StoreMetrics;
+  /** Tells of the disk. @default node:fs's */
+  readonly statfs?: StatFs;
 }
 
 /** The store on disk. After {@link close}, every method throws AgentError DRAINING or finds nothing. */
@@ -66,10 +85,11 @@ export interface DiskStore {
   read(digest: Digest, start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;
   /**
    * The blob's one partial, with the chunks that still match their record.
-   * @throws Error where it is open already; what `signal` was aborted with
+   * @throws Error where it is open already; what `signal` was aborted with; AgentError STORE_FULL, STORE_FAILING. What
+   *   is then written to it, marked or committed throws STORE_FAILING where the disk fails
    */
   openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial>;
-  /** Takes in content that is whole in memory. @throws AgentError DIGEST_MISMATCH */
+  /** Takes in content that is whole in memory. @throws AgentError DIGEST_MISMATCH, STORE_FULL, STORE_FAILING */
   put(digest: Digest, bytes: Uint8Array, mediaType: string | null): Promise<HeldBlob>;
   /** Remembers sizes that verified manifests gave; the oldest are forgotten in time. */
   rememberDescriptors(descriptors: readonly Descriptor[]): void;
@@ -110,7 +130,19 @@ export interface DiskStore {
   /** What is remembered of repositories; lasts as long as the store. */
   readonly standings: Pick<StandingRecords, 'find' | 'put'>;
 
+  /** From now on these blobs, held or to come, are not evicted for the sake of `image`; those it had before may be. */
+  pin(image: string, digests: Iterable<Digest>): void;
+  /** @returns whether it was pinned */
+  unpin(image: string): boolean;
+  /** By image. */
+  pins(): readonly Pin[];
+  isPinned(digest: Digest): boolean;
+
   totals(): { readonly blobs: number; readonly bytes: number };
+  /** What the store takes of the disk, and may. */
+  usage(): Usage & Bounds;
+  /** Whether things can be stored. */
+  state(): StoreState;
   /** Drops a blob and its file; who is reading it may finish. @returns whether it was held */
   remove(digest: Digest): Promise<boolean>;
   /** Ends reads, closes partials, waits for what is under way, lets go of the lock. */
@@ -122,7 +154,7 @@ export interface DiskStore {
  * @throws AgentError STORE_UNWRITABLE, STORE_IN_USE
  */
 export async function openStore(components: StoreComponents, init: StoreInit): Promise<DiskStore> {
-  const { logger, now = Date.now, metrics } = components;
+  const { logger, now = Date.now, metrics, statfs = realStatfs } = components;
   const layout = layoutAt(init.path);
   await prepareDirectories(layout);
   const lock = lockStore(layout);
@@ -132,7 +164,13 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
       await reconcile(layout, index, logger, now());
       await writeOciLayout(layout);
       const holdings = new Holdings(index, logger, now, metrics);
-      return createDiskStore({ layout, lock, holdings, logger, now, metrics }, init.recheck ?? DEFAULT_RECHECK);
+      const account = new Account(() => holdings.room);
+      for (const digest of await partialsThere(layout)) account.leave(digest, await measurePartial(layout, digest));
+      const maxSize = init.maxSize ?? defaultMaxSize(await capacityOf(statfs, layout.root));
+      return createDiskStore(
+        { layout, lock, holdings, logger, now, metrics, statfs, account },
+        { bounds: { maxSize, minFree: init.minFree ?? 0 }, recheck: init.recheck ?? DEFAULT_RECHECK },
+      );
     } catch (error) {
       await index.close();
       throw isAgentError(error) ? error : unwritable(init.path, error);

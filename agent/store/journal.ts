@@ -99,6 +99,11 @@ export async function writeJournal(
   return bytes.length;
 }
 
+/** The most a journal of `count` chunks may take, with the one that is written in its place. Bytes. */
+export function journalRoom(count: number): number {
+  return 2 * (HEADER_LENGTH + RECORD_LENGTH * (MIN_SLACK + SLACK * count));
+}
+
 /** The marks in the journal at `path`; none where there is no journal, or not one of this blob. */
 export async function loadJournal(path: string, digest: Digest, layout: ChunkLayout): Promise<Mark[]> {
   // What cannot be a journal of this blob is not read into memory.

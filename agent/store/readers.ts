@@ -5,12 +5,14 @@ import type { ChunkLayout } from '../../protocol/chunks.ts';
 import { layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
+import type { Account } from './account.ts';
 import { type BlobFile, openBlobFile, rottenError } from './blob-file.ts';
 import type { BlobRecord } from './blob-index.ts';
 import { demote } from './demote.ts';
 import type { Holdings } from './holdings.ts';
 import type { StoreMetrics } from './index.ts';
 import type { Layout } from './layout.ts';
+import { measurePartial } from './measure.ts';
 import { aheadByOne } from './pieces.ts';
 import { isDue, type Pass, Passes } from './recheck.ts';
 import { type Stamp, sameStamp } from './stamp.ts';
@@ -25,6 +27,7 @@ export interface ReadersComponents {
   readonly metrics: StoreMetrics | undefined;
   /** Whether somebody has the digest's partial: its file must not be replaced then. */
   isPartialOpen(digest: Digest): boolean;
+  readonly account: Account;
 }
 
 /** What the readers of one blob share, for as long as it is held and any of them reads. */
@@ -33,6 +36,8 @@ interface Lease {
   readers: number;
   /** Found rotten: its file becomes a partial, which others write to, so not a byte of it may be yielded any more. */
   rotten: boolean;
+  /** Told when the last reader has left. */
+  onLeft?: () => void;
 }
 
 /** Everybody who reads held blobs. Owns their descriptors and their rechecks. */
@@ -103,10 +108,22 @@ export class Readers {
     }
   }
 
-  /** The blob was removed, not found wrong: who reads it may finish, who comes later reads another file. */
-  forget(digest: Digest): void {
+  isReading(digest: Digest): boolean {
+    return this.#leases.has(digest);
+  }
+
+  /**
+   * The blob was removed, not found wrong: who reads it may finish, who comes later reads another file.
+   * @returns undefined where nobody reads it, else what resolves when the last one has left
+   */
+  forget(digest: Digest): Promise<void> | undefined {
+    const lease = this.#leases.get(digest);
     this.#leases.delete(digest);
     this.#passes.end(digest);
+    if (lease === undefined) return undefined;
+    return new Promise((resolve) => {
+      lease.onLeft = resolve;
+    });
   }
 
   async close(): Promise<void> {
@@ -148,8 +165,10 @@ export class Readers {
 
   #leave(lease: Lease): void {
     lease.readers--;
+    if (lease.readers > 0) return;
     const { digest } = lease.record;
-    if (lease.readers === 0 && this.#leases.get(digest) === lease) this.#leases.delete(digest);
+    if (this.#leases.get(digest) === lease) this.#leases.delete(digest);
+    lease.onLeft?.();
   }
 
   #guard(lease: Lease, signal: AbortSignal): void {
@@ -171,24 +190,30 @@ export class Readers {
   }
 
   async #rotten(lease: Lease, why: string): Promise<void> {
-    const { holdings, layout, logger, metrics, turns, isPartialOpen } = this.#components;
+    const { account, holdings, layout, logger, metrics, turns, isPartialOpen } = this.#components;
     const { digest } = lease.record;
     // Who reads what was removed or found rotten already has nothing more to drop.
     if (this.#leases.get(digest) !== lease) return turns.wait(digest);
     lease.rotten = true;
-    this.forget(digest);
+    void this.forget(digest);
     const encoded = holdings.mapOf(digest);
     const map = encoded && decodeChunkMap(encoded);
     holdings.drop(digest);
     metrics?.refusedChunks.inc({ source: 'store' });
     logger.warn({ digest, why }, 'a held blob is rotten; it was dropped');
+    const left = account.leaves(lease.record.size);
     await turns
       .run(digest, async () => {
-        if (map === undefined || isPartialOpen(digest)) await rm(layout.blob(digest), { force: true });
-        else await demote(layout, map);
+        if (map === undefined || isPartialOpen(digest)) return await rm(layout.blob(digest), { force: true });
+        await demote(layout, map);
+        account.leave(digest, await measurePartial(layout, digest));
       })
       // It is dropped all the same; the next start puts the files in order.
-      .catch((error) => logger.warn({ err: error, digest }, 'what is good of a rotten blob cannot be kept'));
+      .catch((error) => {
+        account.lingers(lease.record.size);
+        logger.warn({ err: error, digest }, 'what is good of a rotten blob cannot be kept');
+      })
+      .finally(left);
   }
 
   #assertOpen(): void {

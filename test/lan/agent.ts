@@ -69,6 +69,8 @@ export interface AgentInit {
   readonly registries: Readonly<Record<string, string>>;
   /** A network key's file. */
   readonly networkKeyFile?: string;
+  /** Keys of `store`, beside its path. */
+  readonly store?: Readonly<Record<string, string>>;
   /** peers.static. */
   readonly static?: readonly string[];
 }
@@ -86,7 +88,7 @@ export async function createAgent(init: AgentInit): Promise<Agent> {
   const configuration = join(dir, 'layerlan.yaml');
   const output = init.log;
   const settings = {
-    store: { path: store },
+    store: { ...init.store, path: store },
     registries: Object.fromEntries(
       Object.entries(init.registries).map(([registry, endpoint]) => [registry, { endpoints: [endpoint] }]),
     ),

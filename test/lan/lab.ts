@@ -62,6 +62,8 @@ export interface Stranger {
 
 export interface MachineInit {
   readonly networkKeyFile?: string;
+  /** Keys of the agent's `store`, beside its path. */
+  readonly store?: Readonly<Record<string, string>>;
   /** Multiaddrs. @default none: agents find each other by mDNS */
   readonly static?: readonly string[];
 }

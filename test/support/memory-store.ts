@@ -1,6 +1,8 @@
 import { createHash, hash } from 'node:crypto';
 import { AgentError } from '../../agent/errors.ts';
 import type { HeldBlob, Partial, Source, Store } from '../../agent/fetch/ports.ts';
+import { byLastUse, type Candidate, chooseVictims } from '../../agent/store/eviction.ts';
+import type { Pin } from '../../agent/store/pin-index.ts';
 import type { Holdings } from '../../agent/swarm/ports.ts';
 import { type ChunkMap, chunkMap, chunkMapRoot, chunkMatches, encodeChunkMap } from '../../protocol/chunk-map.ts';
 import { type ChunkLayout, chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
@@ -10,6 +12,10 @@ import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 export interface MemoryStore extends Store, Holdings {
   totals(): { blobs: number; bytes: number };
   remove(digest: Digest): Promise<boolean>;
+  pin(image: string, digests: Iterable<Digest>): void;
+  unpin(image: string): boolean;
+  pins(): readonly Pin[];
+  isPinned(digest: Digest): boolean;
   /** Flips a bit of a held blob. */
   rot(digest: Digest, position: number): void;
 }
@@ -30,8 +36,9 @@ interface Remains {
   readonly marks: Map<number, Mark>;
 }
 
-export function memoryStore(): MemoryStore {
-  return new Memory();
+/** @param maxSize bytes that blobs and partials may have together */
+export function memoryStore({ maxSize = Number.POSITIVE_INFINITY } = {}): MemoryStore {
+  return new Memory(maxSize);
 }
 
 class Memory implements MemoryStore {
@@ -44,6 +51,14 @@ class Memory implements MemoryStore {
   readonly #sizes = new Map<Digest, number>();
   readonly #onHold = new Set<(digest: Digest) => void>();
   readonly #onDrop = new Set<(digest: Digest) => void>();
+  readonly #pins = new Map<string, Set<Digest>>();
+  /** Readers by digest. */
+  readonly #reading = new Map<Digest, number>();
+  readonly #maxSize: number;
+
+  constructor(maxSize: number) {
+    this.#maxSize = maxSize;
+  }
 
   find(digest: Digest): HeldBlob | undefined {
     const blob = this.#use(digest);
@@ -56,15 +71,20 @@ class Memory implements MemoryStore {
     if (blob === undefined) throw new AgentError('BLOB_ROTTEN', `${digest} is not held`);
     if (!(start >= 0 && start <= end && end <= blob.size)) throw new RangeError('no such bytes');
     const { layout } = blob.map;
-    for (let at = start; at < end; ) {
-      signal.throwIfAborted();
-      const index = Math.floor(at / layout.chunkSize);
-      const chunk = this.#checked(blob, index);
-      if (chunk === undefined) throw new AgentError('BLOB_ROTTEN', `${digest} is rotten`);
-      const first = chunkStart(layout, index);
-      const to = Math.min(first + chunk.length, end);
-      yield chunk.subarray(at - first, to - first);
-      at = to;
+    this.#reading.set(digest, (this.#reading.get(digest) ?? 0) + 1);
+    try {
+      for (let at = start; at < end; ) {
+        signal.throwIfAborted();
+        const index = Math.floor(at / layout.chunkSize);
+        const chunk = this.#checked(blob, index);
+        if (chunk === undefined) throw new AgentError('BLOB_ROTTEN', `${digest} is rotten`);
+        const first = chunkStart(layout, index);
+        const to = Math.min(first + chunk.length, end);
+        yield chunk.subarray(at - first, to - first);
+        at = to;
+      }
+    } finally {
+      this.#reading.set(digest, this.#reading.get(digest)! - 1);
     }
   }
 
@@ -72,6 +92,7 @@ class Memory implements MemoryStore {
     signal.throwIfAborted();
     if (this.#open.has(digest)) throw new Error(`the partial of ${digest} is open already`);
     const layout = layoutOf(size);
+    this.#makeRoom(digest, size - (this.#partials.get(digest)?.bytes.length ?? 0));
     let remains = this.#partials.get(digest);
     if (remains?.bytes.length !== size) remains = { bytes: Buffer.alloc(size), marks: new Map() };
     for (const [index, mark] of remains.marks) {
@@ -92,6 +113,7 @@ class Memory implements MemoryStore {
     const found = toDigest(algorithmOf(digest), hash(algorithmOf(digest), bytes, 'buffer'));
     if (found !== digest) throw new AgentError('DIGEST_MISMATCH', `${digest} is ${found}`);
     const known = this.#blobs.get(digest);
+    if (known === undefined) this.#makeRoom(digest, bytes.length);
     const layout = layoutOf(bytes.length);
     const hashes = Array.from({ length: layout.count }, (_, index) => {
       const start = chunkStart(layout, index);
@@ -178,8 +200,46 @@ class Memory implements MemoryStore {
     return wasHeld;
   }
 
+  pin(image: string, digests: Iterable<Digest>): void {
+    this.#pins.set(image, new Set(digests));
+  }
+
+  unpin(image: string): boolean {
+    return this.#pins.delete(image);
+  }
+
+  pins(): Pin[] {
+    const sorted = [...this.#pins].filter(([, digests]) => digests.size > 0).sort(([a], [b]) => (a < b ? -1 : 1));
+    return sorted.map(([image, digests]) => ({ image, digests: [...digests].sort() }));
+  }
+
+  isPinned(digest: Digest): boolean {
+    return [...this.#pins.values()].some((digests) => digests.has(digest));
+  }
+
   rot(digest: Digest, position: number): void {
     this.#blobs.get(digest)!.bytes[position]! ^= 1;
+  }
+
+  #makeRoom(digest: Digest, more: number): void {
+    let used = this.totals().bytes;
+    for (const { bytes } of this.#partials.values()) used += bytes.length;
+    const needed = used + more - this.#maxSize;
+    const candidates = function* (of: Iterable<[Digest, number]>, kind: Candidate['kind']): Generator<Candidate> {
+      for (const [each, room] of of) yield { digest: each, kind, room, lastUsed: 0 };
+    };
+    const partials = Array.from(this.#partials, ([each, { bytes }]): [Digest, number] => [each, bytes.length]);
+    const blobs = Array.from(this.#blobs, ([each, { size }]): [Digest, number] => [each, size]);
+    const mayGo = ({ digest: each }: Candidate) =>
+      each !== digest && !this.#open.has(each) && !this.isPinned(each) && (this.#reading.get(each) ?? 0) === 0;
+    const all = byLastUse(candidates(partials, 'partial'), candidates(blobs, 'blob'));
+    const victims = chooseVictims(all, mayGo, needed, 0);
+    const room = victims.reduce((sum, victim) => sum + victim.room, 0);
+    if (room < needed) throw new AgentError('STORE_FULL', `no room for ${digest}`);
+    for (const victim of victims) {
+      if (victim.kind === 'blob') this.#drop(victim.digest);
+      else this.#partials.delete(victim.digest);
+    }
   }
 
   /** A copy of the chunk, or undefined where it is rotten and the blob was dropped for it. */

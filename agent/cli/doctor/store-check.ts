@@ -34,7 +34,7 @@ export function judgeStore({ path, free, problem, isRunning }: StoreLook): Findi
     return warn(NAME, `${path}: its free space cannot be seen`, 'run the doctor as the agent’s user');
   const what = `${path}: ${sizeText(free)} free`;
   if (free < NEXT_TO_NOTHING)
-    return fail(NAME, what, 'make room, or set store.path: a full disk fails pulls through the mirror');
+    return fail(NAME, what, 'make room, or set store.path: nothing that is pulled can be kept');
   if (free < LITTLE) return warn(NAME, what, 'make room, or set store.path to where more is free');
   return ok(NAME, what);
 }

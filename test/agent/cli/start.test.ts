@@ -25,7 +25,7 @@ function stage(blobs = 0) {
     peerId: 'me',
     peerAddresses: ['/ip4/127.0.0.1/tcp/4055'],
     metrics: createMetrics(),
-    status: async () => ({ ...sampleStatus(), store: { path: '/s', blobs, bytes: 0 } }),
+    status: async () => ({ ...sampleStatus(), store: { ...sampleStatus().store, path: '/s', blobs } }),
     stop: async () => {
       set.stops += 1;
     },

@@ -51,7 +51,16 @@ export function sampleStatus(): AgentStatus {
     peerId: PEER,
     uptimeSeconds: 273_600,
     mirror: { addresses: ['127.0.0.1:5055', '[::1]:5055'] },
-    store: { path: '/var/lib/layerlan', blobs: 132, bytes: 4_523_000_000 },
+    store: {
+      path: '/var/lib/layerlan',
+      blobs: 132,
+      bytes: 4_523_000_000,
+      used: 4_600_000_000,
+      bound: 20 * 1024 ** 3,
+      state: 'ok',
+      since: '2026-11-01T08:00:00.000Z',
+      reason: null,
+    },
     traffic: {
       upstreamBytes: 1_200_000_000,
       peerBytes: 3_330_000_000,

@@ -45,6 +45,18 @@ test('the status fits a terminal of 80 columns and says what was spared', () => 
   assert.ok(text.endsWith('\n') && !text.endsWith('\n\n'));
 });
 
+test('what the store takes and may, and what is wrong with it', () => {
+  const status = sampleStatus();
+  assert.match(statusText(status), /^ +4\.28 GiB of 20\.0 GiB used$/m);
+  assert.doesNotMatch(statusText(status), /since/);
+  const reason = 'the store cannot be written (EIO)';
+  status.store = { ...status.store, state: 'failing', since: '2026-11-01T08:00:00.000Z', reason };
+  assert.match(
+    statusText(status),
+    /^ +failing since 2026-11-01T08:00:00\.000Z\n +the store cannot be written \(EIO\)$/m,
+  );
+});
+
 test('the limits that are set, and no others', () => {
   const status = sampleStatus();
   assert.doesNotMatch(statusText(status), /limits/);

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import fc from 'fast-check';
 import { isAgentError } from '../../../agent/errors.ts';
 import type { Partial, Store } from '../../../agent/fetch/ports.ts';
+import type { Pin } from '../../../agent/store/pin-index.ts';
 import type { Holdings } from '../../../agent/swarm/ports.ts';
 import { chunkMapRoot, chunkMatches, decodeChunkMap } from '../../../protocol/chunk-map.ts';
 import { chunkLength, chunkStart, layoutOf, MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
@@ -14,6 +15,15 @@ import { bytesOf, generatedContent } from '../../support/content.ts';
 export interface AnyStore extends Store, Holdings {
   totals(): { readonly blobs: number; readonly bytes: number };
   remove(digest: Digest): Promise<boolean>;
+  pin(image: string, digests: Iterable<Digest>): void;
+  unpin(image: string): boolean;
+  pins(): readonly Pin[];
+  isPinned(digest: Digest): boolean;
+}
+
+export interface AnyInit {
+  /** Bytes; a store on disk takes some MiB of them for itself. */
+  readonly maxSize?: number;
 }
 
 export interface Harness {
@@ -68,7 +78,7 @@ export async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Buffer
 }
 
 /** What every store does, whatever it is made of. */
-export function storeCompliance(name: string, open: () => Promise<Harness>): void {
+export function storeCompliance(name: string, open: (init?: AnyInit) => Promise<Harness>): void {
   describe(name, () => {
     let harness: Harness;
     let store: AnyStore;
@@ -450,6 +460,104 @@ export function storeCompliance(name: string, open: () => Promise<Harness>): voi
       assert.equal(store.find(digest), undefined);
       assert.equal(store.isPrivate(digest), true);
       assert.deepEqual(told, []);
+    });
+
+    test('what is pinned is told, by image', async () => {
+      const [a, b, c] = ['a', 'b', 'c'].map((text) => digestOfBytes(Buffer.from(text))) as [Digest, Digest, Digest];
+      assert.deepEqual(store.pins(), []);
+      store.pin('docker.io/library/two:1', [b, a, b]);
+      store.pin('docker.io/library/one:1', [c, a]);
+      assert.deepEqual(store.pins(), [
+        { image: 'docker.io/library/one:1', digests: [a, c].sort() },
+        { image: 'docker.io/library/two:1', digests: [a, b].sort() },
+      ]);
+      store.pin('docker.io/library/one:1', [b]);
+      assert.equal(store.isPinned(c), false, 'the image is another now');
+      assert.equal(store.unpin('docker.io/library/two:1'), true);
+      assert.equal(store.unpin('docker.io/library/two:1'), false);
+      assert.equal(store.isPinned(a), false);
+      assert.equal(store.isPinned(b), true, 'another image has it too');
+    });
+
+    describe('at its bound', () => {
+      const LAYER = 8 * MIB;
+      beforeEach(async () => {
+        await harness.close();
+        // Three layers, and not four.
+        harness = await open({ maxSize: 3.9 * LAYER });
+        store = harness.store;
+      });
+      const layers = (count: number) => Array.from({ length: count }, (_, at) => content(`layer ${at}`, LAYER));
+      const isHeld = (bytes: Buffer) => store.held(digestOfBytes(bytes)) !== undefined;
+
+      test('what was used longest ago makes room, and peers are told', async () => {
+        const [a, b, c, d] = layers(4) as [Buffer, Buffer, Buffer, Buffer];
+        for (const bytes of [a, b, c]) await hold(store, bytes);
+        store.find(digestOfBytes(a));
+        const dropped: Digest[] = [];
+        store.onDrop((digest) => dropped.push(digest));
+        await hold(store, d);
+        assert.deepEqual(dropped, [digestOfBytes(b)]);
+        assert.deepEqual([a, b, c, d].map(isHeld), [true, false, true, true]);
+        assert.ok(d.equals(await collect(store.read(digestOfBytes(d), 0, LAYER, never))));
+        await hold(store, b);
+        assert.deepEqual([a, b, c, d].map(isHeld), [true, true, false, true]);
+      });
+
+      test('what is pinned, read or fetched stays; with nothing that may go the store is full', async () => {
+        const [a, b, c, d] = layers(4) as [Buffer, Buffer, Buffer, Buffer];
+        for (const bytes of [a, b]) await hold(store, bytes);
+        store.pin('image', [digestOfBytes(a)]);
+        const reading = store.read(digestOfBytes(b), 0, LAYER, never)[Symbol.asyncIterator]();
+        const first = await reading.next();
+        const fetched = await store.openPartial(digestOfBytes(c), LAYER, never);
+        const full = (error: unknown) => isAgentError(error, 'STORE_FULL');
+        await assert.rejects(store.openPartial(digestOfBytes(d), LAYER, never), full);
+        await assert.rejects(store.put(digestOfBytes(d), d, null), full);
+        await bring(fetched, c, Array(8).keys());
+        await fetched.commit(null);
+        assert.deepEqual([a, b, c].map(isHeld), [true, true, true]);
+
+        const rest = await collect({ [Symbol.asyncIterator]: () => reading });
+        assert.ok(b.equals(Buffer.concat([first.value, rest])));
+        await hold(store, d);
+        assert.deepEqual([a, b, c, d].map(isHeld), [true, false, true, true], 'nobody reads it any more');
+        store.unpin('image');
+        await hold(store, b);
+        assert.deepEqual([a, b, c, d].map(isHeld), [false, true, true, true]);
+      });
+
+      test('what can never fit is refused, and nothing goes for it', async () => {
+        const [a] = layers(1) as [Buffer];
+        await hold(store, a);
+        const large = digestOfBytes(Buffer.from('large'));
+        await assert.rejects(store.openPartial(large, 4 * LAYER, never), (error) => isAgentError(error, 'STORE_FULL'));
+        assert.ok(isHeld(a));
+      });
+
+      test('ten at once do not pass the bound together', async () => {
+        const opened = await Promise.allSettled(
+          layers(10).map((bytes) => store.openPartial(digestOfBytes(bytes), LAYER, never)),
+        );
+        const partials = opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+        assert.equal(partials.length, 3);
+        for (const partial of partials) await partial.discard();
+        for (const bytes of layers(3)) await hold(store, bytes);
+        assert.deepEqual(layers(3).map(isHeld), [true, true, true]);
+      });
+
+      test('what nobody fetches any more makes room', async () => {
+        const [a, b, c, d] = layers(4) as [Buffer, Buffer, Buffer, Buffer];
+        const left = await store.openPartial(digestOfBytes(a), LAYER, never);
+        await bring(left, a, Array(7).keys());
+        await left.close();
+        for (const bytes of [b, c]) await hold(store, bytes);
+        await hold(store, d);
+        assert.deepEqual([b, c, d].map(isHeld), [true, true, true]);
+        const anew = await store.openPartial(digestOfBytes(a), LAYER, never);
+        assert.equal(anew.marked, 0);
+        await anew.discard();
+      });
     });
   });
 }

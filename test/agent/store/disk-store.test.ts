@@ -6,10 +6,10 @@ for (const [name, init] of [
   ['the store on disk', {}],
   ['the store on disk, always rechecking', { recheck: 0 }],
 ] as const) {
-  storeCompliance(name, async () => {
+  storeCompliance(name, async (more) => {
     const at = await place();
     return {
-      store: await at.open(init),
+      store: await at.open({ ...init, ...more }),
       rot: (digest, position) => flip(at.path, digest, position),
       close: () => at.leave(),
     };

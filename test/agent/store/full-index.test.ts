@@ -3,6 +3,7 @@ import { access } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { layoutAt } from '../../../agent/store/layout.ts';
+import type { Digest } from '../../../protocol/digest.ts';
 import { bring, collect, content, digestOfBytes, hold, never } from './compliance.ts';
 import { flip, type Place, place } from './support.ts';
 
@@ -50,4 +51,29 @@ test('while the index cannot be written: commits fail and lose nothing, rot is d
   await hold(store, content('held', MIB));
   assert.deepEqual(store.totals(), { blobs: 2, bytes: 3 * MIB });
   assert.notEqual(store.find(held), undefined);
+});
+
+test('while the index cannot be written: what was used longest ago makes room all the same', async () => {
+  const maxSize = 16 * MIB;
+  const store = await at.open({ maxSize });
+  const blobs = Array.from({ length: 3 }, (_, index) => content(`room ${index}`, 3 * MIB));
+  const digests: Digest[] = [];
+  for (const bytes of blobs) digests.push(await hold(store, bytes));
+  const bytes = content('coming', 3 * MIB);
+  const jammed = jam(at.path);
+  const partial = await store.openPartial(digestOfBytes(bytes), bytes.length, never);
+  assert.deepEqual(
+    digests.map((digest) => store.held(digest) !== undefined),
+    [false, true, true],
+  );
+  await assert.rejects(access(layoutAt(at.path).blob(digests[0]!)));
+  assert.deepEqual(store.totals(), { blobs: 2, bytes: 6 * MIB });
+  jammed.close();
+  await bring(partial, bytes, [0, 1, 2]);
+  await partial.commit(null);
+  await store.remove(digests[1]!);
+  await store.close();
+  const again = await at.open({ maxSize });
+  assert.deepEqual(again.totals(), { blobs: 2, bytes: 6 * MIB });
+  assert.equal(again.usage().blobs, 6 * MIB);
 });

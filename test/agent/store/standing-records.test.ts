@@ -47,7 +47,9 @@ test('what was private before it was noted for which registry stays so, and none
   const digest = await hold(first, content('private of old', 10));
   await first.close();
   const database = new DatabaseSync(layoutAt(at.path).index);
-  database.exec('DROP TABLE standing; ALTER TABLE private DROP COLUMN registry; PRAGMA user_version = 3;');
+  database.exec(
+    'DROP TABLE pin; DROP TABLE standing; ALTER TABLE private DROP COLUMN registry; PRAGMA user_version = 3;',
+  );
   database.prepare('INSERT INTO private VALUES (?)').run(digest);
   database.close();
   const second = await at.open();
