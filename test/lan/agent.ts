@@ -78,7 +78,7 @@ export interface AgentInit {
   readonly mirror?: { readonly listen: readonly string[]; readonly allowedHosts?: readonly string[] };
   /** A network key's file. */
   readonly networkKeyFile?: string;
-  /** Keys of `store`, beside its path. */
+  /** Keys of `store`. @default of its path: in `dir` */
   readonly store?: Readonly<Record<string, string>>;
   /** peers.static. */
   readonly static?: readonly string[];
@@ -93,7 +93,7 @@ export function layerlan(...args: string[]): Promise<CommandResult> {
 export async function createAgent(init: AgentInit): Promise<Agent> {
   const { space, dir } = init;
   await mkdir(dir, { recursive: true });
-  const store = join(dir, 'store');
+  const store = init.store?.path ?? join(dir, 'store');
   const configuration = join(dir, 'layerlan.yaml');
   const output = init.log;
   const settings = {
