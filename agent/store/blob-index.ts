@@ -1,10 +1,10 @@
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
+import type { Files, OpenFile } from './files.ts';
 import { type Layout, unwritable } from './layout.ts';
 import type { Stamp } from './stamp.ts';
 import { prepareTags, TAG_SCHEMA } from './tag-index.ts';
@@ -59,19 +59,19 @@ class BrokenIndexError extends Error {
  * Opens index.sqlite. One that SQLite calls broken is put aside and begun anew.
  * @throws AgentError STORE_UNWRITABLE
  */
-export async function openIndex(layout: Layout, logger: Logger): Promise<BlobIndex> {
+export async function openIndex(files: Files, layout: Layout, logger: Logger): Promise<BlobIndex> {
   const path = layout.index;
   try {
     try {
-      return await openPrepared(path);
+      return await openPrepared(files, path);
     } catch (error) {
       if (!isBroken(error)) throw error;
       logger.warn({ err: error, path }, 'the index of the store is broken; it is put aside and begun anew');
-      await rename(path, `${path}.broken`);
-      for (const suffix of ['-wal', '-shm']) await rm(path + suffix, { force: true });
+      await files.rename(path, `${path}.broken`);
+      for (const suffix of ['-wal', '-shm']) await files.rm(path + suffix);
       // Which of them were private went with it.
-      for (const name of await readdir(layout.partials)) await rm(join(layout.partials, name), { force: true });
-      return await openPrepared(path);
+      for (const name of await files.readdir(layout.partials)) await files.rm(join(layout.partials, name));
+      return await openPrepared(files, path);
     }
   } catch (error) {
     throw error instanceof AgentError ? error : unwritable(layout.root, error);
@@ -84,11 +84,11 @@ function isBroken(error: unknown): boolean {
   return error instanceof BrokenIndexError || BROKEN.includes(code & 0xff);
 }
 
-async function openPrepared(path: string): Promise<BlobIndex> {
+async function openPrepared(files: Files, path: string): Promise<BlobIndex> {
   const database = openDatabase(path);
-  let log: FileHandle | undefined;
+  let log: OpenFile | undefined;
   try {
-    log = await open(`${path}-wal`, 'a+');
+    log = await files.open(`${path}-wal`, 'a+');
     return prepare(database, log);
   } catch (error) {
     await log?.close();
@@ -122,7 +122,7 @@ function openDatabase(path: string): DatabaseSync {
   }
 }
 
-function prepare(database: DatabaseSync, log: FileHandle) {
+function prepare(database: DatabaseSync, log: OpenFile) {
   const sql = (text: string) => database.prepare(text);
   const find = sql('SELECT * FROM blob WHERE digest = ?');
   // Nanoseconds since the epoch and inodes do not fit a double.

@@ -1,6 +1,6 @@
-import { rename, rm } from 'node:fs/promises';
 import { type ChunkMap, chunkHash } from '../../protocol/chunk-map.ts';
 import type { Digest } from '../../protocol/digest.ts';
+import type { Files } from './files.ts';
 import { writeJournal } from './journal.ts';
 import type { Mark } from './journal-format.ts';
 import type { Layout } from './layout.ts';
@@ -9,19 +9,19 @@ import type { Layout } from './layout.ts';
  * Makes a blob that was dropped into a partial whose journal tells of every chunk: opening it keeps those that still
  * match. A crash in between leaves a blob without a row and with a journal, which {@link demoteOrphan} finishes.
  */
-export async function demote(layout: Layout, map: ChunkMap): Promise<void> {
-  await writeJournal(layout.journal(map.digest), map.digest, map.layout, marksOf(map));
-  await demoteOrphan(layout, map.digest);
+export async function demote(files: Files, layout: Layout, map: ChunkMap): Promise<void> {
+  await writeJournal(files, layout.journal(map.digest), map.digest, map.layout, marksOf(map));
+  await demoteOrphan(files, layout, map.digest);
 }
 
 /** Moves a blob that no row tells of beside its journal. */
-export async function demoteOrphan(layout: Layout, digest: Digest): Promise<void> {
+export async function demoteOrphan(files: Files, layout: Layout, digest: Digest): Promise<void> {
   try {
-    await rename(layout.blob(digest), layout.partial(digest));
+    await files.rename(layout.blob(digest), layout.partial(digest));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     // The file is gone altogether; its journal tells of nothing.
-    await rm(layout.journal(digest), { force: true });
+    await files.rm(layout.journal(digest));
   }
 }
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type ChunkMap, chunkMap } from '../../protocol/chunk-map.ts';
@@ -8,6 +7,7 @@ import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { writeDurably } from './durable.ts';
+import type { Files } from './files.ts';
 import { createHashThread } from './hash-thread.ts';
 import type { BlobListener, Holdings } from './holdings.ts';
 import type { DiskStore, StoreMetrics } from './index.ts';
@@ -26,6 +26,7 @@ import type { HeldBlob, Partial } from './types.ts';
 const MAX_DESCRIPTORS = 65_536;
 
 export interface DiskStoreComponents {
+  readonly files: Files;
   readonly layout: Layout;
   readonly lock: StoreLock;
   readonly holdings: Holdings;
@@ -41,6 +42,7 @@ export function createDiskStore(components: DiskStoreComponents, recheck: number
 
 class OpenDiskStore implements DiskStore {
   readonly tags: TagRecords;
+  readonly #files: Files;
   readonly #layout: Layout;
   readonly #lock: StoreLock;
   readonly #holdings: Holdings;
@@ -55,6 +57,7 @@ class OpenDiskStore implements DiskStore {
   #closed: Promise<void> | undefined;
 
   constructor(components: DiskStoreComponents, recheck: number) {
+    this.#files = components.files;
     this.#layout = components.layout;
     this.#lock = components.lock;
     this.#holdings = components.holdings;
@@ -157,7 +160,7 @@ class OpenDiskStore implements DiskStore {
     this.#assertOpen();
     if (!this.#holdings.drop(digest)) return false;
     this.#readers.forget(digest);
-    await this.#turns.run(digest, () => rm(this.#layout.blob(digest), { force: true }));
+    await this.#turns.run(digest, () => this.#files.rm(this.#layout.blob(digest)));
     // Unless it is on its way in again, by whoever noted it before.
     if (!this.#partials.has(digest) && this.#puts.size === 0) this.#holdings.forgetPrivate(digest);
     return true;
@@ -172,9 +175,10 @@ class OpenDiskStore implements DiskStore {
     const chunks = layoutOf(size);
     // The one before may still be closing, or a rotten blob on its way to become this partial.
     await this.#turns.wait(digest);
-    const file = await openPartialFile(this.#layout, digest, chunks, signal);
+    const file = await openPartialFile(this.#files, this.#layout, digest, chunks, signal);
     if (file.lost > 0) this.#logger.info({ digest, lost: file.lost }, 'chunks of a partial no longer match; dropped');
     const components = {
+      files: this.#files,
       layout: this.#layout,
       hashThread: this.#hashThread,
       hold: (map: ChunkMap, mediaType: string | null, stamp: Stamp) => this.#hold(map, mediaType, stamp),
@@ -197,12 +201,13 @@ class OpenDiskStore implements DiskStore {
     return await this.#turns.run(digest, async () => {
       const known = this.#holdings.get(digest);
       if (known !== undefined) return this.#holdings.describe(known, mediaType);
-      const stamp = await writeDurably(join(this.#layout.tmp, randomUUID()), this.#layout.blob(digest), content);
+      const tmp = join(this.#layout.tmp, randomUUID());
+      const stamp = await writeDurably(this.#files, tmp, this.#layout.blob(digest), content);
       try {
         return await this.#hold(map, mediaType, stamp);
       } catch (error) {
         // The index cannot be written (a full disk): a file without a row would only take room.
-        await rm(this.#layout.blob(digest), { force: true });
+        await this.#files.rm(this.#layout.blob(digest));
         throw error;
       }
     });

@@ -14,6 +14,7 @@ import { isAgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { openIndex } from './blob-index.ts';
 import { createDiskStore } from './disk-store.ts';
+import { type Files, systemFiles } from './files.ts';
 import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts';
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
 import { lockStore } from './lock.ts';
@@ -50,6 +51,8 @@ export interface StoreComponents {
    */
   readonly now?: () => number;
   readonly metrics?: StoreMetrics;
+  /** @default the system's */
+  readonly files?: Files;
 }
 
 /** The store on disk. After {@link close}, every method throws AgentError DRAINING or finds nothing. */
@@ -113,17 +116,17 @@ export interface DiskStore {
  * @throws AgentError STORE_UNWRITABLE, STORE_IN_USE
  */
 export async function openStore(components: StoreComponents, init: StoreInit): Promise<DiskStore> {
-  const { logger, now = Date.now, metrics } = components;
+  const { logger, now = Date.now, metrics, files = systemFiles } = components;
   const layout = layoutAt(init.path);
-  await prepareDirectories(layout);
-  const lock = lockStore(layout);
+  await prepareDirectories(files, layout);
+  const lock = await lockStore(files, layout);
   try {
-    const index = await openIndex(layout, logger);
+    const index = await openIndex(files, layout, logger);
     try {
-      await reconcile(layout, index, logger, now());
-      await writeOciLayout(layout);
+      await reconcile(files, layout, index, logger, now());
+      await writeOciLayout(files, layout);
       const holdings = new Holdings(index, logger, now, metrics);
-      return createDiskStore({ layout, lock, holdings, logger, now, metrics }, init.recheck ?? DEFAULT_RECHECK);
+      return createDiskStore({ files, layout, lock, holdings, logger, now, metrics }, init.recheck ?? DEFAULT_RECHECK);
     } catch (error) {
       await index.close();
       throw isAgentError(error) ? error : unwritable(init.path, error);

@@ -1,9 +1,9 @@
-import { type FileHandle, rename, rm } from 'node:fs/promises';
 import { CHUNK_HASH_LENGTH, type ChunkMap, chunkMap } from '../../protocol/chunk-map.ts';
 import { type ChunkLayout, chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import { syncDirectory } from './durable.ts';
+import type { Files, OpenFile } from './files.ts';
 import type { HashThread } from './hash-thread.ts';
 import type { Journal } from './journal.ts';
 import type { Layout } from './layout.ts';
@@ -16,6 +16,7 @@ import { WholeHash } from './whole-hash.ts';
 
 /** What a partial needs of the store around it. */
 export interface PartialComponents {
+  readonly files: Files;
   readonly layout: Layout;
   readonly hashThread: HashThread;
   /** Puts the blob, whose file is in its place, into the index, and has it on disk when it resolves. */
@@ -50,7 +51,7 @@ class DiskPartial implements Partial {
   readonly digest: Digest;
   readonly layout: ChunkLayout;
   readonly #components: PartialComponents;
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #journal: Journal;
   readonly #marks: Marks;
   readonly #whole: WholeHash;
@@ -186,16 +187,16 @@ class DiskPartial implements Partial {
   }
 
   async #place(mediaType: string | null): Promise<HeldBlob> {
-    const { layout, hold } = this.#components;
-    await rename(layout.partial(this.digest), layout.blob(this.digest));
+    const { files, layout, hold } = this.#components;
+    await files.rename(layout.partial(this.digest), layout.blob(this.digest));
     try {
-      await syncDirectory(layout.blobs(algorithmOf(this.digest)));
+      await syncDirectory(files, layout.blobs(algorithmOf(this.digest)));
       // After the rename: it changes the file's change time.
       const stamp = stampOf(await this.#handle.stat({ bigint: true }));
       return await hold(chunkMap(this.digest, this.layout.size, this.#marks.hashes), mediaType, stamp);
     } catch (error) {
       // Directory or index cannot be written (a full disk): a partial again, with its journal, so that nothing is lost.
-      await rename(layout.blob(this.digest), layout.partial(this.digest));
+      await files.rename(layout.blob(this.digest), layout.partial(this.digest));
       throw error;
     }
   }
@@ -212,7 +213,7 @@ class DiskPartial implements Partial {
   }
 
   async #release(remove: boolean): Promise<void> {
-    const { layout } = this.#components;
+    const { files, layout } = this.#components;
     try {
       // The hash thread reads by descriptor: closed too early, its number could be another file's.
       await this.#whole.close();
@@ -222,8 +223,8 @@ class DiskPartial implements Partial {
       await this.#journal.close();
     }
     if (!remove) return;
-    await rm(layout.partial(this.digest), { force: true });
-    await rm(layout.journal(this.digest), { force: true });
+    await files.rm(layout.partial(this.digest));
+    await files.rm(layout.journal(this.digest));
   }
 
   /** Never rejects. A failure is kept for the commit: the kernel tells of lost pages once, and the next fsync succeeds. */

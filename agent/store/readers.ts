@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { decodeChunkMap } from '../../protocol/chunk-map.ts';
 import type { ChunkLayout } from '../../protocol/chunks.ts';
@@ -8,6 +7,7 @@ import { AgentError, isAgentError } from '../errors.ts';
 import { type BlobFile, openBlobFile, rottenError } from './blob-file.ts';
 import type { BlobRecord } from './blob-index.ts';
 import { demote } from './demote.ts';
+import type { Files } from './files.ts';
 import type { Holdings } from './holdings.ts';
 import type { StoreMetrics } from './index.ts';
 import type { Layout } from './layout.ts';
@@ -17,6 +17,7 @@ import { type Stamp, sameStamp } from './stamp.ts';
 import type { Turns } from './turns.ts';
 
 export interface ReadersComponents {
+  readonly files: Files;
   readonly layout: Layout;
   readonly holdings: Holdings;
   readonly turns: Turns;
@@ -116,9 +117,9 @@ export class Readers {
   }
 
   async #open(lease: Lease): Promise<BlobFile> {
-    const { layout, holdings } = this.#components;
+    const { files, layout, holdings } = this.#components;
     const { record } = lease;
-    const file = await openBlobFile(layout.blob(record.digest), record, () => holdings.mapOf(record.digest), {
+    const file = await openBlobFile(files, layout.blob(record.digest), record, () => holdings.mapOf(record.digest), {
       rotten: (why) => this.#rotten(lease, why),
       passOf: (of, stamp, chunks) => this.#passOf(of, stamp, chunks),
       passed: (digest, pass, stamp) => this.#passed(digest, pass, stamp),
@@ -171,7 +172,7 @@ export class Readers {
   }
 
   async #rotten(lease: Lease, why: string): Promise<void> {
-    const { holdings, layout, logger, metrics, turns, isPartialOpen } = this.#components;
+    const { files, holdings, layout, logger, metrics, turns, isPartialOpen } = this.#components;
     const { digest } = lease.record;
     // Who reads what was removed or found rotten already has nothing more to drop.
     if (this.#leases.get(digest) !== lease) return turns.wait(digest);
@@ -184,8 +185,8 @@ export class Readers {
     logger.warn({ digest, why }, 'a held blob is rotten; it was dropped');
     await turns
       .run(digest, async () => {
-        if (map === undefined || isPartialOpen(digest)) await rm(layout.blob(digest), { force: true });
-        else await demote(layout, map);
+        if (map === undefined || isPartialOpen(digest)) await files.rm(layout.blob(digest));
+        else await demote(files, layout, map);
       })
       // It is dropped all the same; the next start puts the files in order.
       .catch((error) => logger.warn({ err: error, digest }, 'what is good of a rotten blob cannot be kept'));

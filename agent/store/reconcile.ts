@@ -1,9 +1,9 @@
-import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { algorithmOf, type Digest, hexOf, isDigest } from '../../protocol/digest.ts';
 import type { BlobIndex } from './blob-index.ts';
 import { demoteOrphan } from './demote.ts';
+import type { Files } from './files.ts';
 import { ALGORITHMS, JOURNAL_SUFFIX, type Layout } from './layout.ts';
 
 /** A partial that nobody touched for so long is not wanted any more. Milliseconds (24 h). */
@@ -23,31 +23,37 @@ export const PARTIAL_LIFETIME = 24 * 60 * 60 * 1000;
  *   behind the operator's back for that costs more than to fetch again what is still wanted.
  * - Partials untouched for {@link PARTIAL_LIFETIME}, bytes without a journal and journals without bytes are removed.
  */
-export async function reconcile(layout: Layout, index: BlobIndex, logger: Logger, now: number): Promise<void> {
-  for (const name of await readdir(layout.tmp)) await rm(join(layout.tmp, name), { force: true });
-  const journals = new Set((await readdir(layout.partials)).filter((name) => name.endsWith(JOURNAL_SUFFIX)));
+export async function reconcile(
+  files: Files,
+  layout: Layout,
+  index: BlobIndex,
+  logger: Logger,
+  now: number,
+): Promise<void> {
+  for (const name of await files.readdir(layout.tmp)) await files.rm(join(layout.tmp, name));
+  const journals = new Set((await files.readdir(layout.partials)).filter((name) => name.endsWith(JOURNAL_SUFFIX)));
   const rows = new Set(index.digests());
   const missing = new Set(rows);
   let demoted = 0;
   let removed = 0;
   for (const algorithm of ALGORITHMS) {
-    for (const name of await readdir(layout.blobs(algorithm))) {
+    for (const name of await files.readdir(layout.blobs(algorithm))) {
       const digest = `${algorithm}:${name}`;
       // Whatever else lies there is not ours to remove.
       if (!isDigest(digest)) continue;
       missing.delete(digest);
       if (rows.has(digest)) continue;
       if (journals.has(journalName(digest))) {
-        await demoteOrphan(layout, digest);
+        await demoteOrphan(files, layout, digest);
         demoted++;
       } else {
-        await rm(layout.blob(digest), { force: true });
+        await files.rm(layout.blob(digest));
         removed++;
       }
     }
   }
   if (missing.size > 0) index.remove(missing);
-  const expired = await removeOldPartials(layout, now);
+  const expired = await removeOldPartials(files, layout, now);
   if (missing.size + demoted + removed + expired > 0) {
     logger.info({ missing: missing.size, demoted, removed, expired }, 'the store was put in order');
   }
@@ -57,20 +63,22 @@ function journalName(digest: Digest): string {
   return `${algorithmOf(digest)}-${hexOf(digest)}${JOURNAL_SUFFIX}`;
 }
 
-async function removeOldPartials(layout: Layout, now: number): Promise<number> {
-  const names = new Set(await readdir(layout.partials));
+async function removeOldPartials(files: Files, layout: Layout, now: number): Promise<number> {
+  const names = new Set(await files.readdir(layout.partials));
   const bases = new Set([...names].map((name) => name.replace(/\.journal(?:\.tmp)?$/, '')));
   let expired = 0;
   for (const base of bases) {
     if (!isDigest(base.replace('-', ':'))) continue;
-    const files = [base, base + JOURNAL_SUFFIX];
-    await rm(join(layout.partials, `${base}${JOURNAL_SUFFIX}.tmp`), { force: true });
-    if (files.every((name) => names.has(name))) {
-      const touched = await Promise.all(files.map(async (name) => (await stat(join(layout.partials, name))).mtimeMs));
+    const pair = [base, base + JOURNAL_SUFFIX];
+    await files.rm(join(layout.partials, `${base}${JOURNAL_SUFFIX}.tmp`));
+    if (pair.every((name) => names.has(name))) {
+      const touched = await Promise.all(
+        pair.map(async (name) => Number((await files.stat(join(layout.partials, name))).mtimeMs)),
+      );
       if (now - Math.max(...touched) < PARTIAL_LIFETIME) continue;
       expired++;
     }
-    for (const name of files) await rm(join(layout.partials, name), { force: true });
+    for (const name of pair) await files.rm(join(layout.partials, name));
   }
   return expired;
 }
