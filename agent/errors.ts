@@ -119,6 +119,7 @@ export const ERRORS = {
   CONTENT_UNAVAILABLE: { status: 502, oci: 'UNKNOWN', means: 'The content could not be completed from any source.' },
   DRAINING: { status: 503, oci: 'UNKNOWN', means: 'The agent is shutting down.' },
 
+  STORE_FAILING: { means: 'The store’s disk fails; nothing is stored until it works again.' },
   DIGEST_MISMATCH: { means: 'Stored or received bytes do not match their digest.' },
   BLOB_ROTTEN: { means: 'A held blob no longer matches its digest; it was dropped.' },
   PEER_UNREACHABLE: { means: 'A peer cannot be reached or broke the connection.' },

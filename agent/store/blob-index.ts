@@ -35,6 +35,9 @@ const MIGRATIONS = [
 /** SQLITE_ERROR (a table that is not there, or is though none should be), SQLITE_CORRUPT and SQLITE_NOTADB. */
 const BROKEN = [1, 11, 26];
 
+/** What is known of a blob before anything else of its row is read. Bytes. */
+export type SizedDigest = Pick<BlobRecord, 'digest' | 'size'>;
+
 /** A held blob, as the index has it. */
 export interface BlobRecord {
   readonly digest: Digest;
@@ -70,7 +73,7 @@ export async function openIndex(files: Files, layout: Layout, logger: Logger): P
       await files.rename(path, `${path}.broken`);
       for (const suffix of ['-wal', '-shm']) await files.rm(path + suffix);
       // Which of them were private went with it.
-      for (const name of await files.readdir(layout.partials)) await files.rm(join(layout.partials, name));
+      for await (const name of files.readdir(layout.partials)) await files.rm(join(layout.partials, name));
       return await openPrepared(files, path);
     }
   } catch (error) {
@@ -141,9 +144,10 @@ function prepare(database: DatabaseSync, log: OpenFile) {
   const forgetPrivate = sql('DELETE FROM private WHERE digest = ?');
   const touch = sql('UPDATE blob SET last_used = ? WHERE digest = ?');
   const recent = sql(
-    'SELECT digest FROM blob WHERE digest NOT IN (SELECT digest FROM private) ORDER BY last_used DESC LIMIT ?',
+    'SELECT digest, size FROM blob WHERE digest NOT IN (SELECT digest FROM private) ORDER BY last_used DESC LIMIT ?',
   );
-  const digests = sql('SELECT digest FROM blob');
+  const page = sql('SELECT digest, size FROM blob WHERE digest > ? ORDER BY digest LIMIT ?');
+  const has = sql('SELECT 1 FROM blob WHERE digest = ?');
   const totals = sql('SELECT count(*) AS blobs, total(size) AS bytes, max(last_used) AS lastUsed FROM blob');
   const describe = sql(
     'INSERT OR REPLACE INTO descriptor (age, digest, size) VALUES ((SELECT ifnull(max(age), 0) + 1 FROM descriptor), ?, ?)',
@@ -227,8 +231,10 @@ function prepare(database: DatabaseSync, log: OpenFile) {
       });
     },
     /** Of what is for peers. */
-    recent: (limit: number): Digest[] => recent.all(limit).map((row) => row.digest as Digest),
-    digests: (): Digest[] => digests.all().map((row) => row.digest as Digest),
+    recent: (limit: number): SizedDigest[] => recent.all(limit) as unknown as SizedDigest[],
+    /** The first `limit` behind `after`, in the order of their digests. */
+    page: (after: string, limit: number): SizedDigest[] => page.all(after, limit) as unknown as SizedDigest[],
+    has: (digest: Digest): boolean => has.get(digest) !== undefined,
     /** lastUsed: of the blob used last. */
     totals(): { blobs: number; bytes: number; lastUsed: number } {
       const row = totals.get()!;

@@ -15,13 +15,43 @@ export async function demote(files: Files, layout: Layout, map: ChunkMap): Promi
 }
 
 /** Moves a blob that no row tells of beside its journal. */
-export async function demoteOrphan(files: Files, layout: Layout, digest: Digest): Promise<void> {
+async function demoteOrphan(files: Files, layout: Layout, digest: Digest): Promise<void> {
   try {
     await files.rename(layout.blob(digest), layout.partial(digest));
+    // A power cut may have left one file under both names: then rename(2) does nothing.
+    await files.rm(layout.blob(digest));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     // The file is gone altogether; its journal tells of nothing.
     await files.rm(layout.journal(digest));
+  }
+}
+
+/**
+ * Takes a file that no row tells of out of `blobs/`: with a journal it becomes a partial again. Called in turn.
+ * @returns what became of it; undefined where there was none
+ */
+export async function takeBack(
+  files: Files,
+  layout: Layout,
+  digest: Digest,
+): Promise<'demoted' | 'removed' | undefined> {
+  if (!(await isThere(files, layout.blob(digest)))) return undefined;
+  if (await isThere(files, layout.journal(digest))) {
+    await demoteOrphan(files, layout, digest);
+    return 'demoted';
+  }
+  await files.rm(layout.blob(digest));
+  return 'removed';
+}
+
+async function isThere(files: Files, path: string): Promise<boolean> {
+  try {
+    await files.stat(path);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return false;
+    throw error;
   }
 }
 

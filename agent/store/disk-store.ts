@@ -6,7 +6,10 @@ import { layoutOf } from '../../protocol/chunks.ts';
 import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
+import { takeBack } from './demote.ts';
 import { writeDurably } from './durable.ts';
+import { asFailing, orFailing } from './failing.ts';
+import { tellingFailures } from './failing-partial.ts';
 import type { Files } from './files.ts';
 import { createHashThread } from './hash-thread.ts';
 import type { BlobListener, Holdings } from './holdings.ts';
@@ -16,6 +19,7 @@ import type { StoreLock } from './lock.ts';
 import { createPartial } from './partial.ts';
 import { openPartialFile } from './partial-file.ts';
 import { Readers } from './readers.ts';
+import { reconcile } from './reconcile.ts';
 import type { Stamp } from './stamp.ts';
 import { chunkSums, sumOf } from './sums.ts';
 import { TagRecords } from './tag-records.ts';
@@ -42,6 +46,7 @@ export function createDiskStore(components: DiskStoreComponents, recheck: number
 
 class OpenDiskStore implements DiskStore {
   readonly tags: TagRecords;
+  readonly inOrder: Promise<void>;
   readonly #files: Files;
   readonly #layout: Layout;
   readonly #lock: StoreLock;
@@ -64,7 +69,9 @@ class OpenDiskStore implements DiskStore {
     this.#logger = components.logger;
     this.tags = new TagRecords(components.holdings.index.tags, components.logger);
     const isPartialOpen = (digest: Digest) => this.#partials.has(digest);
-    this.#readers = new Readers({ ...components, turns: this.#turns, isPartialOpen }, recheck);
+    const shared = { ...components, turns: this.#turns, isPartialOpen };
+    this.#readers = new Readers(shared, recheck);
+    this.inOrder = reconcile(shared, this.#closing.signal);
   }
 
   find(digest: Digest): HeldBlob | undefined {
@@ -85,7 +92,11 @@ class OpenDiskStore implements DiskStore {
 
   keepPrivate(digest: Digest): void {
     this.#assertOpen();
-    this.#holdings.keepPrivate(digest);
+    try {
+      this.#holdings.keepPrivate(digest);
+    } catch (error) {
+      throw asFailing(`keep ${digest} private`, error);
+    }
   }
 
   isPrivate(digest: Digest): boolean {
@@ -98,7 +109,7 @@ class OpenDiskStore implements DiskStore {
     const opening = this.#openPartial(digest, size, AbortSignal.any([signal, this.#closing.signal]));
     this.#partials.set(digest, opening);
     try {
-      return await opening;
+      return await orFailing(`open the partial of ${digest}`, () => opening);
     } catch (error) {
       this.#partials.delete(digest);
       throw error;
@@ -110,7 +121,7 @@ class OpenDiskStore implements DiskStore {
     const putting = this.#put(digest, bytes, mediaType);
     this.#puts.add(putting);
     try {
-      return await putting;
+      return await orFailing(`take in ${digest}`, () => putting);
     } finally {
       this.#puts.delete(putting);
     }
@@ -160,7 +171,8 @@ class OpenDiskStore implements DiskStore {
     this.#assertOpen();
     if (!this.#holdings.drop(digest)) return false;
     this.#readers.forget(digest);
-    await this.#turns.run(digest, () => this.#files.rm(this.#layout.blob(digest)));
+    const path = this.#layout.blob(digest);
+    await orFailing(`remove the file of ${digest}`, () => this.#turns.run(digest, () => this.#files.rm(path)));
     // Unless it is on its way in again, by whoever noted it before.
     if (!this.#partials.has(digest) && this.#puts.size === 0) this.#holdings.forgetPrivate(digest);
     return true;
@@ -174,7 +186,10 @@ class OpenDiskStore implements DiskStore {
   async #openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial> {
     const chunks = layoutOf(size);
     // The one before may still be closing, or a rotten blob on its way to become this partial.
-    await this.#turns.wait(digest);
+    await this.#turns.run(digest, async () => {
+      // A crash between rename and index left it there, and the reconciliation may not have come to it.
+      if (this.#holdings.get(digest) === undefined) await takeBack(this.#files, this.#layout, digest);
+    });
     const file = await openPartialFile(this.#files, this.#layout, digest, chunks, signal);
     if (file.lost > 0) this.#logger.info({ digest, lost: file.lost }, 'chunks of a partial no longer match; dropped');
     const components = {
@@ -188,7 +203,7 @@ class OpenDiskStore implements DiskStore {
         void this.#turns.run(of, () => done);
       },
     };
-    return createPartial(components, digest, chunks, file);
+    return tellingFailures(createPartial(components, digest, chunks, file));
   }
 
   async #put(digest: Digest, bytes: Uint8Array, mediaType: string | null): Promise<HeldBlob> {
@@ -202,12 +217,12 @@ class OpenDiskStore implements DiskStore {
       const known = this.#holdings.get(digest);
       if (known !== undefined) return this.#holdings.describe(known, mediaType);
       const tmp = join(this.#layout.tmp, randomUUID());
-      const stamp = await writeDurably(this.#files, tmp, this.#layout.blob(digest), content);
+      const path = this.#layout.blob(digest);
       try {
-        return await this.#hold(map, mediaType, stamp);
+        return await this.#hold(map, mediaType, await writeDurably(this.#files, tmp, path, content));
       } catch (error) {
-        // The index cannot be written (a full disk): a file without a row would only take room.
-        await this.#files.rm(this.#layout.blob(digest));
+        // Directory or index cannot be written (a full disk): a file without a row would only take room.
+        await this.#files.rm(path).catch(() => {});
         throw error;
       }
     });
@@ -235,6 +250,7 @@ class OpenDiskStore implements DiskStore {
 
   async #drain(): Promise<void> {
     await this.#readers.close();
+    await this.inOrder;
     const partials = await Promise.allSettled(this.#partials.values());
     const open = partials.flatMap((partial) => (partial.status === 'fulfilled' ? [partial.value] : []));
     await Promise.allSettled([...open.map((partial) => partial.close()), ...this.#puts]);

@@ -18,7 +18,8 @@ export async function writeDurably(files: Files, tmp: string, path: string, byte
     // After the rename: it changes the file's change time.
     return stampOf(await handle.stat({ bigint: true }));
   } catch (error) {
-    await files.rm(tmp);
+    // What cannot be removed the next start removes.
+    await files.rm(tmp).catch(() => {});
     throw error;
   } finally {
     await handle.close();

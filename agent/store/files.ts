@@ -1,5 +1,5 @@
-import type { BigIntStats, StatsFs } from 'node:fs';
-import { access, mkdir, open, readdir, rename, rm, stat, statfs } from 'node:fs/promises';
+import { type BigIntStats, type StatsFs, statSync } from 'node:fs';
+import { access, mkdir, open, opendir, rename, rm, stat, statfs } from 'node:fs/promises';
 
 /** How a file may be opened; as in fopen(3), and x: it must not be there yet. */
 export type OpenFlags = 'r' | 'r+' | 'w' | 'wx+' | 'a+';
@@ -36,8 +36,14 @@ export interface Files {
   /** Removes a file; one that is not there is none to remove. */
   rm(path: string): Promise<void>;
   mkdir(path: string, mode: number): Promise<void>;
-  readdir(path: string): Promise<string[]>;
+  /** The names in a directory, read as they are asked for: there may be a hundred thousand. */
+  readdir(path: string): AsyncIterable<string>;
   stat(path: string): Promise<BigIntStats>;
+  /**
+   * Bytes of a file, undefined where it is not there. Holds up everybody for the microseconds it takes: for who must know
+   * before he can answer at all.
+   */
+  sizeNow(path: string): number | undefined;
   /** The file system that `path` lies on. */
   statfs(path: string): Promise<StatsFs>;
   /** @param mode of node:fs' constants: F_OK and the like */
@@ -52,8 +58,16 @@ export const systemFiles: Files = {
   mkdir: async (path, mode) => {
     await mkdir(path, { mode });
   },
-  readdir: (path) => readdir(path),
+  readdir: namesIn,
   stat: (path) => stat(path, { bigint: true }),
+  sizeNow: (path) => statSync(path, { throwIfNoEntry: false })?.size,
   statfs: (path) => statfs(path),
   access,
 };
+
+/** Names that are read with one call; a directory's own default is 32. */
+const NAMES = 1024;
+
+async function* namesIn(path: string): AsyncGenerator<string> {
+  for await (const { name } of await opendir(path, { bufferSize: NAMES })) yield name;
+}

@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import { type ChunkMap, chunkMapRoot, encodeChunkMap } from '../../protocol/chunk-map.ts';
 import type { Digest } from '../../protocol/digest.ts';
-import type { BlobIndex, BlobRecord } from './blob-index.ts';
+import type { BlobIndex, BlobRecord, SizedDigest } from './blob-index.ts';
+import { Looked } from './looked.ts';
 import type { Stamp } from './stamp.ts';
 import type { HeldBlob } from './types.ts';
 
@@ -20,9 +21,23 @@ export interface HoldingsMetrics {
   readonly storedBytes: { set(value: number): void };
 }
 
-/** Which blobs are held: the index, what follows from it, and who wants to hear of it. Synchronous throughout. */
+export interface HoldingsComponents {
+  readonly index: BlobIndex;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly metrics: HoldingsMetrics | undefined;
+  /** Bytes of a blob's file, at once; undefined where there is none. */
+  sizeNow(digest: Digest): number | undefined;
+}
+
+/**
+ * Which blobs are held: the index, what follows from it, and who wants to hear of it. Synchronous throughout. What the
+ * index told of at start is believed when its file was looked at: in its turn, or here when somebody asks for it.
+ */
 export class Holdings {
   readonly index: BlobIndex;
+  readonly looked = new Looked();
+  readonly #sizeNow: (digest: Digest) => number | undefined;
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #metrics: HoldingsMetrics | undefined;
@@ -37,8 +52,9 @@ export class Holdings {
   #blobs: number;
   #bytes: number;
 
-  constructor(index: BlobIndex, logger: Logger, now: () => number, metrics: HoldingsMetrics | undefined) {
+  constructor({ index, logger, now, metrics, sizeNow }: HoldingsComponents) {
     this.index = index;
+    this.#sizeNow = sizeNow;
     this.#logger = logger;
     this.#now = now;
     this.#metrics = metrics;
@@ -50,7 +66,8 @@ export class Holdings {
   }
 
   get(digest: Digest): BlobRecord | undefined {
-    return this.#closed || this.#gone.has(digest) ? undefined : this.index.get(digest);
+    const record = this.#row(digest);
+    return record === undefined || this.#isLookedAt(record) ? record : undefined;
   }
 
   /** The same, where it is for peers. */
@@ -81,7 +98,7 @@ export class Holdings {
 
   /** The chunk map of a held blob, encoded. */
   mapOf(digest: Digest): Uint8Array | undefined {
-    return this.#closed || this.#gone.has(digest) ? undefined : this.index.map(digest);
+    return this.get(digest) && this.index.map(digest);
   }
 
   totals(): { blobs: number; bytes: number } {
@@ -112,22 +129,28 @@ export class Holdings {
   recent(limit: number): Digest[] {
     if (this.#closed) return [];
     this.flush();
-    return this.index.recent(limit).filter((digest) => !this.#gone.has(digest));
+    return this.index
+      .recent(limit)
+      .filter((row) => !this.#gone.has(row.digest) && this.#isLookedAt(row))
+      .map((row) => row.digest);
   }
 
   /** Takes in a blob whose file is in its place. */
   hold(map: ChunkMap, mediaType: string | null, stamp: Stamp): HeldBlob {
     const { digest, layout } = map;
-    const before = this.get(digest);
+    const before = this.#row(digest);
+    // Of a row that was not looked at nobody was told.
+    const isNews = before === undefined || !this.looked.has(digest);
     const known = mediaType ?? before?.mediaType ?? null;
     const root = chunkMapRoot(map);
     const record = { digest, size: layout.size, mediaType: known, root, stamp, checkedAt: this.#now() };
     this.index.put(record, encodeChunkMap(map), this.#tick());
     this.#gone.delete(digest);
+    this.looked.add(digest);
     if (before === undefined) this.#blobs++;
     this.#bytes += layout.size - (before?.size ?? 0);
     this.#show();
-    if (before === undefined && !this.index.isPrivate(digest)) this.#tell(this.#onHold, digest);
+    if (isNews && !this.index.isPrivate(digest)) this.#tell(this.#onHold, digest);
     return { digest, size: layout.size, mediaType: known };
   }
 
@@ -150,21 +173,22 @@ export class Holdings {
   drop(digest: Digest): boolean {
     const record = this.get(digest);
     if (record === undefined) return false;
-    try {
-      this.index.remove([digest]);
-    } catch (error) {
-      this.#gone.add(digest);
-      this.#logger.warn(
-        { err: error, digest },
-        'the index of the store cannot forget a blob; it is gone until restart',
-      );
-    }
-    this.#touches.delete(digest);
-    this.#blobs--;
-    this.#bytes -= record.size;
-    this.#show();
+    this.#forget(record);
     if (!this.index.isPrivate(digest)) this.#tell(this.#onDrop, digest);
     return true;
+  }
+
+  /**
+   * What comes of a look at the file of a row, which has `found` bytes: it is held, or forgotten. Nobody was told of it.
+   * What is left of a file of another size is an orphan.
+   */
+  look(row: SizedDigest, found: number | undefined): boolean {
+    const { digest, size } = row;
+    this.looked.add(digest);
+    if (found === size) return true;
+    this.#logger.warn({ digest, size, found }, 'the file of a held blob is gone or of another size; it was dropped');
+    this.#forget(row);
+    return false;
   }
 
   onHold(listener: BlobListener): () => void {
@@ -181,6 +205,37 @@ export class Holdings {
     this.flush();
     this.#closed = true;
     await this.index.close();
+  }
+
+  #row(digest: Digest): BlobRecord | undefined {
+    return this.#closed || this.#gone.has(digest) ? undefined : this.index.get(digest);
+  }
+
+  #isLookedAt(row: SizedDigest): boolean {
+    if (this.looked.has(row.digest)) return true;
+    try {
+      return this.look(row, this.#sizeNow(row.digest));
+    } catch (error) {
+      // Neither believed nor forgotten.
+      this.#logger.warn({ err: error, digest: row.digest }, 'the file of a held blob cannot be looked at');
+      return false;
+    }
+  }
+
+  #forget({ digest, size }: SizedDigest): void {
+    try {
+      this.index.remove([digest]);
+    } catch (error) {
+      this.#gone.add(digest);
+      this.#logger.warn(
+        { err: error, digest },
+        'the index of the store cannot forget a blob; it is gone until restart',
+      );
+    }
+    this.#touches.delete(digest);
+    this.#blobs--;
+    this.#bytes -= size;
+    this.#show();
   }
 
   /** The time, but never the same twice: two uses in one millisecond have an order too. */

@@ -18,7 +18,7 @@ import { type Files, systemFiles } from './files.ts';
 import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts';
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
 import { lockStore } from './lock.ts';
-import { reconcile } from './reconcile.ts';
+import { emptyTmp } from './old-partials.ts';
 import type { TagRecords } from './tag-records.ts';
 import type { HeldBlob, Partial } from './types.ts';
 
@@ -104,7 +104,13 @@ export interface DiskStore {
   /** What is remembered of tags; lasts as long as the store. */
   readonly tags: Pick<TagRecords, 'find' | 'put' | 'drop'>;
 
+  /** With what the index tells of and was not looked at yet. */
   totals(): { readonly blobs: number; readonly bytes: number };
+  /**
+   * Resolves when index and files were made to agree, behind everything else: until then what somebody asks for is looked
+   * at when it is asked for. Also where that failed or the store was closed. Never rejects.
+   */
+  readonly inOrder: Promise<void>;
   /** Drops a blob and its file; who is reading it may finish. @returns whether it was held */
   remove(digest: Digest): Promise<boolean>;
   /** Ends reads, closes partials, waits for what is under way, lets go of the lock. */
@@ -123,9 +129,10 @@ export async function openStore(components: StoreComponents, init: StoreInit): P
   try {
     const index = await openIndex(files, layout, logger);
     try {
-      await reconcile(files, layout, index, logger, now());
+      await emptyTmp(files, layout);
       await writeOciLayout(files, layout);
-      const holdings = new Holdings(index, logger, now, metrics);
+      const sizeNow = (digest: Digest) => files.sizeNow(layout.blob(digest));
+      const holdings = new Holdings({ index, logger, now, metrics, sizeNow });
       return createDiskStore({ files, layout, lock, holdings, logger, now, metrics }, init.recheck ?? DEFAULT_RECHECK);
     } catch (error) {
       await index.close();

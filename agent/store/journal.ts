@@ -96,7 +96,7 @@ export async function writeJournal(
     }
     await files.rename(tmp, path);
   } catch (error) {
-    await files.rm(tmp);
+    await files.rm(tmp).catch(() => {});
     throw error;
   }
   return bytes.length;

@@ -172,13 +172,13 @@ class DiskPartial implements Partial {
   }
 
   async #commit(mediaType: string | null): Promise<HeldBlob> {
-    const found = toDigest(algorithmOf(this.digest), await this.#whole.sum(this.layout.size));
+    const found = toDigest(algorithmOf(this.digest), await this.#sum());
     if (found !== this.digest) {
       throw new AgentError('DIGEST_MISMATCH', `what was fetched as ${this.digest} is ${found}`);
     }
     await this.#syncing;
     if (this.#syncFailure !== undefined) throw this.#syncFailure;
-    await this.#handle.sync();
+    await this.#bringToDisk();
     const held = await this.#components.inTurn(this.digest, () => this.#place(mediaType));
     // The journal goes last: it is what a crash in between is mended with. The blob is held by now, so that a journal
     // that cannot be removed is not the caller's trouble; the next start removes it.
@@ -222,9 +222,28 @@ class DiskPartial implements Partial {
       await this.#handle.close();
       await this.#journal.close();
     }
-    if (!remove) return;
+    // After a failed fsync the kernel may show bytes that are not on disk, and no fsync tells of them again.
+    if (!remove && this.#syncFailure === undefined) return;
     await files.rm(layout.partial(this.digest));
     await files.rm(layout.journal(this.digest));
+  }
+
+  async #sum(): Promise<Uint8Array> {
+    try {
+      return await this.#whole.sum(this.layout.size);
+    } catch (error) {
+      // The thread has no code to tell: it reads the file, and nothing else of it can fail twice.
+      throw new AgentError('STORE_FAILING', `the store cannot read ${this.digest}: ${error}`, { cause: error });
+    }
+  }
+
+  async #bringToDisk(): Promise<void> {
+    try {
+      await this.#handle.sync();
+    } catch (error) {
+      this.#syncFailure = error;
+      throw error;
+    }
   }
 
   /** Never rejects. A failure is kept for the commit: the kernel tells of lost pages once, and the next fsync succeeds. */

@@ -7,6 +7,7 @@ import { AgentError, isAgentError } from '../errors.ts';
 import { type BlobFile, openBlobFile, rottenError } from './blob-file.ts';
 import type { BlobRecord } from './blob-index.ts';
 import { demote } from './demote.ts';
+import { asFailing } from './failing.ts';
 import type { Files } from './files.ts';
 import type { Holdings } from './holdings.ts';
 import type { StoreMetrics } from './index.ts';
@@ -70,7 +71,7 @@ export class Readers {
         await this.#close(file);
       }
     } catch (error) {
-      throw this.#told(error);
+      throw this.#told(digest, error);
     } finally {
       this.#leave(lease);
     }
@@ -98,7 +99,7 @@ export class Readers {
       }
     } catch (error) {
       if (isAgentError(error, 'BLOB_ROTTEN')) return undefined;
-      throw this.#told(error);
+      throw this.#told(digest, error);
     } finally {
       this.#leave(lease);
     }
@@ -197,7 +198,8 @@ export class Readers {
   }
 
   /** A descriptor that close() took away fails in its own words. */
-  #told(error: unknown): unknown {
-    return this.#closed && !isAgentError(error) ? new AgentError('DRAINING', 'the store is closed') : error;
+  #told(digest: Digest, error: unknown): unknown {
+    if (this.#closed && !isAgentError(error)) return new AgentError('DRAINING', 'the store is closed');
+    return asFailing(`read ${digest}`, error);
   }
 }
