@@ -186,7 +186,8 @@ export class Holdings {
     const { digest, size } = row;
     this.looked.add(digest);
     if (found === size) return true;
-    this.#logger.warn({ digest, size, found }, 'the file of a held blob is gone or of another size; it was dropped');
+    // There may be as many as there are blobs: who took away all of them is told so once, by the reconciliation.
+    this.#logger.debug({ digest, size, found }, 'the file of a held blob is gone or of another size; it was dropped');
     this.#forget(row);
     return false;
   }

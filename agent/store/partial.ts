@@ -232,7 +232,7 @@ class DiskPartial implements Partial {
     try {
       return await this.#whole.sum(this.layout.size);
     } catch (error) {
-      // The thread has no code to tell: it reads the file, and nothing else of it can fail twice.
+      // It has been tried twice, in two threads. What a thread could not read it tells in words alone.
       throw new AgentError('STORE_FAILING', `the store cannot read ${this.digest}: ${error}`, { cause: error });
     }
   }

@@ -1,3 +1,4 @@
+import { AgentError } from '../errors.ts';
 import type { OpenFile } from './files.ts';
 
 /** The first `length` bytes of `into` where it is that long; else memory of their own. */
@@ -22,7 +23,7 @@ export async function writeAll(handle: OpenFile, bytes: Uint8Array, position: nu
   while (written < bytes.length) {
     const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written);
     // Else a disk that takes nothing and says nothing would keep us here for ever.
-    if (bytesWritten === 0) throw new Error('nothing could be written');
+    if (bytesWritten === 0) throw new AgentError('STORE_FAILING', 'the store cannot write: the system takes no bytes');
     written += bytesWritten;
   }
 }
