@@ -1,9 +1,9 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { type ChunkMap, chunkHash, decodeChunkMap } from '../../protocol/chunk-map.ts';
 import { type ChunkLayout, chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { BlobRecord } from './blob-index.ts';
+import type { Files, OpenFile } from './files.ts';
 import { fill, roomIn } from './pieces.ts';
 import type { Pass } from './recheck.ts';
 import { type Stamp, stampOf } from './stamp.ts';
@@ -42,6 +42,7 @@ export interface BlobFile {
  * @throws AgentError BLOB_ROTTEN where its file is gone or of another size
  */
 export async function openBlobFile(
+  files: Files,
   path: string,
   record: BlobRecord,
   encodedMap: () => Uint8Array | undefined,
@@ -51,9 +52,9 @@ export async function openBlobFile(
     await findings.rotten(why);
     return rottenError(record.digest);
   };
-  let handle: FileHandle;
+  let handle: OpenFile;
   try {
-    handle = await open(path, 'r');
+    handle = await files.open(path, 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     throw await rotten('its file is gone');
@@ -84,17 +85,11 @@ interface Recheck {
 class OpenBlobFile implements BlobFile {
   readonly #digest: Digest;
   readonly #layout: ChunkLayout;
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #findings: Findings;
   readonly #recheck: Recheck | undefined;
 
-  constructor(
-    digest: Digest,
-    layout: ChunkLayout,
-    handle: FileHandle,
-    findings: Findings,
-    recheck: Recheck | undefined,
-  ) {
+  constructor(digest: Digest, layout: ChunkLayout, handle: OpenFile, findings: Findings, recheck: Recheck | undefined) {
     this.#digest = digest;
     this.#layout = layout;
     this.#handle = handle;
