@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config/load.ts';
 import { tagSettings } from './config/registries.ts';
+import { openElsewhere, publishedTo } from './elsewhere.ts';
 import { AgentError } from './errors.ts';
 import { createContent } from './fetch/content.ts';
 import type { Store, Swarm, Upstream } from './fetch/ports.ts';
@@ -73,11 +74,14 @@ async function compose(
   const registries = await readRegistries(config.registries);
   const proxyFor = createProxyRule(config.upstream.proxy, env);
 
-  const store = await openStore(
+  const own = await openStore(
     { logger: logger.child({ role: 'store' }), metrics },
     { path: config.store.path, recheck: config.store.recheck },
   );
-  started.push({ what: 'store', close: () => store.close() });
+  started.push({ what: 'store', close: () => own.close() });
+  const also = openElsewhere({ store: own, logger: logger.child({ role: 'store' }), metrics }, config);
+  if (also !== undefined) started.push({ what: 'store.also', close: () => also.close() });
+  const store = also?.store ?? own;
 
   const limits = {
     peerUpload: createThrottle(config.limits.peerUpload),
@@ -115,7 +119,14 @@ async function compose(
 
   const ports: { store: Store; swarm: Swarm; upstream: Upstream } = { store, swarm, upstream };
   const content = createContent(
-    { ...ports, tags: store.tags, metrics, logger: logger.child({ role: 'fetch' }), download: limits.peerDownload },
+    {
+      ...ports,
+      tags: store.tags,
+      metrics,
+      logger: logger.child({ role: 'fetch' }),
+      download: limits.peerDownload,
+      published: also && publishedTo(also, config),
+    },
     {
       lookupTimeout: config.peers.lookupTimeout,
       leaseTimeout: config.peers.leaseTimeout,
@@ -124,13 +135,14 @@ async function compose(
     },
   );
   started.push({ what: 'fetch', close: () => content.stop() });
+  also?.hash(() => content.isFetching);
 
   const status = async (): Promise<AgentStatus> => ({
     version: VERSION,
     peerId: swarm.peerId,
     uptimeSeconds: Math.floor((Date.now() - since) / 1000),
     mirror: { addresses: [...mirror.addresses] },
-    store: { path: config.store.path, ...store.totals() },
+    store: { path: config.store.path, ...store.totals(), ...(also && { also: also.totals() }) },
     traffic: await trafficOf(metrics),
     rateLimits: upstream.rateLimits(),
     limits: {

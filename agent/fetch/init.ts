@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import type { Throttle } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Store, Swarm, Upstream } from './ports.ts';
+import type { Published } from './published.ts';
 import type { TagSettings } from './tags/freshness.ts';
 import type { TagRecords } from './tags/ports.ts';
 
@@ -14,6 +15,8 @@ export interface FetchComponents {
   readonly logger: Logger;
   /** The limit on what is taken from peers. @default none */
   readonly download?: Pick<Throttle, 'held'>;
+  /** Told what upstream shows to anybody. @default nobody */
+  readonly published?: Published | undefined;
 }
 
 /** What content by name takes beside. */

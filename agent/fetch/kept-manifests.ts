@@ -7,7 +7,7 @@ import type { VerifiedManifest } from './verified-manifest.ts';
 
 /** A manifest from the store; undefined where it is not held, or not good any more. */
 export async function heldManifest(
-  { store }: Pick<FetchComponents, 'store'>,
+  { store, published }: Pick<FetchComponents, 'store' | 'published'>,
   digest: Digest,
   signal: AbortSignal,
 ): Promise<VerifiedManifest | undefined> {
@@ -22,6 +22,7 @@ export async function heldManifest(
   }
   const bytes = Buffer.concat(pieces);
   const mediaType = blob.mediaType ?? mediaTypeOf(bytes);
+  published?.seen(digest, bytes);
   return mediaType === undefined ? undefined : { digest, mediaType, bytes, source: 'store' };
 }
 
@@ -31,7 +32,7 @@ export async function heldManifest(
  * @returns whether it is held now
  */
 export async function keepManifest(
-  { store, logger }: Pick<FetchComponents, 'store' | 'logger'>,
+  { store, logger, published }: Pick<FetchComponents, 'store' | 'logger' | 'published'>,
   { digest, bytes, mediaType }: VerifiedManifest,
   isPrivate = false,
 ): Promise<boolean> {
@@ -46,5 +47,6 @@ export async function keepManifest(
     isHeld = false;
   }
   store.rememberDescriptors(descriptorsOf(bytes));
+  published?.seen(digest, bytes);
   return isHeld;
 }

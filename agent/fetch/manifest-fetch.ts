@@ -5,6 +5,7 @@ import type { FetchComponents, FetchInit } from './init.ts';
 import { heldManifest, keepManifest } from './kept-manifests.ts';
 import { ManifestHolders } from './manifest-holders.ts';
 import type { ManifestTurns, Place } from './manifest-turns.ts';
+import { tellNamed } from './published.ts';
 import { digestOf, isAway, type VerifiedManifest } from './verified-manifest.ts';
 
 /** How long a manifest is looked for on the LAN when upstream cannot be had. Milliseconds. */
@@ -76,6 +77,7 @@ export async function fetchUpstream(
     );
   }
   const { bytes, mediaType, etag } = body;
+  tellNamed(components, repository, digest, body.withCredentials);
   const manifest = { digest, mediaType, bytes, source: 'upstream' } as const;
   return { manifest, isHeld: await keepManifest(components, manifest, body.withCredentials), etag };
 }

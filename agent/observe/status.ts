@@ -24,7 +24,13 @@ export const agentStatusSchema = z.object({
   peerId: z.string(),
   uptimeSeconds: z.number(),
   mirror: z.object({ addresses: z.array(z.string()) }),
-  store: z.object({ path: z.string(), blobs: z.number(), bytes }),
+  store: z.object({
+    path: z.string(),
+    blobs: z.number(),
+    bytes,
+    /** What else the host holds, where the configuration names any: `waiting` files are not hashed yet. */
+    also: z.object({ blobs: z.number(), bytes, waiting: z.number() }).optional(),
+  }),
   traffic: z.object({
     /** Body bytes that came from upstream registries. */
     upstreamBytes: bytes,

@@ -2,6 +2,7 @@ import type { Digest } from '../../../protocol/digest.ts';
 import { isAgentError } from '../../errors.ts';
 import type { Repository } from '../../oci/reference.ts';
 import type { ContentComponents } from '../init.ts';
+import { tellNamed } from '../published.ts';
 import { SingleFlight } from '../single-flight.ts';
 import { isAway, type VerifiedManifest } from '../verified-manifest.ts';
 import { acceptText } from './accept.ts';
@@ -155,6 +156,7 @@ export class Tags {
     const { repository, tag, accept } = question;
     const head = await this.#components.upstream.headManifest(repository, tag, accept, signal);
     const { mediaType, size, etag } = head;
+    if (head.digest !== undefined) tellNamed(this.#components, repository, head.digest, head.withCredentials);
     const digest = head.digest ?? this.#known.digestOf(nameOf(question), wanted, etag);
     if (digest !== undefined && size !== undefined) return { digest, mediaType, size, etag };
     if (digest === undefined) {
