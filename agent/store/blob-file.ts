@@ -48,17 +48,28 @@ export async function openBlobFile(
   encodedMap: () => Uint8Array | undefined,
   findings: Findings,
 ): Promise<BlobFile> {
-  const rotten = async (why: string) => {
-    await findings.rotten(why);
-    return rottenError(record.digest);
-  };
   let handle: OpenFile;
   try {
     handle = await files.open(path, 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw await rotten('its file is gone');
+    await findings.rotten('its file is gone');
+    throw rottenError(record.digest);
   }
+  return await blobFileOf(handle, record, encodedMap, findings);
+}
+
+/** The same for a file that is open; it is closed where this throws. @throws AgentError BLOB_ROTTEN */
+export async function blobFileOf(
+  handle: OpenFile,
+  record: BlobRecord,
+  encodedMap: () => Uint8Array | undefined,
+  findings: Findings,
+): Promise<BlobFile> {
+  const rotten = async (why: string) => {
+    await findings.rotten(why);
+    return rottenError(record.digest);
+  };
   try {
     const stamp = stampOf(await handle.stat({ bigint: true }));
     if (stamp.size !== BigInt(record.size)) throw await rotten(`its file has ${stamp.size} bytes`);

@@ -50,6 +50,7 @@ export class Room {
   readonly bounds: Bounds;
   readonly #components: RoomComponents;
   #restMeasured = Number.NEGATIVE_INFINITY;
+  #measuring: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isShort = false;
@@ -206,13 +207,22 @@ export class Room {
   }
 
   async #measure(): Promise<number> {
-    const { account, files, layout } = this.#components;
+    const { files, layout } = this.#components;
     if (performance.now() - this.#restMeasured >= REST_LASTS) {
-      const rest = await measureRest(files, layout);
-      this.#restMeasured = performance.now();
-      account.measured(rest);
+      // Who comes meanwhile waits for the same look.
+      this.#measuring ??= this.#measureRest().finally(() => {
+        this.#measuring = undefined;
+      });
+      await this.#measuring;
     }
     return await freeOf(files, layout.root);
+  }
+
+  async #measureRest(): Promise<void> {
+    const { account, files, layout } = this.#components;
+    const rest = await measureRest(files, layout);
+    this.#restMeasured = performance.now();
+    account.measured(rest);
   }
 
   /** Says once that others fill the disk, and once that they no longer do. */

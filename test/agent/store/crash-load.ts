@@ -22,7 +22,7 @@ export type Death = 'call' | 'between' | 'time';
 export type LogLine = 'opened' | 'closed' | 'committed' | 'removing';
 
 /** As many make the start of a store and the first partials. */
-const START_CALLS = 90;
+const START_CALLS = 140;
 /** As many again make some pulls. */
 const MOST_CALLS = 120;
 /** Milliseconds. */
