@@ -208,13 +208,21 @@ export interface Swarm {
     length: number,
     signal: AbortSignal,
     into?: Uint8Array,
-  ): Promise<{ bytes: Uint8Array; mark: Mark | undefined }>;
+  ): Promise<GivenChunk>;
   /** This agent's signature of a statement (protocol/mark.ts). */
   sign(statement: Uint8Array): Uint8Array;
   /** Whether `signature` is the one of `signer` (a peer id) for this statement; false for whatever is no signature. */
   verify(signer: string, statement: Uint8Array, signature: Uint8Array): boolean;
   /** Who is told of neighbours and their messages from now on, and asked for chunks that the store does not hold. One. */
   attend(attendant: Attendant): void;
+}
+
+/** A chunk as a peer gave it. */
+export interface GivenChunk {
+  readonly bytes: Uint8Array;
+  readonly mark: Mark | undefined;
+  /** The SHA-256 of the bytes, where this agent has made it already as they came. */
+  readonly sha256?: Uint8Array;
 }
 
 /** A peer that is connected. */
@@ -258,5 +266,5 @@ export interface Holder {
    * @throws AgentError PEER_STALLED when no byte came for the stall time-out, PEER_MISSING, PEER_BUSY,
    *   PEER_UNREACHABLE, PEER_PROTOCOL
    */
-  chunk(index: number, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
+  chunk(index: number, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk>;
 }

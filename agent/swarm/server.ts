@@ -1,10 +1,11 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import type { Logger } from 'pino';
-import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
+import { BULK_PROTOCOL, CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
 import { briefly, isAgentError } from '../errors.ts';
 import { type Throttle, UNLIMITED } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { hostOf } from './address.ts';
+import type { LaneHolders } from './bulk/holder.ts';
 import { createAdmission } from './chunks/admission.ts';
 import { ChunkBuffers } from './chunks/buffers.ts';
 import { type ChunkServerComponents, serveChunks } from './chunks/server.ts';
@@ -14,6 +15,7 @@ import { createHearings } from './fleet/hearing.ts';
 import type { Inventories } from './inventory/inventories.ts';
 import {
   CHUNK_TURN,
+  INBOUND_BULK_STREAMS,
   INBOUND_CHUNK_STREAMS,
   INBOUND_CONTROL_STREAMS,
   KEPT_CHUNK_BUFFERS,
@@ -26,7 +28,7 @@ import type { Node } from './node.ts';
 import type { Holdings } from './ports.ts';
 
 /** How much more patience a sender has than an asker, who has gone elsewhere long before. */
-const SENDER_PATIENCE = 3;
+export const SENDER_PATIENCE = 3;
 
 export interface PeerServerComponents {
   readonly node: Node;
@@ -39,6 +41,8 @@ export interface PeerServerComponents {
   readonly metrics: Pick<Metrics, 'servedBytes' | 'busyAnswers' | 'fleetMessages'>;
   /** Holds back the chunks that are sent. @default no limit */
   readonly upload?: Throttle | undefined;
+  /** The lanes that peers open for the bodies of chunks. @default none: they are not told of any */
+  readonly lanes?: LaneHolders | undefined;
   /** Told once for each stream on which a peer broke the protocol. */
   onGarbage(peer: string): void;
   isBanned(peer: string): boolean;
@@ -55,7 +59,18 @@ export interface PeerServerInit {
 
 /** Answers what peers ask on the streams they open. To be called before the node starts, so that nobody is refused. */
 export async function servePeers(components: PeerServerComponents, init: PeerServerInit): Promise<void> {
-  const { node, holdings, inventories, attendance, logger, metrics, upload = UNLIMITED, isBanned, now } = components;
+  const {
+    node,
+    holdings,
+    inventories,
+    attendance,
+    logger,
+    metrics,
+    upload = UNLIMITED,
+    lanes,
+    isBanned,
+    now,
+  } = components;
   const admission = createAdmission({
     perAddress: QUEUED_CHUNKS_PER_ADDRESS,
     // Asked at each request: the limit changes with the hours.
@@ -102,12 +117,17 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
     admission,
     buffers: new ChunkBuffers(USUAL_CHUNK, KEPT_CHUNK_BUFFERS),
     upload,
+    lanes,
     onServed: (bytes) => metrics.servedBytes.inc(bytes),
     onBusy: () => metrics.busyAnswers.inc(),
     now,
   };
   await handle(CHUNKS_PROTOCOL, INBOUND_CHUNK_STREAMS, (stream, { remotePeer, remoteAddr }) =>
     serveChunks(stream, chunks, { ...timing, asker: { peer: remotePeer.toString(), address: hostOf(remoteAddr) } }),
+  );
+  if (lanes === undefined) return;
+  await handle(BULK_PROTOCOL, INBOUND_BULK_STREAMS, (stream, { remotePeer }) =>
+    lanes.serve(stream, remotePeer.toString(), init.signal),
   );
 }
 

@@ -2,8 +2,12 @@ import type { Stream } from '@libp2p/interface';
 import { pipe } from 'it-pipe';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { type ChunkAnswer, type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
-import { AgentError } from '../../errors.ts';
+import { AgentError, isAgentError } from '../../errors.ts';
 import type { Throttle } from '../../limits/throttle.ts';
+import type { LaneHolders, OutgoingLane } from '../bulk/holder.ts';
+import { bodyHead } from '../bulk/holder.ts';
+import { sharedBuffer, sharedBytes } from '../bulk/shared.ts';
+import type { SharedBytes } from '../bulk/thread/messages.ts';
 import { PIECE, READ_AHEAD } from '../limits.ts';
 import type { Attendant, Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
@@ -18,6 +22,8 @@ export interface ChunkServerComponents {
   readonly admission: Admission;
   /** What chunks are read into on their way. */
   readonly buffers: ChunkBuffers;
+  /** The lanes that peers have opened. @default none */
+  readonly lanes?: Pick<LaneHolders, 'of'> | undefined;
   /** Each piece of a body is paid for before it is sent. */
   readonly upload: Throttle;
   /** Told of every body byte that went. */
@@ -97,7 +103,7 @@ export async function serveChunks(
       }
       wakeReads?.();
       try {
-        await answer(stream, next, components, init.stallTimeout, signal);
+        await answer(stream, next, components, init, signal);
       } finally {
         next.place?.leave();
       }
@@ -127,11 +133,12 @@ export async function serveChunks(
 
 async function answer(
   stream: Stream,
-  { request: { digest, index }, place }: Queued,
-  { holdings, attendance, buffers, upload, onServed, onBusy }: ChunkServerComponents,
-  stallTimeout: number,
+  { request: { digest, index, lane: tag }, place }: Queued,
+  components: ChunkServerComponents,
+  { stallTimeout, asker }: ChunkServerInit,
   signal: AbortSignal,
 ): Promise<void> {
+  const { holdings, attendance, buffers, lanes, onBusy } = components;
   const say = (message: ChunkAnswer) =>
     sendDrained(stream, encodeFrame(chunkAnswers.encode(message)), stallTimeout, signal);
   if (place === undefined) {
@@ -147,36 +154,75 @@ async function answer(
     buffers.giveBack(buffer);
     return say({ type: 'missing' });
   }
-  const mark = attendance.mark(digest, index);
-  const head = encodeFrame(
-    chunkAnswers.encode({
-      type: 'chunk',
-      length: chunk.length,
-      mark: mark === undefined ? null : [mark.signer, mark.signature],
-    }),
-  );
-  let unpaid = head.length;
-  const onSent = (bytes: number): void => {
-    onServed(bytes - unpaid);
-    unpaid = 0;
-  };
-  await pipe(pieces(head, chunk, buffer, upload, signal), streamSink(stream, stallTimeout, signal, onSent));
+  const { signer, signature } = attendance.mark(digest, index) ?? {};
+  const mark: [string, Uint8Array] | null =
+    signer === undefined || signature === undefined ? null : [signer, signature];
+  const message = { type: 'chunk', length: chunk.length, mark } as const;
+  const lane = tag === undefined ? undefined : lanes?.of(asker.peer);
+  if (lane === undefined || tag === undefined) {
+    const head = encodeFrame(chunkAnswers.encode(message));
+    const sink = streamSink(stream, stallTimeout, signal, lessHead(head, components.onServed));
+    await pipe(pieces(head, chunk, buffer, components.upload, PIECE, signal), sink);
+  } else {
+    await Promise.all([
+      say({ ...message, lane: true }),
+      sendByLane(lane, bodyHead(tag, chunk.length), chunk, buffer, components, signal),
+    ]);
+  }
   // Only here: all of it has been encrypted, see sendDrained.
   buffers.giveBack(buffer);
 }
 
-/** The first piece bears the answer's frame: a write of its own costs as much as 16 KiB of the body. */
+/** A lane that ends is the asker's to notice: it asks again without. */
+async function sendByLane(
+  lane: OutgoingLane,
+  head: Uint8Array,
+  chunk: Uint8Array,
+  buffer: ChunkBuffer,
+  { upload, onServed }: ChunkServerComponents,
+  signal: AbortSignal,
+): Promise<void> {
+  const onSent = lessHead(head, onServed);
+  for await (const piece of pieces(head, chunk, buffer, upload, chunk.length, signal)) {
+    try {
+      await lane.send(sharedBytes(piece) ?? sharedCopy(piece));
+    } catch (error) {
+      if (isAgentError(error)) return;
+      throw error;
+    }
+    onSent(piece.length);
+  }
+}
+
+/** What is told of pieces that went: the body's bytes, without the head in the first. */
+function lessHead(head: Uint8Array, onServed: (bytes: number) => void): (bytes: number) => void {
+  let unpaid = head.length;
+  return (bytes) => {
+    onServed(bytes - unpaid);
+    unpaid = 0;
+  };
+}
+
+/** A chunk that has no room in a buffer of the usual size. */
+function sharedCopy(bytes: Uint8Array): SharedBytes {
+  const copy = sharedBuffer(bytes.length);
+  copy.set(bytes);
+  return sharedBytes(copy) as SharedBytes;
+}
+
+/** The first piece bears the head: a write of its own costs as much as 16 KiB of the body. */
 async function* pieces(
   head: Uint8Array,
   bytes: Uint8Array,
   buffer: ChunkBuffer,
   upload: Throttle,
+  most: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
   let at = 0;
   do {
     const start = at;
-    at += upload.piece(Math.min(PIECE, bytes.length - at));
+    at += upload.piece(Math.min(most, bytes.length - at));
     const held = upload.take(at - start, signal);
     if (held !== undefined) await held;
     const piece = bytes.subarray(start, at);

@@ -1,0 +1,12 @@
+import type { SharedBytes } from './thread/messages.ts';
+
+/** Memory that the bulk thread sees too. */
+export function sharedBuffer(size: number): Uint8Array {
+  return Buffer.from(new SharedArrayBuffer(size));
+}
+
+/** The same bytes as they are told to the bulk thread; undefined where it does not see them. */
+export function sharedBytes(bytes: Uint8Array): SharedBytes | undefined {
+  const { buffer, byteOffset: offset, length } = bytes;
+  return buffer instanceof SharedArrayBuffer ? { memory: buffer, offset, length } : undefined;
+}

@@ -1,0 +1,61 @@
+/** The bulk thread: the TLS sockets of both directions, and the hashes of what comes. Started by ../thread.ts. */
+import { parentPort } from 'node:worker_threads';
+import { Inbound } from './inbound.ts';
+import { listen } from './listener.ts';
+import type { FromThread, ToThread } from './messages.ts';
+import { Outbound } from './outbound.ts';
+import { Tickets } from './tickets.ts';
+
+if (parentPort === null) throw new Error('this file is a thread of the agent’s');
+const port = parentPort;
+const tell = (message: FromThread): void => port.postMessage(message);
+
+const tickets = new Tickets();
+const lanes = new Map<number, Inbound>();
+const connections = new Map<number, Outbound>();
+/** Lanes are numbered by the main thread from 1 on, connections here below 0: one name is one of either. */
+let lastConnection = 0;
+
+port.on('message', (message: ToThread) => {
+  switch (message.kind) {
+    case 'listen':
+      void answer(message.call, async () => ({ port: await listenOn(message) }));
+      return;
+    case 'expect':
+      tickets.add(message.ticket, message.key, message.peer, performance.now());
+      return tell({ kind: 'answer', call: message.call });
+    case 'dial':
+      lanes.set(message.lane, new Inbound(message, tell, () => lanes.delete(message.lane)));
+      return;
+    case 'take':
+      return lanes.get(message.lane)?.take(message);
+    case 'allow':
+      return lanes.get(message.lane)?.allow(message.tag, message.bytes);
+    case 'abandon':
+      return lanes.get(message.lane)?.abandon(message.tag);
+    case 'cancel':
+      lanes.get(message.lane)?.cancel(message.tag);
+      return tell({ kind: 'answer', call: message.call });
+    case 'send':
+      return connections.get(message.connection)?.send(message.id, message.bytes);
+    case 'close':
+      return (lanes.get(message.which) ?? connections.get(message.which))?.close(message.reason);
+  }
+});
+
+async function listenOn({ host, port: wanted }: { host: string; port: number }): Promise<number> {
+  const { port: given } = await listen({ host, port: wanted }, tickets, (peer, socket) => {
+    const connection = --lastConnection;
+    connections.set(connection, new Outbound(connection, socket, tell, () => connections.delete(connection)));
+    tell({ kind: 'joined', connection, peer });
+  });
+  return given;
+}
+
+async function answer(call: number, work: () => Promise<{ port: number }>): Promise<void> {
+  try {
+    tell({ kind: 'answer', call, ...(await work()) });
+  } catch (error) {
+    tell({ kind: 'answer', call, error: (error as NodeJS.ErrnoException).code ?? String(error) });
+  }
+}

@@ -1,0 +1,31 @@
+/** A ticket not used for so long is dead. ms */
+export const TICKET_LIFETIME = 10_000;
+
+/** Tickets that wait to be used; of more, the oldest go. */
+const MAX_TICKETS = 1_024;
+
+interface Ticket {
+  readonly key: Uint8Array;
+  readonly peer: string;
+  readonly since: number;
+}
+
+/** Who may connect: each ticket is good for one connection of one peer, soon. Times in ms of one clock. */
+export class Tickets {
+  readonly #waiting = new Map<string, Ticket>();
+
+  add(name: string, key: Uint8Array, peer: string, now: number): void {
+    for (const [old, { since }] of this.#waiting) {
+      if (now - since < TICKET_LIFETIME && this.#waiting.size < MAX_TICKETS) break;
+      this.#waiting.delete(old);
+    }
+    this.#waiting.set(name, { key, peer, since: now });
+  }
+
+  /** The ticket's key and peer; it is used up by that. */
+  use(name: string, now: number): { readonly key: Uint8Array; readonly peer: string } | undefined {
+    const ticket = this.#waiting.get(name);
+    this.#waiting.delete(name);
+    return ticket !== undefined && now - ticket.since < TICKET_LIFETIME ? ticket : undefined;
+  }
+}
