@@ -1,7 +1,7 @@
 import type { PeerStatus } from '../observe/status.ts';
 import { printable, shortId, withoutPeer } from './printable.ts';
 
-const HEADINGS = ['PEER', 'STATE', 'BLOBS', 'STRIKES', 'ADDRESS'];
+const HEADINGS = ['PEER', 'STATE', 'BLOBS', 'STRIKES', 'BULK', 'ADDRESS'];
 
 /** Columns that hold numbers. */
 const RIGHT = new Set([2, 3]);
@@ -9,11 +9,18 @@ const RIGHT = new Set([2, 3]);
 /** What `layerlan peers` shows: a line for each peer, and one more for each further address. */
 export function peersText(peers: readonly PeerStatus[]): string {
   if (peers.length === 0) return 'No peers are known.\n';
-  const rows = peers.flatMap(({ id, addresses, state, blobs, strikes }) => {
+  const rows = peers.flatMap(({ id, addresses, state, blobs, strikes, bulk }) => {
     const name = id === null ? '–' : shortId(id);
     const [first = '–', ...others] = addresses.map(withoutPeer).map(printable);
-    const row = [name, printable(state), blobs === null ? '–' : String(blobs), String(strikes), first];
-    return [row, ...others.map((address) => ['', '', '', '', address])];
+    const row = [
+      name,
+      printable(state),
+      blobs === null ? '–' : String(blobs),
+      String(strikes),
+      bulk === null ? '–' : printable(bulk),
+      first,
+    ];
+    return [row, ...others.map((address) => ['', '', '', '', '', address])];
   });
   const table = [HEADINGS, ...rows];
   const widths = HEADINGS.map((_, column) => Math.max(...table.map((row) => row[column]!.length)));

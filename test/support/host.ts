@@ -67,7 +67,13 @@ export async function writeConfig(directory: string, options: HostOptions): Prom
   const sections: Record<string, Record<string, unknown>> = {
     mirror: { listen: `${address}:0` },
     store: { path: join(directory, 'store') },
-    peers: { listen: [`/ip4/${address}/tcp/0`], mdns: false, static: [...peers], networkKeyFile },
+    peers: {
+      listen: [`/ip4/${address}/tcp/0`],
+      bulk: { listen: [`/ip4/${address}/tcp/0`] },
+      mdns: false,
+      static: [...peers],
+      networkKeyFile,
+    },
     registries: { 'docker.io': { endpoints: [upstream], tags } },
   };
   for (const [name, section] of Object.entries(config)) sections[name] = { ...sections[name], ...section };

@@ -17,8 +17,11 @@ const IDLE_TIME = 60_000;
 const FIRST_PAUSE = 5_000;
 const LONGEST_PAUSE = 600_000;
 
-/** Whether chunks of a peer come by a lane: `unused` none was wanted yet, `refused` it has none, else why not. */
-export type LaneState = 'off' | 'unused' | 'opening' | 'open' | 'refused' | { readonly failed: string };
+/**
+ * Whether chunks of a peer come by a lane: `off` here, `unused` none was wanted lately, `refused` the peer has none, or why
+ * there is none.
+ */
+export type LaneState = 'off' | 'unused' | 'opening' | 'open' | 'refused' | `failed: ${string}`;
 
 export interface AskerComponents {
   readonly thread: BulkThread;
@@ -134,7 +137,7 @@ export class LaneAsker {
   }
 
   #failed(reason: string): void {
-    this.#state = { failed: reason };
+    this.#state = `failed: ${reason}`;
     this.#notBefore = performance.now() + this.#pause;
     this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
   }

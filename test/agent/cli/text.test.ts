@@ -85,10 +85,10 @@ test('the peers in columns', () => {
   assert.equal(
     peersText(sampleStatus().peers),
     [
-      'PEER         STATE        BLOBS  STRIKES  ADDRESS',
-      '…R9xVtbNWg   connected       12        0  /ip4/10.0.0.2/tcp/4055',
-      '                                          /ip6/fe80::1/tcp/4055',
-      '–            backing-off      –        3  /dns4/peer.lan/tcp/4055',
+      'PEER         STATE        BLOBS  STRIKES  BULK  ADDRESS',
+      '…R9xVtbNWg   connected       12        0  open  /ip4/10.0.0.2/tcp/4055',
+      '                                                /ip6/fe80::1/tcp/4055',
+      '–            backing-off      –        3  –     /dns4/peer.lan/tcp/4055',
       '',
     ]
       .join('\n')

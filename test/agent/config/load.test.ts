@@ -44,6 +44,7 @@ test('the defaults, without any file', () => {
     store: { path: '/home/user/.local/state/layerlan', recheck: 86_400_000 },
     peers: {
       listen: ['/ip4/0.0.0.0/tcp/4055'],
+      bulk: { listen: ['/ip4/0.0.0.0/tcp/4056'] },
       accept: 'private',
       mdns: true,
       static: [],
@@ -168,7 +169,7 @@ test('an unknown key is named with its file and line, and with what was meant', 
   assert.match(refusalOf({ file: section }), /:1: peer is not a key of the configuration; did you mean peers\?$/);
   assert.match(
     refusalOf({ set: ['peers.colour=red'] }),
-    /^--set: peers\.colour is not a key .* known are listen, accept, mdns, static/,
+    /^--set: peers\.colour is not a key .* known are listen, bulk, accept, mdns, static/,
   );
   assert.match(
     refusalOf({ set: ['registries["a.io"].endpoint=x'] }),
