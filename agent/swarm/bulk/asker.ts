@@ -13,6 +13,9 @@ import type { BulkThread } from './thread.ts';
 /** A lane that nobody used for so long is closed. ms */
 const IDLE_TIME = 60_000;
 
+/** How long a lane may take to open: a firewall that drops packets says nothing. ms */
+const OPEN_TIMEOUT = 5_000;
+
 /** How long after a failure another lane is tried; doubled each time, up to {@link LONGEST_PAUSE}. ms */
 const FIRST_PAUSE = 5_000;
 const LONGEST_PAUSE = 600_000;
@@ -128,6 +131,7 @@ export class LaneAsker {
       },
       {
         ...this.#init,
+        openTimeout: OPEN_TIMEOUT,
         host: hostOf(connection.remoteAddr),
         port: answer.port,
         ticket: Buffer.from(answer.ticket).toString('hex'),

@@ -38,7 +38,9 @@ export interface LaneInit {
   readonly localAddress: string | undefined;
   readonly ticket: string;
   readonly key: Uint8Array;
-  /** ms without progress, while a body is to come, after which the peer has stalled; also the longest it may take to open. */
+  /** ms it may take to open. Nobody waits for it. */
+  readonly openTimeout: number;
+  /** ms without progress, while a body is to come, after which the peer has stalled. */
   readonly stallTimeout: number;
 }
 
@@ -63,8 +65,8 @@ export class Lane implements Follower {
   constructor(components: LaneComponents, init: LaneInit) {
     this.#components = components;
     this.#init = init;
-    const { stallTimeout, ...dial } = init;
-    this.#number = components.thread.dial({ ...dial, timeout: stallTimeout }, this);
+    const { stallTimeout: _, openTimeout: timeout, ...dial } = init;
+    this.#number = components.thread.dial({ ...dial, timeout }, this);
   }
 
   get isOpen(): boolean {
