@@ -81,7 +81,8 @@ export class Lane implements Follower {
   /** Asks for room for a body, before the holder is asked for it. */
   take(into: SharedBytes): Body {
     // Used again after four thousand million: none is out for so long.
-    const tag = (this.#lastTag = (this.#lastTag + 1) >>> 0);
+    this.#lastTag = (this.#lastTag + 1) >>> 0;
+    const tag = this.#lastTag;
     const { thread, download } = this.#components;
     const { promise: whole, resolve, reject } = Promise.withResolvers<Uint8Array>();
     // Whoever has left by then does not hear of it.

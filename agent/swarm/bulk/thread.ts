@@ -146,27 +146,31 @@ export class BulkThread {
 
   #heard(message: FromThread): void {
     switch (message.kind) {
-      case 'answer': {
-        const call = this.#calls.get(message.call);
+      case 'answer':
+        this.#calls.get(message.call)?.resolve(message);
         this.#calls.delete(message.call);
-        return call?.resolve(message);
-      }
+        break;
       case 'joined':
-        return this.#onJoined(message.connection, message.peer);
+        this.#onJoined(message.connection, message.peer);
+        break;
       case 'open':
         // It works again.
         this.#pause = FIRST_PAUSE;
-        return this.#followers.get(message.lane)?.opened?.();
+        this.#followers.get(message.lane)?.opened?.();
+        break;
       case 'taken':
-        return this.#followers.get(message.lane)?.taken?.(message.tag, message.sha256);
+        this.#followers.get(message.lane)?.taken?.(message.tag, message.sha256);
+        break;
       case 'sent':
-        return this.#followers.get(message.connection)?.sent?.(message.id);
+        this.#followers.get(message.connection)?.sent?.(message.id);
+        break;
       case 'moved':
-        return this.#followers.get(message.which)?.moved(message.bytes);
+        this.#followers.get(message.which)?.moved(message.bytes);
+        break;
       case 'closed': {
         const follower = this.#followers.get(message.which);
         this.#followers.delete(message.which);
-        return follower?.closed(message.reason, message.isGarbage);
+        follower?.closed(message.reason, message.isGarbage);
       }
     }
   }

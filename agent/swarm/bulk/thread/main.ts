@@ -19,27 +19,33 @@ let lastConnection = 0;
 port.on('message', (message: ToThread) => {
   switch (message.kind) {
     case 'listen':
-      void answer(message.call, async () => ({ port: await listenOn(message) }));
-      return;
+      void answer(message.call, () => listenOn(message));
+      break;
     case 'expect':
       tickets.add(message.ticket, message.key, message.peer, performance.now());
-      return tell({ kind: 'answer', call: message.call });
+      tell({ kind: 'answer', call: message.call });
+      break;
     case 'dial':
       lanes.set(message.lane, new Inbound(message, tell, () => lanes.delete(message.lane)));
-      return;
+      break;
     case 'take':
-      return lanes.get(message.lane)?.take(message);
+      lanes.get(message.lane)?.take(message);
+      break;
     case 'allow':
-      return lanes.get(message.lane)?.allow(message.tag, message.bytes);
+      lanes.get(message.lane)?.allow(message.tag, message.bytes);
+      break;
     case 'abandon':
-      return lanes.get(message.lane)?.abandon(message.tag);
+      lanes.get(message.lane)?.abandon(message.tag);
+      break;
     case 'cancel':
       lanes.get(message.lane)?.cancel(message.tag);
-      return tell({ kind: 'answer', call: message.call });
+      tell({ kind: 'answer', call: message.call });
+      break;
     case 'send':
-      return connections.get(message.connection)?.send(message.id, message.bytes);
+      connections.get(message.connection)?.send(message.id, message.bytes);
+      break;
     case 'close':
-      return (lanes.get(message.which) ?? connections.get(message.which))?.close(message.reason);
+      (lanes.get(message.which) ?? connections.get(message.which))?.close(message.reason);
   }
 });
 
@@ -52,9 +58,9 @@ async function listenOn({ host, port: wanted }: { host: string; port: number }):
   return given;
 }
 
-async function answer(call: number, work: () => Promise<{ port: number }>): Promise<void> {
+async function answer(call: number, work: () => Promise<number>): Promise<void> {
   try {
-    tell({ kind: 'answer', call, ...(await work()) });
+    tell({ kind: 'answer', call, port: await work() });
   } catch (error) {
     tell({ kind: 'answer', call, error: (error as NodeJS.ErrnoException).code ?? String(error) });
   }

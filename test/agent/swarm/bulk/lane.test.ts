@@ -64,7 +64,7 @@ async function open(
       ticket: 'ab'.repeat(16),
       key: KEY,
       openTimeout,
-      stallTimeout: STALL,
+      stallTimeout,
     },
   );
   await until(() => lane.isOpen || (isLate && closed.length > 0));
