@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config/load.ts';
-import { tagSettings } from './config/registries.ts';
+import { shareOf, tagSettings } from './config/registries.ts';
 import { AgentError } from './errors.ts';
 import { createContent } from './fetch/content.ts';
 import type { Store, Swarm, Upstream } from './fetch/ports.ts';
@@ -116,12 +116,20 @@ async function compose(
 
   const ports: { store: Store; swarm: Swarm; upstream: Upstream } = { store, swarm, upstream };
   const content = createContent(
-    { ...ports, tags: store.tags, metrics, logger: logger.child({ role: 'fetch' }), download: limits.peerDownload },
+    {
+      ...ports,
+      tags: store.tags,
+      standings: store.standings,
+      metrics,
+      logger: logger.child({ role: 'fetch' }),
+      download: limits.peerDownload,
+    },
     {
       lookupTimeout: config.peers.lookupTimeout,
       leaseTimeout: config.peers.leaseTimeout,
       holdFor: config.release.holdFor,
       tags: (registry) => tagSettings(config.registries, registry),
+      share: (registry) => shareOf(config.registries, registry),
     },
   );
   started.push({ what: 'fetch', close: () => content.stop() });

@@ -47,8 +47,9 @@ export const ERRORS = {
     means: 'The repository or registry name breaks the grammar of the OCI distribution spec.',
   },
   TAG_INVALID: {
-    status: 400,
-    oci: 'MANIFEST_INVALID',
+    // The spec knows no other failure of a pull by tag (end-3), and clients take 404 for "not there".
+    status: 404,
+    oci: 'MANIFEST_UNKNOWN',
     means: 'The tag breaks the grammar of the OCI distribution spec.',
   },
   DIGEST_INVALID: { status: 400, oci: 'DIGEST_INVALID', means: 'Not a sha256 or sha512 digest in lower-case hex.' },
@@ -91,6 +92,11 @@ export const ERRORS = {
     oci: 'DENIED',
     means:
       'The upstream registry refuses this repository: to anonymous clients, or to the credentials configured for it.',
+  },
+  ADDRESS_PRIVATE: {
+    status: 403,
+    oci: 'DENIED',
+    means: 'The registry, or what it leads to, is at a private or loopback address and not in the configuration.',
   },
   CREDENTIALS_UNUSABLE: {
     means: 'The credentials that a registry is to be asked with cannot be read; it is asked without them.',

@@ -6,6 +6,7 @@ import { CHUNK_HASH_LENGTH, MAX_CHUNK_MAP_LENGTH } from './chunk-map.ts';
 import { isBlobSize, layoutOf, MAX_CHUNKS } from './chunks.ts';
 import { type Digest, isDigest } from './digest.ts';
 import { MARK_SIGNATURE_LENGTH } from './mark.ts';
+import { MAX_ACCEPT, MAX_CHECKED_AT, MAX_MEDIA_TYPE, MAX_TAG_NAMES } from './tag-record.ts';
 
 /** Blobs in one announcement: a peer is not busy with one for more than a millisecond or two. */
 export const MAX_ANNOUNCED = 1_000;
@@ -40,8 +41,10 @@ const named = z.array(peer).max(MAX_NAMED);
 const bitmap = bytes(1, MAX_BITMAP_LENGTH);
 /** null for a manifest whose size nobody knows yet: it is one chunk. */
 const takenSize = size.nullable();
-/** Who took a chunk from upstream, and its signature; see protocol/mark.ts. */
+/** Who took a chunk, or a tag's word, from upstream, and its signature; see protocol/mark.ts. */
 const mark = z.tuple([peer, bytes(MARK_SIGNATURE_LENGTH, MARK_SIGNATURE_LENGTH)]);
+const text = (max: number) => z.string().min(1).max(max);
+const accept = text(MAX_ACCEPT);
 /** From chunk, to before chunk. */
 const segment = z
   .tuple([index, z.number().int().min(1).max(MAX_CHUNKS)])
@@ -103,6 +106,14 @@ const fleetMessages = [
 const controlRequest = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('have'), id, digest }),
   z.strictObject({ type: z.literal('map'), id, digest }),
+  z.strictObject({
+    type: z.literal('tag'),
+    id,
+    registry: text(MAX_TAG_NAMES.registry),
+    repository: text(MAX_TAG_NAMES.repository),
+    tag: text(MAX_TAG_NAMES.tag),
+    accept,
+  }),
   z.strictObject({ type: z.literal('hold'), blobs: z.array(announced).min(1).max(MAX_ANNOUNCED) }),
   z.strictObject({ type: z.literal('drop'), digests: z.array(digest).min(1).max(MAX_ANNOUNCED) }),
   z.strictObject({ type: z.literal('complete'), truncated: z.boolean() }),
@@ -112,6 +123,17 @@ const controlRequest = z.discriminatedUnion('type', [
 const controlAnswer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('holding'), id, size, root: bytes(CHUNK_HASH_LENGTH, CHUNK_HASH_LENGTH) }),
   z.strictObject({ type: z.literal('map'), id, map: bytes(1, MAX_CHUNK_MAP_LENGTH) }),
+  /** With its signature over the names of the question too; see protocol/tag-record.ts. */
+  z.strictObject({
+    type: z.literal('tag'),
+    id,
+    accept,
+    digest,
+    mediaType: text(MAX_MEDIA_TYPE),
+    size,
+    checkedAt: z.number().int().min(0).max(MAX_CHECKED_AT),
+    mark,
+  }),
   z.strictObject({ type: z.literal('missing'), id }),
   z.strictObject({ type: z.literal('busy'), id }),
 ]);

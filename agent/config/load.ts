@@ -46,11 +46,19 @@ function describe(
   const where = placeOf(path, file, overrides);
   const key = path.length === 0 ? 'the configuration' : keyText(path);
   if (unknown === undefined) return `${where}${key} ${issue.message}.`;
+  if (isCutAtDot(issue.path, where)) {
+    return `${where}${key} is not a key of the configuration; a name with a dot stands in brackets: registries["ghcr.io"].`;
+  }
   const known = keysAt(issue.path, around);
   const meant = nearest(unknown, known);
   const hint =
     meant === undefined ? `; known are ${known.join(', ')}` : `; did you mean ${keyText([...issue.path, meant])}?`;
   return `${where}${key} is not a key of the configuration${hint}${meant === undefined ? '.' : ''}`;
+}
+
+/** Whether a registry's name was cut in two: `--set registries.ghcr.io.deny=…`. */
+function isCutAtDot([section, name, ...rest]: readonly PropertyKey[], where: string): boolean {
+  return where.startsWith('--set') && section === 'registries' && rest.length === 0 && /^[^.:*]+$/.test(String(name));
 }
 
 function placeOf(path: readonly PropertyKey[], file: ConfigFile | undefined, overrides: readonly Override[]): string {

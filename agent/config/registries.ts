@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DEFAULT_REGISTRY, isRegistry, OTHER_REGISTRIES } from '../oci/reference.ts';
+import { canonicalRegistry, DEFAULT_REGISTRY, isRegistry, OTHER_REGISTRIES } from '../oci/reference.ts';
 import { credentials } from './credentials.ts';
 import type { Surroundings } from './surroundings.ts';
 import { TAGS_SHAPE } from './tags.ts';
@@ -38,6 +38,11 @@ export function registryShape(around: Surroundings) {
     deny: repositoryPatterns().default(() => []),
     /** How long what a tag means is not asked again. */
     tags: section(TAGS_SHAPE),
+    /**
+     * What of it peers may have: what is public, everything, or nothing.
+     * @default public
+     */
+    share: z.enum(['public', 'all', 'none'], mustBe('public, all or none')).default('public'),
   };
 }
 
@@ -63,8 +68,8 @@ export function registries(around: Surroundings) {
     .preprocess(orEmpty, z.object(shape, mustBe('a map of registries')).catchall(listed))
     .superRefine(({ only, [OTHER_REGISTRIES]: _, ...byName }, context) => {
       for (const name of Object.keys(byName)) {
-        if (isRegistry(name)) continue;
-        context.addIssue({ code: 'custom', path: [name], message: 'must be a registry’s host name' });
+        const message = nameProblem(name, Object.keys(byName));
+        if (message !== undefined) context.addIssue({ code: 'custom', path: [name], message });
       }
       if (!only || Object.keys(byName).length > 0) return;
       const message = 'leaves no registry: list those that may be used, docker.io too';
@@ -91,7 +96,21 @@ export function tagSettings(registries: ReadonlyMap<string, { tags: Tags }>, reg
   return (registries.get(registry) ?? registries.get(OTHER_REGISTRIES))?.tags ?? z.object(TAGS_SHAPE).parse({});
 }
 
+/** What of a registry peers may have: by its own settings, else those of all that are not listed, else nothing. */
+export function shareOf<Share>(registries: ReadonlyMap<string, { share: Share }>, registry: string): Share | 'none' {
+  return (registries.get(registry) ?? registries.get(OTHER_REGISTRIES))?.share ?? 'none';
+}
+
 type Tags = z.output<ReturnType<typeof z.object<typeof TAGS_SHAPE>>>;
+
+function nameProblem(name: string, all: readonly string[]): string | undefined {
+  if (!isRegistry(name)) return 'must be a registry’s host name';
+  const lower = name.toLowerCase();
+  // Its rules and its login would be nobody's.
+  if (canonicalRegistry(name) !== lower) return `is Docker Hub, which is ${canonicalRegistry(name)} here`;
+  const isFirst = all.find((other) => other.toLowerCase() === lower) === name;
+  return isFirst ? undefined : 'stands there twice: host names know no case';
+}
 
 function homeOf(registry: string): string {
   return registry === DEFAULT_REGISTRY ? DOCKER_HUB : `https://${registry}`;

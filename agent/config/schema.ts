@@ -3,7 +3,7 @@ import { OTHER_REGISTRIES } from '../oci/reference.ts';
 import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { registries, registryShape } from './registries.ts';
 import { defaultStorePath, type Surroundings } from './surroundings.ts';
-import { TAGS_SHAPE } from './tags.ts';
+import { someoneIsBelieved, TAGS_SHAPE } from './tags.ts';
 import { address, duration, filePath, hostName, mustBe, oneOrMore, proxy, section, tcpMultiaddr } from './values.ts';
 
 /** Rechecks may be rare, unlike what a timer waits for. Milliseconds: ten years. */
@@ -152,7 +152,7 @@ function shapes(around: Surroundings) {
 
 export function createSchema(around: Surroundings) {
   const { mirror, metrics, store, peers, release, limits, upstream } = shapes(around);
-  return z.strictObject(
+  const tree = z.strictObject(
     {
       mirror: section(mirror),
       metrics: section(metrics),
@@ -165,6 +165,11 @@ export function createSchema(around: Surroundings) {
     },
     mustBe('a map of sections'),
   );
+  // Not a refinement: those run on trees in which something is wrong, too.
+  return tree.transform((value, context) => {
+    someoneIsBelieved(value, context);
+    return value;
+  });
 }
 
 /** The keys that may stand at `path` of the configuration. */

@@ -1,9 +1,12 @@
+import { peerIdFromString } from '@libp2p/peer-id';
 import { z } from 'zod';
 import { isTagPattern } from '../oci/pattern.ts';
 import { duration, mustBe } from './values.ts';
 
 /** No timer waits for it. Milliseconds: ten years. */
 const LONGEST_FRESH = 3650 * 86_400_000;
+
+const A_PEER_ID = 'a peer id, 12D3KooW…, as `layerlan status` shows it';
 
 const NO_PATTERN = 'must be a pattern of tags such as v1.* or *-nightly';
 
@@ -25,7 +28,48 @@ export const TAGS_SHAPE = {
       mustBe('a list of patterns'),
     )
     .default([]),
+  /**
+   * Whether what peers say that a tag is counts: while upstream cannot be asked, also in its place as long as it is
+   * fresh, or not at all.
+   * @default never
+   */
+  fromPeers: z.enum(['never', 'when-offline', 'always'], mustBe('never, when-offline or always')).default('never'),
+  /**
+   * Peer ids of agents that are believed although no network key keeps strangers out.
+   * @default []
+   */
+  trust: z
+    .array(z.string(mustBe(A_PEER_ID)).refine(isPeerId, mustBe(A_PEER_ID)), mustBe('a list of peer ids'))
+    .default([]),
 };
+
+/** What is checked of `registries` and `peers` together. */
+interface Believed {
+  readonly peers: { readonly networkKeyFile: string | null };
+  readonly registries: ReadonlyMap<string, { readonly tags: Pick<Tags, 'fromPeers' | 'trust'> }>;
+}
+
+type Tags = z.output<ReturnType<typeof z.object<typeof TAGS_SHAPE>>>;
+
+/** Refuses a `fromPeers` by which nobody could ever be believed: it would look as if it worked. */
+export function someoneIsBelieved({ peers, registries }: Believed, context: z.RefinementCtx): void {
+  if (peers.networkKeyFile !== null) return;
+  for (const [name, { tags }] of registries) {
+    if (tags.fromPeers === 'never' || tags.trust.length > 0) continue;
+    const message = `is ${tags.fromPeers}, but nobody is believed: set peers.networkKeyFile, or name peers in tags.trust`;
+    context.addIssue({ code: 'custom', path: ['registries', name, 'tags', 'fromPeers'], message });
+  }
+}
+
+/** Whether `text` is a peer id as agents show it: of an Ed25519 key, and in the one spelling that signatures go by. */
+function isPeerId(text: string): boolean {
+  try {
+    const id = peerIdFromString(text);
+    return id.type === 'Ed25519' && id.toString() === text;
+  } catch {
+    return false;
+  }
+}
 
 function freshTimes() {
   const time = duration({ most: LONGEST_FRESH });

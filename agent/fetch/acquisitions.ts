@@ -5,6 +5,7 @@ import { Acquisition } from './acquisition.ts';
 import type { FetchInit } from './init.ts';
 import { lanesFor } from './peer-lane.ts';
 import type { Store } from './ports.ts';
+import type { Disclosure } from './privacy/disclosure.ts';
 import type { Proven } from './proven.ts';
 import type { World, Worlds } from './worlds.ts';
 
@@ -20,6 +21,7 @@ export interface Wanted {
 export interface AcquisitionsComponents {
   readonly store: Pick<Store, 'isPrivate' | 'keepPrivate'>;
   readonly worlds: Worlds;
+  readonly disclosure: Pick<Disclosure, 'consider'>;
   readonly proven: Proven;
 }
 
@@ -27,15 +29,17 @@ export interface AcquisitionsComponents {
 export class Acquisitions {
   readonly #store: Pick<Store, 'isPrivate' | 'keepPrivate'>;
   readonly #worlds: Worlds;
+  readonly #disclosure: Pick<Disclosure, 'consider'>;
   readonly #init: FetchInit;
   readonly #proven: Proven;
   /** Each ends soon after its last reader has left, so clients bound their number. */
   readonly #running = new Map<Digest, Acquisition>();
   #stopped: unknown;
 
-  constructor({ store, worlds, proven }: AcquisitionsComponents, init: FetchInit) {
+  constructor({ store, worlds, disclosure, proven }: AcquisitionsComponents, init: FetchInit) {
     this.#store = store;
     this.#worlds = worlds;
+    this.#disclosure = disclosure;
     this.#proven = proven;
     this.#init = init;
   }
@@ -55,20 +59,22 @@ export class Acquisitions {
    * @throws AgentError STORE_FAILING where what may be private cannot be kept so; the reason of {@link stop}
    */
   async acquire({ repository, digest, size, position }: Wanted): Promise<Acquisition> {
+    // Its manifest was asked for a moment ago, mostly, and then this is known.
+    const mayTell = this.#worlds.standings.isShared(repository) || (await this.#worlds.standings.decide(repository));
     for (;;) {
       if (this.#stopped !== undefined) throw this.#stopped;
       const running = this.#running.get(digest);
       if (running === undefined) break;
       if (!running.isEnding) {
-        if (!this.isGuest(repository, running)) running.join(repository);
+        if (running.isAlone || mayTell) running.join(repository);
         return running;
       }
       // It still holds the partial that the next one needs.
       await running.ended;
     }
     // What a try that broke off has left on disk is as private as it was.
-    const isAlone = this.#isAlone({ repository, digest });
-    if (isAlone) this.#keepPrivate(digest);
+    const isAlone = !mayTell || this.#store.isPrivate(digest);
+    if (!mayTell) this.#keepPrivate(digest, repository);
     const { components, sharing } = this.#worlds.with(isAlone);
     const acquisition = new Acquisition({ ...components, sharing, proven: this.#proven }, this.#init, {
       digest,
@@ -79,18 +85,19 @@ export class Acquisitions {
       lanes: () => lanesFor(this.#running.size),
     });
     this.#running.set(digest, acquisition);
+    if (isAlone) this.#disclosure.consider(repository, [digest]);
     acquisition.ended.then(() => this.#running.delete(digest));
     return acquisition;
   }
 
   /** Whether it only reads what others take: what it may have with credentials must not be taken where peers share. */
   isGuest(repository: Repository, { isAlone }: Acquisition): boolean {
-    return !isAlone && this.#worlds.mayBePrivate(repository);
+    return !isAlone && this.#worlds.isAlone(repository);
   }
 
   /** With whom a blob would be taken. */
-  worldOf(blob: Pick<Wanted, 'repository' | 'digest'>): World {
-    return this.#worlds.with(this.#isAlone(blob));
+  worldOf({ repository, digest }: Pick<Wanted, 'repository' | 'digest'>): World {
+    return this.#worlds.with(this.#worlds.isAlone(repository) || this.#store.isPrivate(digest));
   }
 
   /** Stops every acquisition and waits until each has let go. None begins any more. */
@@ -101,14 +108,10 @@ export class Acquisitions {
     await Promise.all(running.map((acquisition) => acquisition.ended));
   }
 
-  #isAlone({ repository, digest }: Pick<Wanted, 'repository' | 'digest'>): boolean {
-    return this.#worlds.mayBePrivate(repository) || this.#store.isPrivate(digest);
-  }
-
   /** Before the first byte is written. @throws AgentError STORE_FAILING: what cannot be kept private is not stored */
-  #keepPrivate(digest: Digest): void {
+  #keepPrivate(digest: Digest, { registry }: Repository): void {
     try {
-      this.#store.keepPrivate(digest);
+      this.#store.keepPrivate(digest, registry);
     } catch (cause) {
       if (isAgentError(cause)) throw cause;
       throw new AgentError('STORE_FAILING', `it cannot be noted that ${digest} is private`, { cause });

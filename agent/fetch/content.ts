@@ -1,5 +1,5 @@
 import { isBlobSize } from '../../protocol/chunks.ts';
-import type { Digest } from '../../protocol/digest.ts';
+import { type Digest, isDigest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { TaggedImage } from '../oci/image.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
@@ -9,12 +9,15 @@ import type { ContentComponents, FetchInit } from './init.ts';
 import { type LazyPart, LazyParts } from './lazy-parts.ts';
 import { Listings, type TagsRequest } from './listings.ts';
 import type { ManifestDescription } from './manifests.ts';
+import { Disclosure } from './privacy/disclosure.ts';
+import { partsOf } from './privacy/parts.ts';
 import { Proven } from './proven.ts';
 import type { Referrers, ReferrersRequest } from './referrers.ts';
 import { SingleFlight } from './single-flight.ts';
 import { isStoreFailure } from './store-failure.ts';
 import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
+import { tagTeller } from './tags/telling.ts';
 import { Unstored } from './unstored.ts';
 import { isAway, type NamedManifest } from './verified-manifest.ts';
 import { Worlds } from './worlds.ts';
@@ -65,6 +68,7 @@ export function createContent(components: ContentComponents, init: FetchInit): L
 class Content implements LanContent {
   readonly #components: ContentComponents;
   readonly #worlds: Worlds;
+  readonly #disclosure: Disclosure;
   readonly #acquisitions: Acquisitions;
   readonly #stopped = new AbortController();
   readonly #lazy: LazyParts;
@@ -78,17 +82,25 @@ class Content implements LanContent {
     this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
     this.#listings = new Listings(components.upstream, this.#stopped.signal);
     this.#worlds = new Worlds(components, init, this.#stopped.signal);
+    const { standings } = this.#worlds;
+    const { store, swarm, upstream } = components;
     const proven = new Proven();
-    this.#acquisitions = new Acquisitions({ store: components.store, worlds: this.#worlds, proven }, init);
+    const { anonymous } = upstream;
+    this.#disclosure = new Disclosure({ ...components, anonymous, standings }, this.#stopped.signal);
+    this.#acquisitions = new Acquisitions({ store, worlds: this.#worlds, disclosure: this.#disclosure, proven }, init);
     this.#unstored = new Unstored(proven, init, this.#stopped.signal);
+    swarm.tellTags(tagTeller(components, (repository) => !standings.isShared(repository)));
   }
 
   headManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
+    // Behind this request: the content that is asked for next waits for the answer.
+    this.#worlds.standings.look(repository, reference);
     return this.#worlds.of(repository).manifests.describe(repository, reference, accept, signal);
   }
 
-  async getManifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal) {
-    const manifest = await this.#worlds.of(repository).manifests.get(repository, reference, accept, signal);
+  async getManifest(request: ManifestRequest, signal: AbortSignal) {
+    const manifest = await this.#manifest(request, signal);
+    this.#disclosure.consider(request.repository, partsOf(manifest));
     this.#components.metrics.clientBytes.inc({ source: manifest.source }, manifest.bytes.length);
     return manifest;
   }
@@ -115,6 +127,7 @@ class Content implements LanContent {
       this.#components.store.find(digest)?.size ??
       this.#acquisitions.sizeOf(digest) ??
       this.#components.store.sizeOf(digest);
+    this.#disclosure.consider(repository, [digest]);
     if (known !== undefined) return this.#opened(repository, digest, known);
     try {
       const { size } = await this.#sizeUpstream(repository, digest, signal);
@@ -138,6 +151,21 @@ class Content implements LanContent {
     this.#stopped.abort(reason);
     await this.#acquisitions.stop(reason);
     this.#worlds.stop();
+  }
+
+  async #manifest({ repository, reference, accept }: ManifestRequest, signal: AbortSignal): Promise<NamedManifest> {
+    const isAsked = this.#worlds.standings.look(repository, reference);
+    const now = this.#worlds.of(repository);
+    if (!isAsked) return await now.manifests.get(repository, reference, accept, signal);
+    // What a tag is, upstream is asked beside; with whom it is taken, is known when that is.
+    const named: Pick<NamedManifest, 'digest' | 'staleFor' | 'toldBy'> = isDigest(reference)
+      ? { digest: reference }
+      : await now.manifests.describe(repository, reference, accept, signal);
+    const isHeld = this.#components.store.find(named.digest) !== undefined;
+    const world = isHeld ? now : await this.#worlds.decided(repository, reference, signal);
+    const manifest = await world.manifests.get(repository, named.digest, accept, signal);
+    const { staleFor, toldBy } = named;
+    return { ...manifest, ...(staleFor !== undefined && { staleFor }), ...(toldBy !== undefined && { toldBy }) };
   }
 
   #sizeUpstream(repository: Repository, digest: Digest, signal: AbortSignal): Promise<{ size: number }> {

@@ -2,6 +2,8 @@ import type { Logger } from 'pino';
 import type { Throttle } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Store, Swarm, Upstream } from './ports.ts';
+import type { StandingRecords } from './privacy/ports.ts';
+import type { Share } from './privacy/standing.ts';
 import type { TagSettings } from './tags/freshness.ts';
 import type { TagRecords } from './tags/ports.ts';
 
@@ -14,12 +16,16 @@ export interface FetchComponents {
   readonly logger: Logger;
   /** The limit on what is taken from peers. @default none */
   readonly download?: Pick<Throttle, 'held'>;
+  /** Whether peers have no part in what is taken, and none in what is kept of it. @default false */
+  readonly isAlone?: boolean;
 }
 
 /** What content by name takes beside. */
 export interface ContentComponents extends FetchComponents {
   /** What is remembered of tags. */
   readonly tags: TagRecords;
+  /** What is remembered of repositories: whether they are public. @default nothing over a restart */
+  readonly standings?: StandingRecords;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
 }
@@ -34,4 +40,6 @@ export interface FetchInit {
   readonly holdFor: number;
   /** How a registry's tags are treated. */
   readonly tags: (registry: string) => TagSettings;
+  /** What of a registry peers may have. @default public */
+  readonly share?: (registry: string) => Share;
 }

@@ -28,17 +28,17 @@ export async function heldManifest(
 
 /**
  * Puts a manifest in the store, and remembers the sizes that it tells.
- * @param isPrivate whether it is not for peers; what is held already stays what it is
+ * @param privateOf the registry that it is private for, where it is not for peers; what is held already stays what it is
  * @returns whether it is held now
  */
 export async function keepManifest(
   { store, logger }: Pick<FetchComponents, 'store' | 'logger'>,
   { digest, bytes, mediaType }: VerifiedManifest,
-  isPrivate = false,
+  privateOf?: string,
 ): Promise<boolean> {
   let isHeld = true;
   try {
-    if (isPrivate && store.find(digest) === undefined) store.keepPrivate(digest);
+    if (privateOf !== undefined && store.find(digest) === undefined) store.keepPrivate(digest, privateOf);
     await store.put(digest, bytes, mediaType);
   } catch (error) {
     if (isAgentError(error) && !isStoreFailure(error)) throw error;

@@ -77,7 +77,8 @@ export async function fetchUpstream(
   }
   const { bytes, mediaType, etag } = body;
   const manifest = { digest, mediaType, bytes, source: 'upstream' } as const;
-  return { manifest, isHeld: await keepManifest(components, manifest, body.withCredentials), etag };
+  const privateOf = components.isAlone === true ? repository.registry : undefined;
+  return { manifest, isHeld: await keepManifest(components, manifest, privateOf), etag };
 }
 
 async function fetchInTurn(

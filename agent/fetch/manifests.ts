@@ -16,7 +16,7 @@ export interface ManifestsComponents extends ContentComponents {
 }
 
 /** What a reference means. */
-export interface ManifestDescription extends Pick<NamedManifest, 'digest' | 'mediaType' | 'staleFor'> {
+export interface ManifestDescription extends Pick<NamedManifest, 'digest' | 'mediaType' | 'staleFor' | 'toldBy'> {
   /** Bytes. */
   readonly size: number;
 }
@@ -39,7 +39,7 @@ export class Manifests {
     const byDigest = this.#byDigest.bind(this);
     const byTag = ({ repository, tag, accept }: TagQuestion, signal: AbortSignal) =>
       fetchUpstream(components, repository, tag, accept, signal);
-    this.#tags = new Tags({ ...components, byDigest, byTag }, init.tags, stopped);
+    this.#tags = new Tags({ ...components, byDigest, byTag }, init, stopped);
   }
 
   /**
@@ -76,9 +76,10 @@ export class Manifests {
     signal: AbortSignal,
   ): Promise<NamedManifest> {
     if (isDigest(reference)) return await this.#byDigest(repository, reference, accept, signal);
-    const answer = await this.#tags.resolve({ repository, tag: reference, accept }, signal);
+    const { staleFor, toldBy, ...answer } = await this.#tags.resolve({ repository, tag: reference, accept }, signal);
     const manifest = answer.manifest ?? (await this.#byDigest(repository, answer.digest, accept, signal));
-    return answer.staleFor === undefined ? manifest : { ...manifest, staleFor: answer.staleFor };
+    if (staleFor === undefined) return manifest;
+    return { ...manifest, staleFor, ...(toldBy === undefined ? {} : { toldBy }) };
   }
 
   /** Asks upstream now what a tag is. */

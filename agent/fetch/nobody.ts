@@ -22,5 +22,7 @@ export function nobody(swarm: Swarm): Swarm {
     sign: (statement) => swarm.sign(statement),
     verify: (signer, statement, signature) => swarm.verify(signer, statement, signature),
     attend: () => {},
+    tag: async () => undefined,
+    tellTags: () => {},
   };
 }

@@ -3,8 +3,10 @@ import type { ChunkLayout } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import type { Mark } from '../../protocol/mark.ts';
 import type { FleetMessage } from '../../protocol/messages.ts';
+import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
+import type { Anonymous } from './privacy/ports.ts';
 
 /** Where a chunk came from: it decides when a client may see it before the whole has matched. */
 export type Source = 'upstream' | 'peer';
@@ -41,10 +43,15 @@ export interface Store {
   /**
    * From now on this digest is not for peers, whether it is held already or comes to be: it is neither told of nor given.
    * To be called before anything of it is written; it outlasts the process, and ends when the blob is removed.
+   * @param registry the one that it is private for; of what is private for two neither may say that it is not
    * @throws where that cannot be noted; then nothing of it may be kept
    */
-  keepPrivate(digest: Digest): void;
+  keepPrivate(digest: Digest, registry: string): void;
   isPrivate(digest: Digest): boolean;
+  /** The one registry that it is private for; undefined where it is not, where they are several or it is not known. */
+  privateOf(digest: Digest): string | undefined;
+  /** Peers may have it after all: what is held of it is told of again. @throws where that cannot be noted */
+  disclose(digest: Digest): void;
 }
 
 /** A blob on its way. Written by one owner; what is marked may be read by any number at once. */
@@ -83,6 +90,8 @@ export interface Upstream {
    * before anything is asked; `withCredentials` tells of one answer, and is never true where this is false.
    */
   mayBePrivate(repository: Repository): boolean;
+  /** The same registries without any credentials. */
+  readonly anonymous: Anonymous;
   /** HEAD of a manifest by tag or digest. @throws AgentError UPSTREAM_… or MANIFEST_UNKNOWN */
   headManifest(
     repository: Repository,
@@ -215,6 +224,14 @@ export interface Swarm {
   verify(signer: string, statement: Uint8Array, signature: Uint8Array): boolean;
   /** Who is told of neighbours and their messages from now on, and asked for chunks that the store does not hold. One. */
   attend(attendant: Attendant): void;
+  /**
+   * What a neighbour says that a tag is; undefined where it does not know. Neither its signature nor anything else of it
+   * is verified.
+   * @throws AgentError PEER_UNREACHABLE, PEER_BUSY, PEER_STALLED, PEER_PROTOCOL; the signal's reason
+   */
+  tag(peer: string, asked: AskedTag, signal: AbortSignal): Promise<SignedTag | undefined>;
+  /** Who tells peers from now on what tags are. One. */
+  tellTags(teller: TagTeller): void;
 }
 
 /** A chunk as a peer gave it. */
@@ -224,6 +241,9 @@ export interface GivenChunk {
   /** The SHA-256 of the bytes, where this agent has made it already as they came. */
   readonly sha256?: Uint8Array;
 }
+
+/** What this agent found that a tag is, for a peer that asks; undefined where it has nothing to tell. May not throw. */
+export type TagTeller = (asked: AskedTag) => SignedTag | undefined;
 
 /** A peer that is connected. */
 export interface Neighbour {

@@ -13,8 +13,10 @@ export interface VerifiedManifest {
 
 /** One that was asked for by a name. */
 export interface NamedManifest extends VerifiedManifest {
-  /** Where upstream could not be asked what the tag is now: how long ago it was. Milliseconds. */
+  /** Where upstream was not asked what the tag is now, or could not be: how long ago it was. Milliseconds. */
   readonly staleFor?: number;
+  /** Where that is a peer's word: the peer's id. */
+  readonly toldBy?: string;
 }
 
 /** The digest of `bytes` in the algorithm of `like` (sha256 where there is none). */
@@ -23,7 +25,16 @@ export function digestOf(like: Digest | undefined, bytes: Uint8Array): Digest {
   return toDigest(algorithm, hash(algorithm, bytes, 'buffer'));
 }
 
+const AWAY = [
+  'UPSTREAM_UNREACHABLE',
+  'UPSTREAM_STALLED',
+  'UPSTREAM_FAILED',
+  'UPSTREAM_RATE_LIMITED',
+  // A portal that wants a login first gives every name an address of its own.
+  'ADDRESS_PRIVATE',
+] as const;
+
 /** Whether upstream could not be asked, as against asked and answering no. */
 export function isAway(error: unknown): boolean {
-  return isAgentError(error, 'UPSTREAM_UNREACHABLE', 'UPSTREAM_STALLED', 'UPSTREAM_FAILED', 'UPSTREAM_RATE_LIMITED');
+  return isAgentError(error, ...AWAY);
 }

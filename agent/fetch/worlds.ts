@@ -2,6 +2,7 @@ import type { Repository } from '../oci/reference.ts';
 import type { ContentComponents, FetchInit } from './init.ts';
 import { Manifests } from './manifests.ts';
 import { nobody } from './nobody.ts';
+import { Standings } from './privacy/standings.ts';
 import { Sharing } from './sharing.ts';
 
 /** What takes content together with the same peers. */
@@ -13,19 +14,29 @@ export interface World {
 
 /** With whom content is taken: public content with the LAN, what may be private with nobody. */
 export class Worlds {
-  readonly #components: ContentComponents;
+  readonly standings: Standings;
   readonly #lan: World;
   readonly #alone: World;
 
   /** @param stopped ends what runs on by itself */
   constructor(components: ContentComponents, init: FetchInit, stopped: AbortSignal) {
-    this.#components = components;
+    const { standings: records = REMEMBERS_NOTHING, now = Date.now } = components;
+    this.standings = new Standings({ ...components, records, now }, init.share ?? (() => 'public'), stopped);
     this.#lan = worldOf(components, init, stopped);
-    this.#alone = worldOf({ ...components, swarm: nobody(components.swarm) }, init, stopped);
+    this.#alone = worldOf({ ...components, swarm: nobody(components.swarm), isAlone: true }, init, stopped);
   }
 
+  /** By what is known now. */
   of(repository: Repository): World {
-    return this.with(this.mayBePrivate(repository));
+    return this.with(this.isAlone(repository));
+  }
+
+  /**
+   * Once it has been asked whether the repository is public, where that is due and the answer comes soon.
+   * @param reference of the manifest that is wanted
+   */
+  async decided(repository: Repository, reference: string, signal: AbortSignal): Promise<World> {
+    return this.with(!(await this.standings.decide(repository, reference, signal)));
   }
 
   /** The one where what may be private is taken, or the other. */
@@ -33,9 +44,9 @@ export class Worlds {
     return isAlone ? this.#alone : this.#lan;
   }
 
-  /** Whether what comes from there may be for those alone who have the credentials. */
-  mayBePrivate(repository: Repository): boolean {
-    return this.#components.upstream.mayBePrivate(repository);
+  /** Whether what comes from there may be for those alone who have the credentials, or is not to be shared. */
+  isAlone(repository: Repository): boolean {
+    return !this.standings.isShared(repository);
   }
 
   stop(): void {
@@ -43,6 +54,8 @@ export class Worlds {
     this.#alone.sharing.stop();
   }
 }
+
+const REMEMBERS_NOTHING = { find: () => undefined, put: () => {} };
 
 function worldOf(components: ContentComponents, init: FetchInit, stopped: AbortSignal): World {
   const sharing = new Sharing(components.swarm, init.leaseTimeout);

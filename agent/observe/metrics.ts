@@ -17,7 +17,7 @@ export interface Metrics {
   readonly clientBytes: Counter<'source'>;
   /**
    * Answers to clients on what a tag is. Labels: answer = fresh (remembered) | checked (upstream was asked) | stale
-   * (remembered, since upstream could not be asked)
+   * (remembered, since upstream could not be asked) | peer (a peer's word)
    */
   readonly tagAnswers: Counter<'answer'>;
   /** Chunks that did not match. Labels: source = peer | store */
@@ -50,7 +50,9 @@ export function createMetrics(): Metrics {
     busyAnswers: counter('busy_answers_total', 'Chunk requests of peers that were answered "busy"'),
     fleetMessages: counter('fleet_messages_total', 'Messages of agents that take a blob together', ['direction']),
     clientBytes: counter('client_bytes_total', 'Body bytes sent to local clients, by where they came from', ['source']),
-    tagAnswers: counter('tag_answers_total', 'Answers on what a tag is: fresh, checked upstream, or stale', ['answer']),
+    tagAnswers: counter('tag_answers_total', 'Answers on what a tag is: fresh, checked upstream, stale, or a peer’s', [
+      'answer',
+    ]),
     refusedChunks: counter('refused_chunks_total', 'Chunks that did not match their hash', ['source']),
     strikes: counter('strikes_total', 'Offences noted against peers', ['offence']),
     refusedConnections: counter('refused_connections_total', 'Connections of peers from where none are taken'),

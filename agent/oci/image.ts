@@ -1,5 +1,13 @@
 import { AgentError } from '../errors.ts';
-import { DEFAULT_REGISTRY, isRegistry, isRepositoryName, isTag, type Repository, repositoryText } from './reference.ts';
+import {
+  canonicalRegistry,
+  DEFAULT_REGISTRY,
+  isRegistry,
+  isRepositoryName,
+  isTag,
+  type Repository,
+  repositoryText,
+} from './reference.ts';
 
 /** An image as people name it, by its tag. */
 export interface TaggedImage {
@@ -12,9 +20,6 @@ const DEFAULT_TAG = 'latest';
 
 /** Where Docker Hub's images without an owner lie. */
 const OFFICIAL_OWNER = 'library';
-
-/** Docker Hub's other name, of old. */
-const OLD_HUB = 'index.docker.io';
 
 /**
  * Reads an image reference as docker does: `alpine` is `docker.io/library/alpine:latest`; the first component is a
@@ -33,8 +38,7 @@ export function parseImage(text: string): TaggedImage {
   const path = colon === -1 ? rest : rest.slice(0, colon);
   const tag = colon === -1 ? DEFAULT_TAG : rest.slice(colon + 1);
   if (hasRegistry && !isRegistry(first)) return refuse(text, 'what comes before the first slash is no registry');
-  const named = hasRegistry ? first.toLowerCase() : DEFAULT_REGISTRY;
-  const registry = named === OLD_HUB ? DEFAULT_REGISTRY : named;
+  const registry = hasRegistry ? canonicalRegistry(first) : DEFAULT_REGISTRY;
   const name = registry === DEFAULT_REGISTRY && !path.includes('/') ? `${OFFICIAL_OWNER}/${path}` : path;
   if (!isRepositoryName(name))
     return refuse(text, 'a repository is of lower-case letters, digits, and - _ . / between');

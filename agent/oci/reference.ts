@@ -18,6 +18,9 @@ const MAX_NAME_LENGTH = 255;
 /** The registry a reference without one means. */
 export const DEFAULT_REGISTRY = 'docker.io';
 
+/** Docker Hub's other names: docker's of old, and that of its registry's host. */
+const HUB_ALIASES: ReadonlySet<string> = new Set(['index.docker.io', 'registry-1.docker.io']);
+
 /** In place of a registry's name: every registry that is not listed by its own. */
 export const OTHER_REGISTRIES = '*';
 
@@ -33,6 +36,15 @@ export function isTag(text: string): boolean {
 /** A host name or IPv4 address with an optional port. */
 export function isRegistry(text: string): boolean {
   return text.length <= MAX_NAME_LENGTH && !text.endsWith('\n') && REGISTRY.test(text);
+}
+
+/**
+ * The one name a registry has in tokens, records, rules and logs: host names know no case, and what is denied of Docker
+ * Hub must not be had by another name of it.
+ */
+export function canonicalRegistry(name: string): string {
+  const lower = name.toLowerCase();
+  return HUB_ALIASES.has(lower) ? DEFAULT_REGISTRY : lower;
 }
 
 /** `registry/name`, for logs and messages. */

@@ -13,6 +13,9 @@ import { parseTarget } from './target.ts';
 /** Every method that is routed: writes must be refused as OCI says, not as an unknown path. */
 const METHODS = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'];
 
+/** Of a request's URL, in a log line. Characters. */
+const MAX_URL_LOGGED = 500;
+
 export interface AppComponents {
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'registry'>;
@@ -86,10 +89,15 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
   }
 
   function fail(error: unknown, reply: FastifyReply): FastifyReply {
-    const problem = problemOf(isMalformed(error) ? new AgentError('REQUEST_INVALID', error.message) : error);
+    const told = isMalformed(error) ? new AgentError('REQUEST_INVALID', error.message) : error;
+    const problem = problemOf(told);
     // Where the client is gone, whatever the abort threw is of no interest.
-    if (problem.unexpected && !reply.raw.destroyed) {
-      logger.error({ ...briefly(error), method: reply.request.method, url: reply.request.url }, 'request failed');
+    if (!reply.raw.destroyed) {
+      const { method, url, headers } = reply.request;
+      const about = { ...briefly(told), method, url: url.slice(0, MAX_URL_LOGGED) };
+      if (problem.unexpected) logger.error(about, 'request failed');
+      // Clients go on to the registry without a word: this is where it shows why.
+      else logger.debug({ ...about, host: headers.host, status: problem.status }, 'request refused');
     }
     // These were set for a body that is not coming.
     for (const name of ['Content-Length', 'Docker-Content-Digest', 'ETag', 'Accept-Ranges']) reply.removeHeader(name);

@@ -48,8 +48,10 @@ export interface Manifest {
   readonly digest: Digest;
   readonly mediaType: string;
   readonly bytes: Uint8Array;
-  /** Where upstream could not be asked what the tag is now: how long ago it was. Milliseconds. */
+  /** Where upstream was not asked what the tag is now, or could not be: how long ago it was. Milliseconds. */
   readonly staleFor?: number;
+  /** Where that is another agent's word: that agent's id. */
+  readonly toldBy?: string;
 }
 
 export interface ManifestDescription {
@@ -58,6 +60,7 @@ export interface ManifestDescription {
   readonly size: number;
   /** As in {@link Manifest}. */
   readonly staleFor?: number;
+  readonly toldBy?: string;
 }
 
 /** What a tag was, as far as was known, and is. */

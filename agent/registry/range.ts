@@ -14,6 +14,9 @@ export type Selection =
   | { readonly kind: 'parts'; readonly parts: readonly Part[] }
   | { readonly kind: 'unsatisfiable' };
 
+/** What of a header selects nothing. `inverted`: the first byte comes after the last. */
+type Nothing = 'malformed' | 'inverted' | 'empty' | 'outside';
+
 const RANGES = /^bytes=(.*)$/i;
 const RANGE = /^[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*$/;
 
@@ -27,8 +30,9 @@ const WHOLE: Selection = { kind: 'whole' };
 
 /**
  * What a Range header selects from `size` bytes (RFC 9110, 14.1 and 14.2). Another unit, what breaks the grammar and
- * too many ranges are ignored, as the RFC asks. Of several ranges those outside are passed over, and those that
- * overlap or nearly touch become one.
+ * too many ranges are ignored, as the RFC asks. A range that ends before it begins may be ignored or refused: it is
+ * refused, as OCI's conformance suite wants it. Of several ranges those outside are passed over, and those that overlap
+ * or nearly touch become one.
  */
 export function selectRange(header: string | undefined, size: number): Selection {
   const list = RANGES.exec(header ?? '')?.[1];
@@ -38,6 +42,7 @@ export function selectRange(header: string | undefined, size: number): Selection
   // A list may have empty elements (RFC 9110, 5.6.1).
   const ranges = asked.filter((text) => !/^[ \t]*$/.test(text)).map((text) => partOf(text, size));
   if (ranges.length === 0 || ranges.includes('malformed')) return WHOLE;
+  if (ranges.includes('inverted')) return { kind: 'unsatisfiable' };
   // The last n of no bytes are satisfiable, but no Content-Range can say so.
   if (ranges.includes('empty')) return WHOLE;
   const parts = ranges.filter((range) => typeof range === 'object').reduce<readonly Part[]>(joined, []);
@@ -46,7 +51,7 @@ export function selectRange(header: string | undefined, size: number): Selection
   return others.length === 0 ? { kind: 'part', ...first } : { kind: 'parts', parts };
 }
 
-function partOf(text: string, size: number): Part | 'malformed' | 'empty' | 'outside' {
+function partOf(text: string, size: number): Part | Nothing {
   const [matched, first, last, suffix] = RANGE.exec(text) ?? [];
   if (matched === undefined) return 'malformed';
   if (suffix !== undefined) {
@@ -56,8 +61,7 @@ function partOf(text: string, size: number): Part | 'malformed' | 'empty' | 'out
   }
   const start = Number(first);
   const isOpenEnded = last === '' || last === undefined;
-  // bytes=5-2 is malformed, wherever the content ends.
-  if (!isOpenEnded && Number(last) < start) return 'malformed';
+  if (!isOpenEnded && Number(last) < start) return 'inverted';
   if (start >= size) return 'outside';
   return { start, end: isOpenEnded ? size : Math.min(size, Number(last) + 1), isOpenEnded };
 }

@@ -1,6 +1,13 @@
 import { type Digest, parseDigest } from '../../protocol/digest.ts';
 import type { ErrorCode } from '../errors.ts';
-import { DEFAULT_REGISTRY, isRegistry, isRepositoryName, isTag, type Repository } from '../oci/reference.ts';
+import {
+  canonicalRegistry,
+  DEFAULT_REGISTRY,
+  isRegistry,
+  isRepositoryName,
+  isTag,
+  type Repository,
+} from '../oci/reference.ts';
 
 /** What a URL under `/v2/` asks for. `namespace` is the `ns` to echo, where the client sent one. */
 export type Route =
@@ -118,8 +125,7 @@ function repositoryOf(segments: string[], namespace: string | undefined): Reposi
   const [first = '', ...rest] = segments;
   const named = namespace === undefined && rest.length > 0 && looksLikeHost(first);
   if (named && !isRegistry(first)) return undefined;
-  // Host names know no case; a registry must have one name in logs, in tokens and in the configuration.
-  const registry = (namespace ?? (named ? first : DEFAULT_REGISTRY)).toLowerCase();
+  const registry = canonicalRegistry(namespace ?? (named ? first : DEFAULT_REGISTRY));
   const path = (named ? rest : segments).join('/');
   const name = registry === DEFAULT_REGISTRY && !path.includes('/') ? `${OFFICIAL_OWNER}/${path}` : path;
   return isRepositoryName(name) ? { registry, name } : undefined;

@@ -6,7 +6,7 @@ import { parseRoute, type Route } from './route.ts';
 import { clientSignal } from './send.ts';
 import { describeBlob, serveBlob } from './serve-blob.ts';
 import { serveReferrers, serveTags } from './serve-listing.ts';
-import { staleWarning } from './warning.ts';
+import { tagWarning } from './warning.ts';
 
 type ManifestRoute = Extract<Route, { kind: 'manifest' }>;
 
@@ -44,7 +44,8 @@ export function createServe(components: ServeComponents, init: ServeInit) {
     const isHead = request.method === 'HEAD';
     const manifest = isHead ? await content.headManifest(wanted, signal) : await content.getManifest(wanted, signal);
     reply.header('Docker-Content-Digest', manifest.digest).header('ETag', etagOf(manifest.digest));
-    if (manifest.staleFor !== undefined) reply.header('Warning', staleWarning(manifest.staleFor));
+    const warning = tagWarning(manifest);
+    if (warning !== undefined) reply.header('Warning', warning);
     if (isKnownToClient(request.headers['if-none-match'], manifest.digest)) return reply.code(304).send();
     const size = 'bytes' in manifest ? manifest.bytes.length : manifest.size;
     reply.header('Content-Type', manifest.mediaType).header('Content-Length', size);

@@ -7,6 +7,7 @@ import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { type Layout, unwritable } from './layout.ts';
 import type { Stamp } from './stamp.ts';
+import { prepareStandings, STANDING_SCHEMA } from './standing-index.ts';
 import { prepareTags, TAG_SCHEMA } from './tag-index.ts';
 
 /** Schema by version: PRAGMA user_version is the number of those that have run. */
@@ -30,6 +31,8 @@ const MIGRATIONS = [
   TAG_SCHEMA,
   // Apart from blob: what is half fetched is private too, and a rotten blob's row goes while its good chunks stay.
   'CREATE TABLE private (digest TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;',
+  // Null: private for several registries, or noted before it was noted for which.
+  `ALTER TABLE private ADD COLUMN registry TEXT; ${STANDING_SCHEMA}`,
 ];
 
 /** SQLITE_ERROR (a table that is not there, or is though none should be), SQLITE_CORRUPT and SQLITE_NOTADB. */
@@ -136,8 +139,12 @@ function prepare(database: DatabaseSync, log: FileHandle) {
   const setMediaType = sql('UPDATE blob SET media_type = ? WHERE digest = ?');
   const remove = sql('DELETE FROM blob WHERE digest = ?');
   const removeMap = sql('DELETE FROM chunk_map WHERE digest = ?');
-  const isPrivate = sql('SELECT 1 FROM private WHERE digest = ?');
-  const keepPrivate = sql('INSERT OR IGNORE INTO private VALUES (?)');
+  const findPrivate = sql('SELECT registry FROM private WHERE digest = ?');
+  // Whoever is believed when it says that its own content is public must not be believed of another's.
+  const keepPrivate = sql(
+    `INSERT INTO private VALUES (?, ?) ON CONFLICT (digest)
+       DO UPDATE SET registry = NULL WHERE registry IS NOT excluded.registry`,
+  );
   const forgetPrivate = sql('DELETE FROM private WHERE digest = ?');
   const touch = sql('UPDATE blob SET last_used = ? WHERE digest = ?');
   const recent = sql(
@@ -166,6 +173,8 @@ function prepare(database: DatabaseSync, log: FileHandle) {
   return {
     /** What is remembered of tags. */
     tags: prepareTags(database, transaction),
+    /** What is remembered of repositories. */
+    standings: prepareStandings(database, transaction),
     get(digest: Digest): BlobRecord | undefined {
       const row = find.get(digest);
       if (row === undefined) return undefined;
@@ -214,9 +223,12 @@ function prepare(database: DatabaseSync, log: FileHandle) {
       });
     },
     /** Whether the digest is not for peers. */
-    isPrivate: (digest: Digest): boolean => isPrivate.get(digest) !== undefined,
-    keepPrivate(digest: Digest): void {
-      keepPrivate.run(digest);
+    isPrivate: (digest: Digest): boolean => findPrivate.get(digest) !== undefined,
+    /** The one registry that it is private for. */
+    privateOf: (digest: Digest): string | undefined =>
+      (findPrivate.get(digest)?.registry as string | null | undefined) ?? undefined,
+    keepPrivate(digest: Digest, registry: string): void {
+      keepPrivate.run(digest, registry);
     },
     forgetPrivate(digest: Digest): void {
       forgetPrivate.run(digest);

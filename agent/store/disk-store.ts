@@ -17,6 +17,7 @@ import { createPartial } from './partial.ts';
 import { openPartialFile } from './partial-file.ts';
 import { Readers } from './readers.ts';
 import type { Stamp } from './stamp.ts';
+import { StandingRecords } from './standing-records.ts';
 import { chunkSums, sumOf } from './sums.ts';
 import { TagRecords } from './tag-records.ts';
 import { Turns } from './turns.ts';
@@ -41,6 +42,7 @@ export function createDiskStore(components: DiskStoreComponents, recheck: number
 
 class OpenDiskStore implements DiskStore {
   readonly tags: TagRecords;
+  readonly standings: StandingRecords;
   readonly #layout: Layout;
   readonly #lock: StoreLock;
   readonly #holdings: Holdings;
@@ -60,6 +62,7 @@ class OpenDiskStore implements DiskStore {
     this.#holdings = components.holdings;
     this.#logger = components.logger;
     this.tags = new TagRecords(components.holdings.index.tags, components.logger);
+    this.standings = new StandingRecords(components.holdings.index.standings, components.logger);
     const isPartialOpen = (digest: Digest) => this.#partials.has(digest);
     this.#readers = new Readers({ ...components, turns: this.#turns, isPartialOpen }, recheck);
   }
@@ -80,13 +83,22 @@ class OpenDiskStore implements DiskStore {
     return this.#readers.chunk(digest, index, signal, into);
   }
 
-  keepPrivate(digest: Digest): void {
+  keepPrivate(digest: Digest, registry: string): void {
     this.#assertOpen();
-    this.#holdings.keepPrivate(digest);
+    this.#holdings.keepPrivate(digest, registry);
   }
 
   isPrivate(digest: Digest): boolean {
     return this.#holdings.isPrivate(digest);
+  }
+
+  privateOf(digest: Digest): string | undefined {
+    return this.#closed === undefined ? this.#holdings.index.privateOf(digest) : undefined;
+  }
+
+  disclose(digest: Digest): void {
+    this.#assertOpen();
+    this.#holdings.disclose(digest);
   }
 
   async openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial> {
@@ -236,6 +248,7 @@ class OpenDiskStore implements DiskStore {
     await this.#turns.all();
     await this.#hashThread.close();
     this.tags.close();
+    this.standings.close();
     await this.#holdings.close();
   }
 

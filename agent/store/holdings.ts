@@ -64,10 +64,17 @@ export class Holdings {
   }
 
   /** What is held already is gone as far as peers are concerned. */
-  keepPrivate(digest: Digest): void {
+  keepPrivate(digest: Digest, registry: string): void {
     const wasTold = this.forPeers(digest) !== undefined;
-    this.index.keepPrivate(digest);
+    this.index.keepPrivate(digest, registry);
     if (wasTold) this.#tell(this.#onDrop, digest);
+  }
+
+  /** What is held of it is there for peers again. */
+  disclose(digest: Digest): void {
+    if (!this.isPrivate(digest)) return;
+    this.index.forgetPrivate(digest);
+    if (this.get(digest) !== undefined) this.#tell(this.#onHold, digest);
   }
 
   /** Nothing of it is here any more. Where that cannot be noted it stays private, which does no harm. */

@@ -4,6 +4,7 @@
  * - `blobs/<algorithm>/<hex>`, `oci-layout`, `index.json`: verified content, an OCI image layout;
  * - `partials/`: blobs on their way, and beside each a journal of the chunks that were written;
  * - `index.sqlite`: what is held, since when, with its chunk map; sizes that manifests gave; what tags are upstream;
+ *   which repositories are public;
  * - `lock.sqlite`: one agent a store.
  *
  * Whatever comes in goes the same way: a temporary file, verified, fsynced, renamed, then indexed.
@@ -18,6 +19,7 @@ import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
 import { lockStore } from './lock.ts';
 import { reconcile } from './reconcile.ts';
+import type { StandingRecords } from './standing-records.ts';
 import type { TagRecords } from './tag-records.ts';
 import type { HeldBlob, Partial } from './types.ts';
 
@@ -76,11 +78,16 @@ export interface DiskStore {
 
   /**
    * From now on the digest is not for peers: {@link held}, {@link chunkMapOf}, {@link chunk}, {@link recent} and the
-   * listeners know nothing of it. It outlasts the process, and ends with {@link remove}.
+   * listeners know nothing of it. It outlasts the process, and ends with {@link remove} or {@link disclose}.
+   * @param registry the one that it is private for
    * @throws where that cannot be noted
    */
-  keepPrivate(digest: Digest): void;
+  keepPrivate(digest: Digest, registry: string): void;
   isPrivate(digest: Digest): boolean;
+  /** The one registry that it is private for; undefined where it is not, where they are several or it is not known. */
+  privateOf(digest: Digest): string | undefined;
+  /** From now on it is for peers; listeners hear of what is held. @throws where that cannot be noted */
+  disclose(digest: Digest): void;
 
   /** What a peer is told of a held blob: its size and the root of its chunk map, hex. Notes no use. */
   held(digest: Digest): { readonly size: number; readonly root: string } | undefined;
@@ -99,7 +106,9 @@ export interface DiskStore {
   onDrop(listener: BlobListener): () => void;
 
   /** What is remembered of tags; lasts as long as the store. */
-  readonly tags: Pick<TagRecords, 'find' | 'put' | 'drop'>;
+  readonly tags: Pick<TagRecords, 'find' | 'peek' | 'put' | 'drop'>;
+  /** What is remembered of repositories; lasts as long as the store. */
+  readonly standings: Pick<StandingRecords, 'find' | 'put'>;
 
   totals(): { readonly blobs: number; readonly bytes: number };
   /** Drops a blob and its file; who is reading it may finish. @returns whether it was held */

@@ -31,6 +31,11 @@ export class TagRecords {
     );
   }
 
+  /** The same for somebody else: no use of them. */
+  peek(name: TagName): readonly TagRecord[] {
+    return this.#try('find what a tag is', name, () => this.#index.find(name)) ?? [];
+  }
+
   put(name: TagName, record: TagRecord): void {
     this.#try('remember what a tag is', name, () => this.#index.put(name, record, this.#bounds));
   }

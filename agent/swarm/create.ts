@@ -24,6 +24,8 @@ import { createSigning } from './signing.ts';
 import { createAcceptance } from './source.ts';
 import { createStrikes } from './strikes.ts';
 import { type LanSwarm, type SwarmParts, swarmOf } from './swarm.ts';
+import { createTagAnswering } from './tags/answering.ts';
+import { createTagAsking } from './tags/ask.ts';
 
 export interface SwarmComponents {
   readonly logger: Logger;
@@ -129,6 +131,8 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     bulk,
     inventories,
     attendance,
+    tags: createTagAnswering(monotonic),
+    askTag: createTagAsking(monotonic),
     signing: createSigning(privateKey),
     onTold: () => told.inc(),
     roster,
@@ -142,7 +146,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
 /** Listens, then looks for peers: who is met finds everything served. */
 async function start(components: SwarmComponents, settings: SwarmSettings, parts: SwarmParts): Promise<void> {
   const { logger, metrics, holdings, upload } = components;
-  const { node, datastore, neighbours, bulk, inventories, attendance, strikes, mdns, ending, started } = parts;
+  const { node, datastore, neighbours, bulk, inventories, attendance, tags, strikes, mdns, ending, started } = parts;
   const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht } = settings;
   await servePeers(
     {
@@ -150,6 +154,7 @@ async function start(components: SwarmComponents, settings: SwarmSettings, parts
       holdings,
       inventories,
       attendance,
+      tags,
       logger,
       metrics,
       upload,

@@ -88,3 +88,10 @@ export const WAITING_STATES = 256;
  */
 export const FLEET_RATE = 400;
 export const FLEET_BURST = 800;
+
+/**
+ * Questions for tags put to one peer, and answered to one, a second in the long run and at once. Each takes a look into the index and a
+ * signature, a tenth of a millisecond; a host that starts anew asks for as many tags as it has images.
+ */
+export const TAG_QUESTION_RATE = 50;
+export const TAG_QUESTION_BURST = 200;

@@ -1,6 +1,7 @@
 import type { Digest } from '../../protocol/digest.ts';
 import type { Mark } from '../../protocol/mark.ts';
 import type { FleetMessage } from '../../protocol/messages.ts';
+import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 
 /** What this agent holds and gives to peers. The store implements it by shape. */
 export interface Holdings {
@@ -40,6 +41,9 @@ export interface Attendant {
   /** Who vouches for a chunk; undefined where that is nobody. */
   mark(digest: Digest, index: number): Mark | undefined;
 }
+
+/** Who on this host tells peers what tags are; agent/fetch/ports.ts has the contract. It may not throw. */
+export type TagTeller = (asked: AskedTag) => SignedTag | undefined;
 
 /** What a peer did wrong; see reputation.ts for what each weighs. */
 export type Offence = 'lied' | 'missing' | 'stalled' | 'garbage';

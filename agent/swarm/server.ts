@@ -26,6 +26,7 @@ import {
 } from './limits.ts';
 import type { Node } from './node.ts';
 import type { Holdings } from './ports.ts';
+import type { TagAnswering } from './tags/answering.ts';
 
 /** How much more patience a sender has than an asker, who has gone elsewhere long before. */
 export const SENDER_PATIENCE = 3;
@@ -37,6 +38,8 @@ export interface PeerServerComponents {
   readonly inventories: Inventories;
   /** Takes what they say of blobs that agents take together, and gives chunks of such blobs. */
   readonly attendance: Attendance;
+  /** Answers what they ask of tags. */
+  readonly tags: TagAnswering;
   readonly logger: Logger;
   readonly metrics: Pick<Metrics, 'servedBytes' | 'busyAnswers' | 'fleetMessages'>;
   /** Holds back the chunks that are sent. @default no limit */
@@ -109,7 +112,8 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
 
   await handle(CONTROL_PROTOCOL, INBOUND_CONTROL_STREAMS, (stream, { remotePeer }) => {
     const peer = remotePeer.toString();
-    return serveControl(stream, { holdings, telling: inventories.open(peer), hearing: hearings.open(peer) }, timing);
+    const parts = { holdings, telling: inventories.open(peer), hearing: hearings.open(peer), tags: components.tags };
+    return serveControl(stream, parts, { ...timing, peer });
   });
   const chunks: ChunkServerComponents = {
     holdings,

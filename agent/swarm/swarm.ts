@@ -1,7 +1,8 @@
 import type { Digest } from '../../protocol/digest.ts';
 import { encodeFrame } from '../../protocol/frame.ts';
 import { controlRequests, type FleetMessage } from '../../protocol/messages.ts';
-import { AgentError } from '../errors.ts';
+import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
+import { AgentError, isAgentError } from '../errors.ts';
 import type { Advertiser } from './advertiser.ts';
 import type { Bans } from './bans.ts';
 import type { Bulk } from './bulk/bulk.ts';
@@ -20,11 +21,13 @@ import { createMissingRecord } from './missing.ts';
 import type { Neighbours } from './neighbours.ts';
 import type { Node } from './node.ts';
 import { type PeerStatus, peerStatuses } from './peers.ts';
-import type { Attendant, Offence } from './ports.ts';
+import type { Attendant, Offence, TagTeller } from './ports.ts';
 import type { Reputation } from './reputation.ts';
 import type { Signing } from './signing.ts';
 import { type SwarmStatus, swarmStatus } from './status.ts';
 import type { Strikes } from './strikes.ts';
+import type { TagAnswering } from './tags/answering.ts';
+import type { AskTag } from './tags/ask.ts';
 
 /** How long the node may take to close its connections, and the disk to take the bans. ms. */
 const STOP_TIMEOUT = 5_000;
@@ -50,6 +53,8 @@ export interface LanSwarm {
   sign(statement: Uint8Array): Uint8Array;
   verify(signer: string, statement: Uint8Array, signature: Uint8Array): boolean;
   attend(attendant: Attendant): void;
+  tag(peer: string, asked: AskedTag, signal: AbortSignal): Promise<SignedTag | undefined>;
+  tellTags(teller: TagTeller): void;
   /** Multiaddrs peers can dial, with the peer id. */
   readonly addresses: string[];
   peers(): PeerStatus[];
@@ -69,6 +74,8 @@ export interface SwarmParts {
   readonly bulk: Bulk | undefined;
   readonly inventories: Inventories;
   readonly attendance: Attendance;
+  readonly tags: TagAnswering;
+  readonly askTag: AskTag;
   readonly signing: Signing;
   /** Told of every fleet message that goes to a neighbour. */
   onTold(): void;
@@ -182,6 +189,19 @@ class Libp2pSwarm implements LanSwarm {
 
   attend(attendant: Attendant): void {
     this.#parts.attendance.attend(attendant);
+  }
+
+  async tag(peer: string, asked: AskedTag, signal: AbortSignal): Promise<SignedTag | undefined> {
+    const neighbour = this.#parts.neighbours.get(peer);
+    if (neighbour === undefined) throw new AgentError('PEER_UNREACHABLE', 'the peer is gone');
+    return this.#parts.askTag(neighbour, asked, signal).catch((error: unknown) => {
+      if (isAgentError(error, 'PEER_PROTOCOL')) this.#parts.strikes.strike(peer, 'garbage');
+      throw error;
+    });
+  }
+
+  tellTags(teller: TagTeller): void {
+    this.#parts.tags.by(teller);
   }
 
   peers(): PeerStatus[] {

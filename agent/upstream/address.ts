@@ -93,7 +93,7 @@ export const publicLookup: LookupFunction = (hostname, options, callback) => {
 
 function refusal(hostname: string): AgentError {
   return new AgentError(
-    'UPSTREAM_FAILED',
+    'ADDRESS_PRIVATE',
     `${hostname} is at a private address; to allow that, write the registry under registries in the configuration`,
   );
 }

@@ -4,6 +4,7 @@ import { AgentError } from '../errors.ts';
 import { type Throttle, UNLIMITED } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Repository } from '../oci/reference.ts';
+import { type AnonymousClient, createAnonymous, registriesThemselves } from './anonymous.ts';
 import { createAsk } from './ask.ts';
 import { createAskEndpoint } from './ask-endpoint.ts';
 import { createAuthorizer } from './authorizer.ts';
@@ -79,6 +80,8 @@ export interface UpstreamClient {
    * before anything is asked; `withCredentials` tells of one answer.
    */
   mayBePrivate(repository: Repository): boolean;
+  /** The same registries without any credentials; its answers count for no rate limit, and are of none. */
+  readonly anonymous: AnonymousClient;
   /** What registries last said of their limits on us. */
   rateLimits(): RateLimit[];
   /** Ends all requests and sockets. */
@@ -104,6 +107,24 @@ export function createUpstream(
     createAskEndpoint({ exchange, authorizer, rates, transportTo: transports.to }),
     createPreference(options.avoidFor),
     options.registries,
+    logger,
+  );
+  const askAnonymously = createAsk(
+    createAskEndpoint({
+      exchange,
+      // Tokens of its own: one that rests on credentials must not open what is asked for without.
+      authorizer: createAuthorizer(
+        createLookup(new Map(), logger),
+        createTokens(fetchToken, lifetime.signal),
+        refusals,
+        lifetime.signal,
+      ),
+      // What a registry allows to nobody in particular is not what it allows to us.
+      rates: { heard: () => {} },
+      transportTo: transports.to,
+    }),
+    createPreference(options.avoidFor),
+    registriesThemselves(options.registries),
     logger,
   );
   const received = (bytes: number): void => metrics.upstreamBytes.inc(bytes);
@@ -158,6 +179,7 @@ export function createUpstream(
       const registries = options.registries;
       return Object.hasOwn(registries, registry) && (registries[registry]?.credentials ?? null) !== null;
     },
+    anonymous: createAnonymous(askAnonymously, options.stallTimeout, received, lifetime.signal),
     rateLimits: () => rates.all(),
     async close() {
       lifetime.abort(new AgentError('DRAINING', 'the upstream client is closed'));

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
+import { MAX_AHEAD } from '../../agent/fetch/tags/belief.ts';
 import { MAX_ADVERTISED } from '../../agent/swarm/advertise.ts';
 import { cidOf } from '../../agent/swarm/dht.ts';
 import { HORIZON_TTL } from '../../agent/swarm/horizon.ts';
@@ -40,6 +41,7 @@ import {
 } from '../../protocol/messages.ts';
 import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL, KAD_PROTOCOL, MDNS_SERVICE } from '../../protocol/names.ts';
 import { rank, rendezvousOrder } from '../../protocol/rendezvous.ts';
+import { MAX_ACCEPT, MAX_MEDIA_TYPE, MAX_TAG_NAMES, tagStatement } from '../../protocol/tag-record.ts';
 import { mapOf } from '../support/holdings.ts';
 
 /* The document is what other implementations are written from: every number and every byte in it is checked here. */
@@ -69,6 +71,12 @@ const OTHER = peerIdFromPrivateKey(await generateKeyPairFromSeed('Ed25519', Buff
 const MARKED = createHash('sha256').update('abc').digest();
 const STATEMENT = markStatement(DIGEST, BLOB.length, 1, MARKED);
 const SIGNATURE = createSigning(SIGNER_KEY).sign(STATEMENT);
+
+/** The tag of the examples. */
+const INDEX = 'application/vnd.oci.image.index.v1+json';
+const TAG = { registry: 'docker.io', repository: 'library/alpine', tag: 'latest' };
+const CHECKED = { accept: INDEX, digest: DIGEST, mediaType: INDEX, size: BLOB.length, checkedAt: 1_763_771_234_567 };
+const TAG_SIGNATURE = createSigning(SIGNER_KEY).sign(tagStatement(TAG, CHECKED));
 
 function example(name: string): Buffer {
   const found = EXAMPLES.get(name);
@@ -131,6 +139,11 @@ const CHECKS: Record<string, () => void> = {
     assert.equal(hex(example('mark-signature')), hex(SIGNATURE));
     assert.equal(createSigning(SIGNER_KEY).verify(SIGNER, STATEMENT, example('mark-signature')), true);
   },
+  'tag-statement': () => assert.equal(hex(example('tag-statement')), hex(tagStatement(TAG, CHECKED))),
+  'tag-signature': () => assert.equal(hex(example('tag-signature')), hex(TAG_SIGNATURE)),
+  'tag-request': () => framed('tag-request', controlRequests, { type: 'tag', id: 10, ...TAG, accept: INDEX }),
+  'tag-answer': () =>
+    framed('tag-answer', controlAnswers, { type: 'tag', id: 10, ...CHECKED, mark: [SIGNER, TAG_SIGNATURE] }),
   rank: () => {
     assert.equal(hex(example('rank')), hex(rank(DIGEST, SIGNER)));
     assert.deepEqual(rendezvousOrder(DIGEST, [OTHER, SIGNER]), [SIGNER, OTHER]);
@@ -197,6 +210,7 @@ test('the names in the document are those in the code', () => {
     'mDNS service': MDNS_SERVICE,
     'chunk map format': text('protocol/chunk-map.ts', 'FORMAT'),
     'mark format': text('protocol/mark.ts', 'FORMAT'),
+    'tag format': text('protocol/tag-record.ts', 'FORMAT'),
     'label of the prologue': text('agent/swarm/key.ts', 'PROLOGUE_LABEL'),
     'label of the service': text('agent/swarm/key.ts', 'MDNS_LABEL'),
   });
@@ -214,6 +228,16 @@ test('the numbers in the document are those in the code', () => {
     'encoded chunk map': MAX_CHUNK_MAP_LENGTH,
     bitmap: MAX_BITMAP_LENGTH,
     'signature of a mark': MARK_SIGNATURE_LENGTH,
+    'registry, characters': MAX_TAG_NAMES.registry,
+    'repository, characters': MAX_TAG_NAMES.repository,
+    'tag, characters': MAX_TAG_NAMES.tag,
+    'accepted media types, characters': MAX_ACCEPT,
+    'media type, characters': MAX_MEDIA_TYPE,
+    'date ahead, ms': MAX_AHEAD,
+    'questions for tags read at once': limits.TAG_QUESTION_BURST,
+    'questions for tags read, a second': limits.TAG_QUESTION_RATE,
+    'peers asked for a tag': product('agent/fetch/tags/whom.ts', 'MOST_ASKED'),
+    'answer to tag, ms': product('agent/fetch/tags/peers-word.ts', 'PATIENCE'),
     'frame body': MAX_FRAME_LENGTH,
     'network key, least bytes': NETWORK_KEY_LENGTH,
     'outstanding questions': limits.OUTSTANDING_QUESTIONS,

@@ -22,6 +22,7 @@ import {
   MAX_LEASES,
   MAX_NAMED,
 } from '../../protocol/messages.ts';
+import { MAX_ACCEPT, MAX_CHECKED_AT, MAX_MEDIA_TYPE, MAX_TAG_NAMES } from '../../protocol/tag-record.ts';
 
 const digest = fc.oneof(
   fc.uint8Array({ minLength: 32, maxLength: 32 }).map((hash) => toDigest('sha256', hash)),
@@ -33,6 +34,7 @@ const index = fc.integer({ min: 0, max: MAX_CHUNKS - 1 });
 const root = fc.uint8Array({ minLength: 32, maxLength: 32 });
 
 const peer = fc.string({ minLength: 1, maxLength: 64 });
+const text = fc.string({ minLength: 1, maxLength: 100 });
 const named = fc.array(peer, { maxLength: MAX_NAMED });
 const takenSize = fc.option(size);
 
@@ -65,6 +67,7 @@ const taking = takenSize.chain((size): fc.Arbitrary<ControlRequest> => {
 const controlRequest: fc.Arbitrary<ControlRequest> = fc.oneof(
   fc.record({ type: fc.constant('have' as const), id, digest }),
   fc.record({ type: fc.constant('map' as const), id, digest }),
+  fc.record({ type: fc.constant('tag' as const), id, registry: text, repository: text, tag: text, accept: text }),
   fc.record({
     type: fc.constant('hold' as const),
     blobs: fc.array(fc.tuple(digest, size, root), { minLength: 1, maxLength: 20 }),
@@ -89,6 +92,16 @@ const controlRequest: fc.Arbitrary<ControlRequest> = fc.oneof(
 const controlAnswer: fc.Arbitrary<ControlAnswer> = fc.oneof(
   fc.record({ type: fc.constant('holding' as const), id, size, root }),
   fc.record({ type: fc.constant('map' as const), id, map: fc.uint8Array({ minLength: 1, maxLength: 1_000 }) }),
+  fc.record({
+    type: fc.constant('tag' as const),
+    id,
+    accept: text,
+    digest,
+    mediaType: text,
+    size,
+    checkedAt: fc.integer({ min: 0, max: MAX_CHECKED_AT }),
+    mark: fc.tuple(peer, fc.uint8Array({ minLength: MARK_SIGNATURE_LENGTH, maxLength: MARK_SIGNATURE_LENGTH })),
+  }),
   fc.record({ type: fc.constantFrom('missing' as const, 'busy' as const), id }),
 );
 const chunkRequest: fc.Arbitrary<ChunkRequest> = fc.record({ digest, index });
@@ -337,5 +350,43 @@ test('fleet messages out of bounds are refused', () => {
     { type: 'vouch', digest, size: null, index: 0, sha256: new Uint8Array(32) },
   ]) {
     assert.equal(controlRequests.decode(encode(value)), undefined, JSON.stringify(value));
+  }
+});
+
+test('tags out of bounds are refused, and the largest are not', () => {
+  const digest = toDigest('sha256', Buffer.alloc(32));
+  const asked = { type: 'tag', id: 1, registry: 'r', repository: 'n', tag: 't', accept: '*/*' };
+  const largest = {
+    ...asked,
+    registry: 'r'.repeat(MAX_TAG_NAMES.registry),
+    repository: 'n'.repeat(MAX_TAG_NAMES.repository),
+    tag: 't'.repeat(MAX_TAG_NAMES.tag),
+    accept: 'a'.repeat(MAX_ACCEPT),
+  };
+  for (const value of [asked, largest]) assert.deepEqual(controlRequests.decode(encode(value)), value);
+  for (const key of ['registry', 'repository', 'tag', 'accept'] as const) {
+    for (const value of [`${largest[key]}x`, '', null, 1]) {
+      assert.equal(controlRequests.decode(encode({ ...asked, [key]: value })), undefined, key);
+    }
+  }
+  const mark = ['peer', new Uint8Array(64)];
+  const told = { type: 'tag', id: 1, accept: '*/*', digest, mediaType: 'a/b', size: 1, checkedAt: 1, mark };
+  const most = { accept: largest.accept, mediaType: 'm'.repeat(MAX_MEDIA_TYPE), checkedAt: MAX_CHECKED_AT };
+  for (const value of [told, { ...told, ...most }]) assert.equal(controlAnswers.decode(encode(value))?.type, 'tag');
+  for (const wrong of [
+    { accept: `${most.accept}x` },
+    { digest: `${digest}0` },
+    { mediaType: `${most.mediaType}x` },
+    { mediaType: '' },
+    { size: -1 },
+    { checkedAt: -1 },
+    { checkedAt: MAX_CHECKED_AT + 1 },
+    { checkedAt: 0.5 },
+    { checkedAt: 2n ** 60n },
+    { mark: null },
+    { mark: ['peer', new Uint8Array(63)] },
+    { registry: 'r' },
+  ]) {
+    assert.equal(controlAnswers.decode(encode({ ...told, ...wrong })), undefined, String(Object.keys(wrong)));
   }
 });

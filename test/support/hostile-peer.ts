@@ -8,6 +8,7 @@ import type { Stream } from '@libp2p/interface';
 import { openDatastore } from '../../agent/swarm/datastore.ts';
 import { noisePrologue, parseNetworkKey } from '../../agent/swarm/key.ts';
 import { createNode, parseMultiaddr, startNode } from '../../agent/swarm/node.ts';
+import { createSigning, type Signing } from '../../agent/swarm/signing.ts';
 import { readStream } from '../../agent/swarm/stream/reader.ts';
 import { chunkMapRoot, encodeChunkMap } from '../../protocol/chunk-map.ts';
 import { chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
@@ -22,6 +23,7 @@ import {
   controlRequests,
 } from '../../protocol/messages.ts';
 import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
+import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 import { mapOf } from './holdings.ts';
 
 /** How a peer misbehaves; all but `honest` say that they hold the blob. */
@@ -31,7 +33,7 @@ export const BEHAVIOURS = {
   'flip-some': 'gives the true map, and one chunk in twenty with one bit flipped',
   'false-map': 'gives a map of flipped chunks, and those chunks: each matches, the whole does not',
   'wrong-map': 'gives a map that has not the root it claimed',
-  'wrong-answer': 'answers a question for its map with what it answers to `have`',
+  'wrong-answer': 'answers a question for its map, or for a tag, with what it answers to `have`',
   stall: 'sends half a chunk, then nothing, and keeps the stream open',
   silent: 'takes chunk requests and never answers',
   cut: 'sends half a chunk and resets the stream',
@@ -55,6 +57,14 @@ export interface HostilePeerInit {
   readonly blobs: readonly Uint8Array[];
   readonly behaviour: Behaviour;
   readonly networkKey?: Uint8Array;
+  /** What it says that a tag is. @default nothing */
+  tag?(asked: AskedTag, self: TagSigner): SignedTag | undefined;
+}
+
+/** Who signs for a tag. */
+export interface TagSigner {
+  readonly peerId: string;
+  readonly signing: Signing;
 }
 
 export interface HostilePeer {
@@ -64,6 +74,8 @@ export interface HostilePeer {
   readonly digests: Digest[];
   /** Chunk requests that came. */
   readonly chunksAsked: number;
+  /** Tags it was asked for. */
+  readonly tagsAsked: readonly AskedTag[];
   /** Opens a stream to a peer, to send on it whatever a test likes. */
   open(address: string, protocol: string): Promise<Stream>;
   stop(): Promise<void>;
@@ -78,8 +90,10 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     claims.set(digest, { bytes, shown: FLIPPING.has(behaviour) ? flipped(bytes) : bytes });
   }
   const datastore = openDatastore(undefined);
+  const privateKey = await generateKeyPair('Ed25519');
+  const signing = createSigning(privateKey);
   const node = await createNode({
-    privateKey: await generateKeyPair('Ed25519'),
+    privateKey,
     listen: init.listen,
     prologue: noisePrologue(init.networkKey),
     gater: {},
@@ -89,6 +103,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
   });
   const stopped = new AbortController();
   let chunksAsked = 0;
+  const tagsAsked: AskedTag[] = [];
   /** Streams that stopped in mid-chunk: one more byte on them would be taken for the rest of that chunk. */
   const stalled = new WeakSet<Stream>();
 
@@ -96,7 +111,16 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     const request = controlRequests.decode(body);
     // What agents announce is nothing to it, and it announces nothing.
     if (request === undefined || !('id' in request)) return undefined;
-    const { id, digest } = request;
+    const { id } = request;
+    if (request.type === 'tag') {
+      if (behaviour === 'wrong-answer') return { type: 'holding', id, size: 0, root: new Uint8Array(32) };
+      tagsAsked.push(request);
+      const told = init.tag?.(request, { peerId: node.peerId.toString(), signing });
+      if (told === undefined) return { type: 'missing', id };
+      const { signer, signature, ...checked } = told;
+      return { type: 'tag', id, ...checked, mark: [signer, signature] };
+    }
+    const { digest } = request;
     const claim = claims.get(digest);
     if (claim === undefined) return { type: 'missing', id };
     const map = mapOf(digest, behaviour === 'false-map' ? claim.shown : claim.bytes);
@@ -171,6 +195,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     get chunksAsked() {
       return chunksAsked;
     },
+    tagsAsked,
     open: (address, protocol) => node.dialProtocol(parseMultiaddr(address), protocol),
     async stop() {
       stopped.abort(new Error('stopped'));

@@ -63,6 +63,8 @@ export interface IndependentPeer {
   take(address: string, digest: string, size: number): Promise<IndependentTaking>;
   /** What the agent at a multiaddr answers to `have`. */
   have(address: string, digest: string): Promise<Message>;
+  /** What it answers to `have`, to `map` and to a request for the first chunk, whatever it answered before. */
+  probe(address: string, digest: string): Promise<Message[]>;
   stop(): Promise<void>;
 }
 
@@ -120,6 +122,11 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       if (takeAnnouncement(message) || fleet.heard(peer, message)) continue;
       questions += 1;
       const { type, id, digest } = message;
+      // "Tags": an agent that knows none.
+      if (type === 'tag') {
+        send(stream, { type: 'missing', id });
+        continue;
+      }
       const blob = blobs.get(text(digest));
       if (blob === undefined) send(stream, { type: 'missing', id });
       else if (type === 'map') send(stream, { type, id, map: mapOf(text(digest), blob) });
@@ -238,6 +245,15 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
     },
     async have(address, digest) {
       return (await ask(await connect(address), digest)).have;
+    },
+    async probe(address, digest) {
+      const connection = await connect(address);
+      const { have, map } = await ask(connection, digest);
+      const stream = await connection.newStream(CHUNKS, { signal: AbortSignal.timeout(PATIENCE) });
+      send(stream, { digest, index: 0 });
+      const chunk = parse(await read(stream).frame());
+      stream.abort(new Error('asked'));
+      return [have, map, chunk];
     },
     async fetch(address, digest, size) {
       const connection = await connect(address);

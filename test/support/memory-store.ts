@@ -39,7 +39,8 @@ class Memory implements MemoryStore {
   readonly #blobs = new Map<Digest, Blob>();
   readonly #partials = new Map<Digest, Remains>();
   readonly #open = new Set<Digest>();
-  readonly #private = new Set<Digest>();
+  /** The registry that each is private for; null: several. */
+  readonly #private = new Map<Digest, string | null>();
   readonly #sizes = new Map<Digest, number>();
   readonly #onHold = new Set<(digest: Digest) => void>();
   readonly #onDrop = new Set<(digest: Digest) => void>();
@@ -108,10 +109,20 @@ class Memory implements MemoryStore {
     return this.#blobs.get(digest)?.size ?? this.#sizes.get(digest);
   }
 
-  keepPrivate(digest: Digest): void {
+  keepPrivate(digest: Digest, registry: string): void {
     const wasTold = this.held(digest) !== undefined;
-    this.#private.add(digest);
+    const before = this.#private.get(digest);
+    this.#private.set(digest, before === undefined || before === registry ? registry : null);
     if (wasTold) for (const listener of this.#onDrop) listener(digest);
+  }
+
+  privateOf(digest: Digest): string | undefined {
+    return this.#private.get(digest) ?? undefined;
+  }
+
+  disclose(digest: Digest): void {
+    if (!this.#private.delete(digest) || !this.#blobs.has(digest)) return;
+    for (const listener of this.#onHold) listener(digest);
   }
 
   isPrivate(digest: Digest): boolean {

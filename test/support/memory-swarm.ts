@@ -1,11 +1,12 @@
 import { hash } from 'node:crypto';
 import { AgentError, type ErrorCode } from '../../agent/errors.ts';
-import type { Attendant, Holder, Neighbour, Offence, Swarm } from '../../agent/fetch/ports.ts';
+import type { Attendant, Holder, Neighbour, Offence, Swarm, TagTeller } from '../../agent/fetch/ports.ts';
 import { type ChunkMap, chunkMap, chunkMapRoot } from '../../protocol/chunk-map.ts';
 import { chunkStart, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import type { Mark } from '../../protocol/mark.ts';
 import type { FleetMessage } from '../../protocol/messages.ts';
+import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 
 /** How a peer of the twin behaves; whatever is not given is as an honest peer does it. */
 export interface PeerScript {
@@ -29,6 +30,8 @@ export interface TakerScript {
   chunk?(digest: Digest, index: number, signal: AbortSignal): Promise<GivenChunk> | GivenChunk;
   /** Hears what this agent tells it; what it says to that is for `say`. */
   heard?(message: FleetMessage): void;
+  /** What it says that a tag is. @default nothing */
+  tag?(asked: AskedTag, signal: AbortSignal): Promise<SignedTag | undefined> | SignedTag | undefined;
 }
 
 export interface GivenChunk {
@@ -56,6 +59,10 @@ export interface MemorySwarm extends Swarm {
   readonly told: { readonly peers: readonly string[]; readonly message: FleetMessage }[];
   /** Who attends. */
   readonly attendant: Attendant | undefined;
+  /** Who was asked for which tag. */
+  readonly askedTags: { readonly peer: string; readonly asked: AskedTag }[];
+  /** What this agent tells of a tag. */
+  tagTold(asked: AskedTag): SignedTag | undefined;
 }
 
 /** What the twins of all peers take for a peer's signature. */
@@ -66,6 +73,7 @@ export function signatureOf(signer: string, statement: Uint8Array): Uint8Array {
 export function memorySwarm(): MemorySwarm {
   const takers = new Map<string, TakerScript & Neighbour>();
   let attendant: Attendant | undefined;
+  let tagTeller: TagTeller = () => undefined;
   const peers: { peer: string; digest: Digest; script: PeerScript }[] = [];
   const twin: MemorySwarm = {
     hasNeighbours: true,
@@ -127,6 +135,17 @@ export function memorySwarm(): MemorySwarm {
       attendant = next;
       for (const { peer, address } of takers.values()) next.came({ peer, address });
     },
+    askedTags: [],
+    async tag(peer, asked, signal) {
+      const taker = takers.get(peer);
+      if (taker === undefined) throw new AgentError('PEER_UNREACHABLE', 'the peer is gone');
+      twin.askedTags.push({ peer, asked });
+      return await taker.tag?.(asked, signal);
+    },
+    tellTags(teller) {
+      tagTeller = teller;
+    },
+    tagTold: (asked) => tagTeller(asked),
     strike: (peer, offence) => void twin.strikes.push({ peer, offence }),
     isBanned: (peer) => twin.strikes.some((strike) => strike.peer === peer && strike.offence === 'lied'),
   };

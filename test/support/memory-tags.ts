@@ -17,6 +17,7 @@ export function memoryTags(bounds = { tags: 1000, variants: 8 }): TagRecords {
       for (const [id, { key, record }] of found) use(id, key, record);
       return found.map(([, { record }]) => record);
     },
+    peek: (name) => of(keyOf(name)).map(([, { record }]) => record),
     put(name, record) {
       const key = keyOf(name);
       use(key + record.accept, key, record);

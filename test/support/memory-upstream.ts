@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { AgentError, type ErrorCode } from '../../agent/errors.ts';
 import type { Upstream } from '../../agent/fetch/ports.ts';
+import type { Said } from '../../agent/fetch/privacy/standing.ts';
 import { type Digest, toDigest } from '../../protocol/digest.ts';
 
 /** Bytes a body yields at a time: never a divisor of a chunk, so that pieces cross its borders. */
@@ -18,8 +19,14 @@ export interface MemoryUpstream extends Upstream {
   breakAt: number | undefined;
   /** Sends this body instead of the true one. */
   wrong: Uint8Array | undefined;
-  /** Names of repositories that are had with credentials only. */
+  /** Names of repositories that are asked with credentials. */
   readonly private: Set<string>;
+  /** What the registry says of one of them without. @default denied */
+  readonly said: Map<string, Said>;
+  /** What it was asked without credentials, in order: a repository and a reference, or `tags`. */
+  readonly anonymousAsks: string[];
+  /** Waits for this before each such answer. */
+  anonymousPause: (signal: AbortSignal) => Promise<void>;
   /** Knows no Range: sends all there is, whatever end was asked for. */
   isRangeless: boolean;
   /** Waits for this before each piece of a body. */
@@ -61,6 +68,23 @@ export function memoryUpstream(): MemoryUpstream {
     isRangeless: false,
     private: new Set(),
     mayBePrivate: ({ name }) => twin.private.has(name),
+    said: new Map(),
+    anonymousAsks: [],
+    anonymousPause: () => Promise.resolve(),
+    anonymous: {
+      async standing({ name }, reference, signal) {
+        twin.anonymousAsks.push(`${name} ${reference ?? 'tags'}`);
+        await twin.anonymousPause(signal);
+        isHere();
+        return twin.private.has(name) ? (twin.said.get(name) ?? 'denied') : 'public';
+      },
+      async has({ name }, _kind, digest, signal) {
+        twin.anonymousAsks.push(`${name} ${digest}`);
+        await twin.anonymousPause(signal);
+        isHere();
+        return blobs.has(digest) && (!twin.private.has(name) || twin.said.get(name) === 'public');
+      },
+    },
     pace: () => Promise.resolve(),
     gets: [],
     manifestGets: [],

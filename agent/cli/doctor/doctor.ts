@@ -17,6 +17,7 @@ import { judgeAgent, listenerAt, lookAtPeerPorts, mirrorAddress } from './agent-
 import { checkClient, installedIn } from './clients-check.ts';
 import { judgeClock } from './clock-check.ts';
 import { clientsElsewhere, containerMark, judgeContainers } from './container-check.ts';
+import { checkCredentials } from './credentials-check.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { judgeMdns, judgeNetworkKey, judgePeers } from './peers-check.ts';
 import { createProber, type Probe } from './probe.ts';
@@ -63,15 +64,17 @@ async function examine(options: DoctorOptions, env: Terminal['env']): Promise<Fi
     // All else follows from it, so nothing else can be looked at.
     return [fail(name, error.message, 'put it right, and ask again')];
   }
-  const [status, probes, clients] = await Promise.all([
+  const [status, probes, credentials, clients] = await Promise.all([
     queryStatus(config).then((answer) => answer.status, asError),
     probesOf(upstream),
+    checkCredentials(upstream.registries, env),
     clientFindings(config, options.root, env),
   ]);
   return [
     ok(name, 'can be read'),
     ...hostFindings(config, options.root, status),
     ...netFindings(config, status, probes, env),
+    ...credentials,
     ...clients,
   ];
 }

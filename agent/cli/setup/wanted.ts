@@ -1,7 +1,7 @@
-import { addressText, parseAddress, reachable } from '../../address.ts';
+import { type Address, addressText, isLoopback, parseAddress, reachable } from '../../address.ts';
 import type { Config } from '../../config/load.ts';
 import { AgentError } from '../../errors.ts';
-import { DEFAULT_REGISTRY, isRegistry } from '../../oci/reference.ts';
+import { canonicalRegistry, DEFAULT_REGISTRY, isRegistry } from '../../oci/reference.ts';
 import type { MirroredRegistry, Wanted } from './plan.ts';
 
 /** Docker Hub's registry is not at the name that its images go by. */
@@ -13,7 +13,7 @@ const DOCKER_HUB = 'https://registry-1.docker.io';
  * @throws AgentError CONFIG_INVALID
  */
 export function wantedOf(config: Config, names: readonly string[] = []): Pick<Wanted, 'mirror' | 'registries'> {
-  const address = reachable(parseAddress(config.mirror.listen[0]!)!);
+  const address = addressFor(config.mirror.listen);
   if (address.port === 0) {
     throw new AgentError(
       'CONFIG_INVALID',
@@ -24,9 +24,18 @@ export function wantedOf(config: Config, names: readonly string[] = []): Pick<Wa
   if (wrong !== undefined) {
     throw new AgentError('CONFIG_INVALID', `--registry must be a host name such as ghcr.io, not "${wrong}".`);
   }
-  const chosen = names.length > 0 ? names.map((name) => name.toLowerCase()) : [...config.registries.keys()];
+  const chosen = names.length > 0 ? names.map(canonicalRegistry) : [...config.registries.keys()];
   const unique = [...new Set(chosen)].filter(isRegistry);
   return { mirror: addressText(address), registries: unique.map((name) => mirrored(name, config)) };
+}
+
+/**
+ * Where clients of this host reach the mirror: on loopback where it listens there. Other addresses are for clients in
+ * containers; clients of the host want TLS there, and a bridge may come later than they do.
+ */
+function addressFor(listen: readonly string[]): Address {
+  const [first, ...others] = listen.map((text) => reachable(parseAddress(text)!));
+  return [first!, ...others].find(({ host }) => host === 'localhost' || isLoopback(host)) ?? first!;
 }
 
 /** Of several endpoints the last is by custom the registry itself, and those before it are mirrors. */

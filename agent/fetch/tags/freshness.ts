@@ -13,18 +13,27 @@ export interface TagSettings {
   readonly fresh: readonly FreshFor[];
   /** Patterns of tags that never move: once known they are never asked again. */
   readonly immutable: readonly string[];
+  /** Whether peers' word counts: beside upstream's, while upstream is away, or not at all. @default never */
+  readonly fromPeers?: 'never' | 'when-offline' | 'always';
+  /** Peer ids of who is believed where no network key keeps strangers out. @default none */
+  readonly trust?: readonly string[];
 }
 
 /** Of tags that no pattern fits. Milliseconds. */
 const DEFAULT_FRESH = 60_000;
 
 /** `answer`: from the record, with no word to upstream. `ask`: upstream, and if it cannot say, the stale record does. */
-export type Verdict =
-  | { readonly kind: 'answer'; readonly record: TagRecord }
-  | { readonly kind: 'ask'; readonly stale: TagRecord | undefined };
+export type Verdict<Known> =
+  | { readonly kind: 'answer'; readonly record: Known }
+  | { readonly kind: 'ask'; readonly stale: Known | undefined };
 
 /** What to do about a tag of which `record` is known. `now` in milliseconds since the epoch. */
-export function judge(record: TagRecord | undefined, tag: string, settings: TagSettings, now: number): Verdict {
+export function judge<Known extends Pick<TagRecord, 'checkedAt'>>(
+  record: Known | undefined,
+  tag: string,
+  settings: TagSettings,
+  now: number,
+): Verdict<Known> {
   if (record === undefined) return { kind: 'ask', stale: undefined };
   if (settings.immutable.some((pattern) => matchesPattern(pattern, tag))) return { kind: 'answer', record };
   const age = now - record.checkedAt;

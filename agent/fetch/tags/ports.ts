@@ -29,6 +29,8 @@ export interface TagRecord {
 export interface TagRecords {
   /** All records of a tag, the one checked last first. Notes a use of them. */
   find(name: TagName): readonly TagRecord[];
+  /** The same for somebody else: it is no use of them, and writes nothing. */
+  peek(name: TagName): readonly TagRecord[];
   /** Takes the place of the tag's record with the same `accept`. */
   put(name: TagName, record: TagRecord): void;
   /** Forgets the tag's record with this `accept`, if there is one. */

@@ -17,8 +17,10 @@ export interface TagAnswer {
   readonly mediaType: string;
   /** Bytes. */
   readonly size: number;
-  /** Where upstream could not be asked now: how long ago it was. Milliseconds. */
+  /** Where upstream was not asked now, or could not be: how long ago it was. Milliseconds. */
   readonly staleFor?: number;
+  /** Where that is a peer's word: the peer's id. */
+  readonly toldBy?: string;
   /** The manifest itself, where it was taken to give this answer. */
   readonly manifest?: VerifiedManifest;
 }

@@ -1,24 +1,24 @@
 import type { Digest } from '../../../protocol/digest.ts';
 import { isAgentError } from '../../errors.ts';
 import type { Repository } from '../../oci/reference.ts';
-import type { ContentComponents } from '../init.ts';
+import type { ContentComponents, FetchInit } from '../init.ts';
 import { SingleFlight } from '../single-flight.ts';
 import { isAway, type VerifiedManifest } from '../verified-manifest.ts';
 import { acceptText } from './accept.ts';
+import { ageOf } from './belief.ts';
 import { judge, type TagSettings } from './freshness.ts';
 import { KnownTags } from './known-tags.ts';
+import { PeersWord } from './peers-word.ts';
 import type { TagRecord } from './ports.ts';
 import { keyOf, nameOf, type RefreshedTag, type TagAnswer, type TagQuestion, whole } from './question.ts';
-import { timeLimit, within } from './time-limit.ts';
+import { LOOK_WITHIN, timeLimit, within } from './time-limit.ts';
+import { UpstreamWord } from './upstream-word.ts';
 
 /** How long upstream is waited for where a stale answer is in hand: clients wait 30 s for headers. Milliseconds. */
 const STALE_BUDGET = 2_500;
 
 /** How long upstream may take in all. A slow one is heard even when its client had a stale answer. Milliseconds. */
 const ASK_WITHIN = 30_000;
-
-/** How long the LAN is asked for a manifest that is not held, before the stale answer that names it. Milliseconds. */
-const LOOK_WITHIN = 2_000;
 
 export interface TagsComponents extends ContentComponents {
   /** A manifest from the store, a peer or upstream. */
@@ -39,21 +39,25 @@ interface Behind {
   readonly since: number;
 }
 
-/** What tags mean: upstream's word, for as long as it is fresh; and when upstream is away. Never a peer's. */
+/** What tags mean: upstream's word, for as long as it is fresh; and when upstream is away. A peer's only where set so. */
 export class Tags {
   readonly #components: TagsComponents;
   readonly #settingsOf: (registry: string) => TagSettings;
   readonly #known: KnownTags;
+  readonly #upstream: UpstreamWord;
+  readonly #peers: PeersWord;
   readonly #flights: SingleFlight<TagAnswer>;
   /** By flight; each ends after {@link ASK_WITHIN}. */
   readonly #behind = new Map<string, Behind>();
   readonly #now: () => number;
 
-  /** @param stopped ends every question to upstream */
-  constructor(components: TagsComponents, settingsOf: (registry: string) => TagSettings, stopped: AbortSignal) {
+  /** @param stopped ends every question to upstream and to peers */
+  constructor(components: TagsComponents, init: Pick<FetchInit, 'tags' | 'lookupTimeout'>, stopped: AbortSignal) {
     this.#components = components;
-    this.#settingsOf = settingsOf;
+    this.#settingsOf = init.tags;
     this.#known = new KnownTags(components.tags, components.logger);
+    this.#upstream = new UpstreamWord(components, this.#known);
+    this.#peers = new PeersWord(components, init, stopped);
     this.#flights = new SingleFlight(stopped);
     this.#now = components.now ?? Date.now;
   }
@@ -75,8 +79,15 @@ export class Tags {
         verdict = { kind: 'ask', stale: undefined };
       }
     }
-    if (verdict.stale !== undefined) return await this.#askOrStale(verdict.stale, question, signal);
-    const asked = await this.#flights.run(keyOf(question), signal, (inner) => this.#ask(question, inner));
+    const { fromPeers = 'never' } = settings;
+    if (fromPeers === 'always') {
+      const told = await this.#peers.fresh(question, settings, signal);
+      if (told !== undefined) return this.#counted('peer', told);
+    }
+    if (verdict.stale !== undefined || fromPeers !== 'never') {
+      return await this.#askOrStandIn(verdict.stale, question, settings, signal);
+    }
+    const asked = await this.#flights.run(keyOf(question), signal, (inner) => this.#upstream.ask(question, inner));
     return this.#counted('checked', asked);
   }
 
@@ -86,7 +97,7 @@ export class Tags {
     const was = this.#known.last(nameOf(question));
     const limit = timeLimit(ASK_WITHIN);
     try {
-      const is = await this.#ask(question, AbortSignal.any([signal, limit.signal]));
+      const is = await this.#upstream.ask(question, AbortSignal.any([signal, limit.signal]));
       // Who is not answered by this asks anew: nobody is told for the rest of a window what this may have replaced.
       this.#known.forgetOthers(nameOf(question), acceptText([]) ?? '');
       return { was: was && { digest: was.digest, checkedAt: was.checkedAt }, is };
@@ -95,23 +106,53 @@ export class Tags {
     }
   }
 
-  async #askOrStale(record: TagRecord, question: TagQuestion, signal: AbortSignal): Promise<TagAnswer> {
+  /** Upstream's word; where that does not come, the newest of what peers say and this agent knew. */
+  async #askOrStandIn(
+    stale: TagRecord | undefined,
+    question: TagQuestion,
+    settings: TagSettings,
+    signal: AbortSignal,
+  ): Promise<TagAnswer> {
     const { outcome, since } = this.#askBehind(question);
     try {
       return this.#counted('checked', await within(outcome, since + STALE_BUDGET - performance.now(), signal));
     } catch (error) {
       signal.throwIfAborted();
       if (!isAway(error)) throw error;
-      const soon = AbortSignal.any([signal, AbortSignal.timeout(LOOK_WITHIN)]);
-      const answer = await this.#had(record, question, soon).catch(() => undefined);
-      signal.throwIfAborted();
-      // A digest whose manifest cannot be had would only fail the client's next request.
-      if (answer === undefined) throw error;
-      const staleFor = Math.max(0, this.#now() - record.checkedAt);
-      const reason = isAgentError(error) ? error.message : undefined;
-      this.#components.logger.warn({ ...nameOf(question), staleFor, reason }, 'upstream is away; a stale tag is told');
-      return this.#counted('stale', { ...answer, staleFor });
+      const answer = await this.#standIn(stale, question, settings, signal);
+      if (answer !== undefined) {
+        const { staleFor, toldBy } = answer;
+        const reason = isAgentError(error) ? error.message : undefined;
+        const details = { ...nameOf(question), staleFor, toldBy, reason };
+        const what = toldBy === undefined ? 'a stale tag is told' : 'a peer’s word for a tag is told';
+        this.#components.logger.warn(details, `upstream is away; ${what}`);
+        return this.#counted(toldBy === undefined ? 'stale' : 'peer', answer);
+      }
+      // With nothing in hand a slow upstream is still waited for.
+      if (stale === undefined) return this.#counted('checked', await within(outcome, ASK_WITHIN, signal));
+      throw error;
     }
+  }
+
+  /**
+   * What is told while upstream is away; undefined where nothing can be. A digest whose manifest cannot be had would only
+   * fail the client's next request.
+   */
+  async #standIn(
+    stale: TagRecord | undefined,
+    question: TagQuestion,
+    settings: TagSettings,
+    signal: AbortSignal,
+  ): Promise<TagAnswer | undefined> {
+    if ((settings.fromPeers ?? 'never') !== 'never') {
+      const told = await this.#peers.newer(question, settings, stale, signal);
+      if (told !== undefined) return told;
+    }
+    if (stale === undefined) return undefined;
+    const soon = AbortSignal.any([signal, AbortSignal.timeout(LOOK_WITHIN)]);
+    const answer = await this.#had(stale, question, soon).catch(() => undefined);
+    signal.throwIfAborted();
+    return answer && { ...answer, staleFor: ageOf(stale, this.#now()) };
   }
 
   /** Upstream is asked to its end, whoever still waits: else a registry slower than the budget were never heard. */
@@ -120,7 +161,7 @@ export class Tags {
     const running = this.#behind.get(key);
     if (running !== undefined) return running;
     const limit = timeLimit(ASK_WITHIN);
-    const flight = this.#flights.run(key, limit.signal, (inner) => this.#ask(question, inner));
+    const flight = this.#flights.run(key, limit.signal, (inner) => this.#upstream.ask(question, inner));
     const outcome = flight.finally(() => {
       limit.clear();
       this.#behind.delete(key);
@@ -132,38 +173,6 @@ export class Tags {
     return behind;
   }
 
-  /** What upstream says now; it is remembered, or forgotten where upstream says no. */
-  async #ask(question: TagQuestion, signal: AbortSignal): Promise<TagAnswer> {
-    const name = nameOf(question);
-    const accept = acceptText(question.accept);
-    const checkedAt = this.#now();
-    try {
-      const { etag, ...answer } = await this.#look(question, accept, signal);
-      const { digest, mediaType, size } = answer;
-      if (accept !== undefined) {
-        this.#known.remember(name, { accept, digest, mediaType, size, etag: etag ?? null, checkedAt }, this.#now());
-      }
-      return answer;
-    } catch (error) {
-      if (isAgentError(error, 'MANIFEST_UNKNOWN', 'UPSTREAM_DENIED')) this.#known.forget(name, accept);
-      throw error;
-    }
-  }
-
-  /** One HEAD, and no more where it says enough. */
-  async #look(question: TagQuestion, wanted: string | undefined, signal: AbortSignal) {
-    const { repository, tag, accept } = question;
-    const head = await this.#components.upstream.headManifest(repository, tag, accept, signal);
-    const { mediaType, size, etag } = head;
-    const digest = head.digest ?? this.#known.digestOf(nameOf(question), wanted, etag);
-    if (digest !== undefined && size !== undefined) return { digest, mediaType, size, etag };
-    if (digest === undefined) {
-      const fetched = await this.#components.byTag(question, signal);
-      return { ...whole(fetched.manifest), etag: fetched.etag };
-    }
-    return { ...whole(await this.#components.byDigest(repository, digest, accept, signal)), etag };
-  }
-
   /** What a record says, once the manifest it names is held or can be had. @throws where it cannot */
   async #had(record: TagRecord, { repository, accept }: TagQuestion, signal: AbortSignal): Promise<TagAnswer> {
     const { digest, mediaType, size } = record;
@@ -171,7 +180,7 @@ export class Tags {
     return whole(await this.#components.byDigest(repository, digest, accept, signal));
   }
 
-  #counted(answer: 'fresh' | 'checked' | 'stale', what: TagAnswer): TagAnswer {
+  #counted(answer: 'fresh' | 'checked' | 'stale' | 'peer', what: TagAnswer): TagAnswer {
     this.#components.metrics.tagAnswers.inc({ answer });
     return what;
   }

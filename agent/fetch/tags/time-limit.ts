@@ -1,5 +1,8 @@
 import { AgentError } from '../../errors.ts';
 
+/** How long the LAN is asked for a manifest that is not held, before the answer that names it. Milliseconds. */
+export const LOOK_WITHIN = 2_000;
+
 /** A signal that fires after `ms` milliseconds, with AgentError UPSTREAM_STALLED, unless it is cleared. */
 export function timeLimit(ms: number): { readonly signal: AbortSignal; clear(): void } {
   const controller = new AbortController();

@@ -1,4 +1,5 @@
 import type { Stream } from '@libp2p/interface';
+import type { Digest } from '../../../protocol/digest.ts';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import {
   type ControlAnswer,
@@ -12,6 +13,7 @@ import type { Telling } from '../inventory/inventories.ts';
 import type { Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
 import { sendDrained } from '../stream/sink.ts';
+import type { TagAnswering } from '../tags/answering.ts';
 
 export interface ControlServerComponents {
   readonly holdings: Holdings;
@@ -19,13 +21,19 @@ export interface ControlServerComponents {
   readonly telling: Telling;
   /** Takes what it says of blobs that agents take together. */
   readonly hearing: Hearing;
+  /** Answers what it asks of tags. */
+  readonly tags: Pick<TagAnswering, 'answer'>;
 }
 
 export interface ControlServerInit {
+  /** Peer id of who opened the stream. */
+  readonly peer: string;
   /** ms after which a peer that does not take its answers has stalled. */
   readonly stallTimeout: number;
   readonly signal: AbortSignal;
 }
+
+type BlobQuestion = Extract<ControlQuestion, { digest: Digest }>;
 
 /**
  * Answers a neighbour's questions on the control stream it opened, and takes note of its announcements, until it ends:
@@ -34,7 +42,7 @@ export interface ControlServerInit {
  */
 export async function serveControl(
   stream: Stream,
-  { holdings, telling, hearing }: ControlServerComponents,
+  { holdings, telling, hearing, tags }: ControlServerComponents,
   init: ControlServerInit,
 ): Promise<void> {
   const reader = readStream(stream, { frameTimeout: init.stallTimeout });
@@ -49,6 +57,11 @@ export async function serveControl(
         case 'have':
         case 'map': {
           const answer = controlAnswers.encode(answerTo(request, holdings));
+          await sendDrained(stream, encodeFrame(answer), init.stallTimeout, init.signal);
+          break;
+        }
+        case 'tag': {
+          const answer = controlAnswers.encode(await tags.answer(init.peer, request, init.signal));
           await sendDrained(stream, encodeFrame(answer), init.stallTimeout, init.signal);
           break;
         }
@@ -72,7 +85,7 @@ export async function serveControl(
   }
 }
 
-function answerTo(request: ControlQuestion, holdings: Holdings): ControlAnswer {
+function answerTo(request: BlobQuestion, holdings: Holdings): ControlAnswer {
   const { id, digest } = request;
   switch (request.type) {
     case 'have': {

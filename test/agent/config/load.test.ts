@@ -7,11 +7,11 @@ import { type ConfigSource, loadConfig } from '../../../agent/config/load.ts';
 import type { Surroundings } from '../../../agent/config/surroundings.ts';
 import { AgentError, type ErrorCode } from '../../../agent/errors.ts';
 
-const DEFAULT_TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [] };
+const DEFAULT_TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [], fromPeers: 'never', trust: [] };
 const user: Surroundings = { isRoot: false, home: '/home/user', cwd: '/work-dir', env: {} };
 
 /** What holds for a registry of which nothing is said. */
-const OPEN = { credentials: null, ca: null, allow: ['*'], deny: [], tags: DEFAULT_TAGS };
+const OPEN = { credentials: null, ca: null, allow: ['*'], deny: [], tags: DEFAULT_TAGS, share: 'public' };
 
 function folder(t: TestContext): string {
   const path = mkdtempSync(join(tmpdir(), 'layerlan-config-'));
@@ -174,6 +174,10 @@ test('an unknown key is named with its file and line, and with what was meant', 
   assert.match(
     refusalOf({ set: ['registries["a.io"].endpoint=x'] }),
     /did you mean registries\["a\.io"\]\.endpoints\?$/,
+  );
+  assert.match(
+    refusalOf({ set: ['registries.docker.io.deny=[a/b]'] }),
+    /^--set: registries\.docker\.io is not a key .*; a name with a dot stands in brackets: registries\["ghcr\.io"\]\.$/,
   );
   assert.match(refusalOf({ set: ['__proto__.polluted=1'] }), /__proto__ is not a key/);
   assert.equal(({} as Record<string, unknown>).polluted, undefined);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { loadConfig } from '../../../agent/config/load.ts';
+import { shareOf } from '../../../agent/config/registries.ts';
 import { AgentError } from '../../../agent/errors.ts';
 
-const TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [] };
+const TAGS = { fresh: [{ pattern: '*', time: 60_000 }], immutable: [], fromPeers: 'never', trust: [] };
 const around = { isRoot: false, home: '/home/user', cwd: '/work-dir', env: {} };
 
 function registriesOf(yaml: string) {
@@ -30,6 +31,7 @@ test('a registry that is listed without endpoints is at its own name, and docker
     allow: ['*'],
     deny: ['a/*'],
     tags: TAGS,
+    share: 'public',
   });
   assert.deepEqual(registries.get('registry.lan:5000')?.endpoints, ['https://registry.lan:5000']);
 });
@@ -43,6 +45,7 @@ test('what holds for all others stands under *', () => {
     allow: ['public/*'],
     deny: [],
     tags: TAGS,
+    share: 'public',
   });
   assert.ok(registriesOf('{"*": null}').has('*'));
   assert.match(refusalOf('registries={"*": {endpoints: [https://x]}}'), /registries\["\*"\]\.endpoints is not a key/);
@@ -56,6 +59,14 @@ test('only what is listed: the others are not there, and docker.io is no excepti
   assert.match(refusalOf('registries.only="yes"'), /registries\.only must be true or false/);
 });
 
+test('what of a registry peers may have: its own word, else that of all others; nothing of one that is not there', () => {
+  const registries = registriesOf('{docker.io: {share: all}, ghcr.io: {}, "*": {share: none}}');
+  const of = (name: string) => shareOf(registries, name);
+  assert.deepEqual(['docker.io', 'ghcr.io', 'quay.io'].map(of), ['all', 'public', 'none']);
+  assert.equal(shareOf(registriesOf('{only: true, ghcr.io: {}}'), 'quay.io'), 'none');
+  assert.match(refusalOf('registries["ghcr.io"].share=some'), /share must be public, all or none/);
+});
+
 test('patterns and CA files that cannot be', () => {
   const wrong: [set: string, message: RegExp][] = [
     ['registries={a.io: {allow: library/*}}', /registries\["a\.io"\]\.allow must be a list of repository patterns/],
@@ -63,6 +74,12 @@ test('patterns and CA files that cannot be', () => {
     ['registries={a.io: {deny: ["app:latest"]}}', /without a tag/],
     ['registries={a.io: {deny: [""]}}', /must be a repository pattern/],
     ['registries={a.io: {ca: 5}}', /registries\["a\.io"\]\.ca must be a path/],
+    [
+      'registries={index.docker.io: {deny: [a/b]}}',
+      /registries\["index\.docker\.io"\] is Docker Hub, which is docker\.io/,
+    ],
+    ['registries={Registry-1.docker.io: {}}', /is Docker Hub, which is docker\.io here\.$/],
+    ['registries={a.io: {}, A.io: {deny: [b/*]}}', /registries\["A\.io"\] stands there twice/],
     ['registries={a.io: 5}', /registries\["a\.io"\] must be a map of keys/],
   ];
   for (const [set, message] of wrong) assert.match(refusalOf(set), message, set);

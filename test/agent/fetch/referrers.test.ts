@@ -53,10 +53,15 @@ test('several pages are one index', async () => {
 
 test('pages without end are not followed for ever', async () => {
   let asked = 0;
+  let size = 1;
   upstream.listReferrers = async () => {
     asked++;
-    return { index: { manifests: [sbom] }, size: 1024 * 1024, isFiltered: true, next: 'again' };
+    return { index: { manifests: [sbom] }, size, isFiltered: true, next: 'again' };
   };
+  await assert.rejects(ask(subject), { code: 'UPSTREAM_FAILED' });
+  assert.equal(asked, 100, 'however little each brings');
+  asked = 0;
+  size = 1024 * 1024;
   await assert.rejects(ask(subject), { code: 'UPSTREAM_FAILED' });
   assert.ok(asked <= 6, `${asked}`);
 });

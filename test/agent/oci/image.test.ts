@@ -11,6 +11,7 @@ test('references are read as docker reads them', () => {
     ['owner/app', 'docker.io/owner/app:latest'],
     ['docker.io/alpine', 'docker.io/library/alpine:latest'],
     ['index.docker.io/alpine:1', 'docker.io/library/alpine:1'],
+    ['Registry-1.docker.io/owner/app:1', 'docker.io/owner/app:1'],
     ['localhost/app', 'localhost/app:latest'],
     ['registry.lan:5000/a/b/c:v1', 'registry.lan:5000/a/b/c:v1'],
     ['registry:5000/app', 'registry:5000/app:latest'],

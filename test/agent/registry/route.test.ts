@@ -80,6 +80,11 @@ test('which registry is meant', () => {
     ['/v2/owner/image/manifests/latest?ns=quay.io', 'quay.io owner/image'],
     ['/v2/image/manifests/latest?ns=registry.lan%3A5000', 'registry.lan:5000 image'],
     ['/v2/image/manifests/latest?ns=QUAY.io', 'quay.io image'],
+    // Docker Hub is one registry, whatever it is called.
+    ['/v2/index.docker.io/alpine/manifests/latest', 'docker.io library/alpine'],
+    ['/v2/Registry-1.docker.io/owner/image/manifests/latest', 'docker.io owner/image'],
+    ['/v2/alpine/manifests/latest?ns=index.docker.io', 'docker.io library/alpine'],
+    ['/v2/index.docker.io:443/image/manifests/latest', 'index.docker.io:443 image'],
     // With ns the whole path is the name, even where its first component looks like a host.
     ['/v2/ghcr.io/image/manifests/latest?ns=quay.io', 'quay.io ghcr.io/image'],
     // A dot alone makes no host: a host is followed by a name.

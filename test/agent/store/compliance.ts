@@ -359,10 +359,10 @@ export function storeCompliance(name: string, open: () => Promise<Harness>): voi
       const bytes = content('private', 2 * MIB);
       const digest = digestOfBytes(bytes);
       assert.equal(store.isPrivate(digest), false);
-      store.keepPrivate(digest);
+      store.keepPrivate(digest, 'ghcr.io');
       await hold(store, bytes);
       const small = content('small', 100);
-      store.keepPrivate(digestOfBytes(small));
+      store.keepPrivate(digestOfBytes(small), 'ghcr.io');
       await store.put(digestOfBytes(small), small, 'application/json');
       const open = await hold(store, content('public', 100));
       assert.ok(bytes.equals(await collect(store.read(digest, 0, bytes.length, never))));
@@ -384,18 +384,65 @@ export function storeCompliance(name: string, open: () => Promise<Harness>): voi
       const told: string[] = [];
       const digest = await hold(store, content('was public', 100));
       store.onDrop((dropped) => told.push(dropped));
-      store.keepPrivate(digest);
-      store.keepPrivate(digest);
+      store.keepPrivate(digest, 'ghcr.io');
+      store.keepPrivate(digest, 'ghcr.io');
       assert.deepEqual(told, [digest]);
       assert.equal(store.held(digest), undefined);
       assert.equal(store.find(digest)?.size, 100);
+    });
+
+    test('what turns out to be public after all is told of, and given', async () => {
+      const told: string[] = [];
+      store.onHold((digest) => told.push(digest));
+      const bytes = content('public after all', 2 * MIB);
+      const digest = digestOfBytes(bytes);
+      store.disclose(digest);
+      store.keepPrivate(digest, 'ghcr.io');
+      assert.equal(store.privateOf(digest), 'ghcr.io');
+      await hold(store, bytes);
+      assert.deepEqual(told, []);
+      store.disclose(digest);
+      store.disclose(digest);
+      assert.deepEqual(told, [digest]);
+      assert.equal(store.isPrivate(digest), false);
+      assert.equal(store.privateOf(digest), undefined);
+      assert.equal(store.held(digest)?.size, bytes.length);
+      assert.ok(chunkOf(bytes, 1).equals((await store.chunk(digest, 1, never)) ?? Buffer.alloc(0)));
+      assert.deepEqual(store.recent(10), [digest]);
+    });
+
+    test('what was half here is told of once it is whole', async () => {
+      const told: string[] = [];
+      store.onHold((digest) => told.push(digest));
+      const bytes = content('half here', 2 * MIB);
+      const digest = digestOfBytes(bytes);
+      store.keepPrivate(digest, 'ghcr.io');
+      const partial = await store.openPartial(digest, bytes.length, never);
+      await bring(partial, bytes, [1]);
+      store.disclose(digest);
+      assert.deepEqual(told, []);
+      await bring(partial, bytes, [0]);
+      await partial.commit(null);
+      assert.deepEqual(told, [digest]);
+    });
+
+    test('what is private for two registries is nobody’s to make public', () => {
+      const digest = digestOfBytes(content('of two', 10));
+      store.keepPrivate(digest, 'ghcr.io');
+      store.keepPrivate(digest, 'ghcr.io');
+      assert.equal(store.privateOf(digest), 'ghcr.io');
+      store.keepPrivate(digest, 'registry.lan:5000');
+      assert.equal(store.privateOf(digest), undefined);
+      store.keepPrivate(digest, 'ghcr.io');
+      assert.equal(store.privateOf(digest), undefined);
+      assert.equal(store.isPrivate(digest), true);
     });
 
     test('a private blob that rots stays private, whatever becomes of it', async () => {
       const told: string[] = [];
       const bytes = content('private and rotten', 2 * MIB);
       const digest = digestOfBytes(bytes);
-      store.keepPrivate(digest);
+      store.keepPrivate(digest, 'ghcr.io');
       await hold(store, bytes);
       store.onDrop((dropped) => told.push(dropped));
       await harness.rot(digest, MIB);

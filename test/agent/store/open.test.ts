@@ -138,12 +138,13 @@ test('what is private is so after a restart', async () => {
   const bytes = content('private', 100);
   const digest = digestOfBytes(bytes);
   const before = await at.open();
-  before.keepPrivate(digest);
+  before.keepPrivate(digest, 'ghcr.io');
   await hold(before, bytes);
   await before.close();
   const store = await at.open();
   assert.equal(store.find(digest)?.size, 100);
   assert.equal(store.isPrivate(digest), true);
+  assert.equal(store.privateOf(digest), 'ghcr.io');
   assert.equal(store.held(digest), undefined);
   assert.deepEqual(store.recent(10), []);
 });

@@ -49,8 +49,8 @@ test('addresses that are', () => {
 });
 
 test('a host that is a private address is refused, a name is left to the look-up', () => {
-  assert.equal(refusedHost('169.254.169.254')?.code, 'UPSTREAM_FAILED');
-  assert.equal(refusedHost('::1')?.code, 'UPSTREAM_FAILED');
+  assert.equal(refusedHost('169.254.169.254')?.code, 'ADDRESS_PRIVATE');
+  assert.equal(refusedHost('::1')?.code, 'ADDRESS_PRIVATE');
   assert.equal(refusedHost('1.1.1.1'), undefined);
   assert.equal(refusedHost('localhost'), undefined);
 });
@@ -58,6 +58,6 @@ test('a host that is a private address is refused, a name is left to the look-up
 test('the look-up refuses a name at a private address', async () => {
   for (const all of [true, false]) {
     const error = await new Promise((resolve) => publicLookup('localhost', { all }, resolve));
-    assert.equal((error as { code?: string } | null)?.code, 'UPSTREAM_FAILED');
+    assert.equal((error as { code?: string } | null)?.code, 'ADDRESS_PRIVATE');
   }
 });

@@ -126,7 +126,7 @@ test('what nobody wrote may not be private as it is written: the proxy is not ev
   for (const name of [registry.host, '10.0.0.1', 'localhost:5000', 'a.localhost']) {
     await assert.rejects(
       upstream.headManifest({ registry: name, name: 'a/b' }, 'latest', [], signal),
-      failsWith('UPSTREAM_FAILED', /private address/),
+      failsWith('ADDRESS_PRIVATE', /private address/),
       name,
     );
   }
@@ -141,7 +141,7 @@ test('that the proxy is on the LAN does not let a registry send us there', async
   const { upstream } = client(context, { registries, proxyFor });
   await assert.rejects(
     upstream.getBlob(REPOSITORY, digest, 0, signal),
-    failsWith('UPSTREAM_FAILED', /private address/),
+    failsWith('ADDRESS_PRIVATE', /private address/),
   );
   assert.deepEqual(proxy.asked, [`${NAME}:80`]);
 });

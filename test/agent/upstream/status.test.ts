@@ -24,6 +24,18 @@ test('429: a short Retry-After is waited out, a long one or none is told', async
   }
 });
 
+test('429 again and again is not waited out for ever', async (context) => {
+  const { registry, upstream, signal } = await fixture(context);
+  registry.addImage(REPOSITORY.name, { layers: [10] });
+  registry.misbehave({ kind: 'status', status: 429, headers: { 'retry-after': '1' }, on: 'manifest' });
+  await assert.rejects(upstream.headManifest(REPOSITORY, 'latest', [], signal), failsWith('UPSTREAM_RATE_LIMITED'));
+  assert.equal(
+    registry.requests.filter(({ kind }) => kind === 'manifest').length,
+    3,
+    'asked, and again after each of two waits',
+  );
+});
+
 test('401 without a challenge and 403 are refusals', async (context) => {
   const { registry, upstream, signal } = await fixture(context);
   for (const status of [401, 403]) {
@@ -75,7 +87,7 @@ test('a registry that nobody wrote is not looked for at private addresses', asyn
   for (const name of [registry.host, '169.254.169.254', 'localhost:5000', '2130706433']) {
     await assert.rejects(
       upstream.headManifest({ registry: name, name: 'a' }, 'latest', [], signal),
-      failsWith('UPSTREAM_FAILED', /private address/),
+      failsWith('ADDRESS_PRIVATE', /private address/),
       name,
     );
   }

@@ -61,6 +61,20 @@ export const manifestCases: Case[] = [
     },
   },
   {
+    title: 'a tag of a manifest that is known by its SHA-512: that digest, by HEAD and GET',
+    section: SECTION,
+    client: 'OCI’s own conformance suite',
+    differs: noSha512('sha512'),
+    async run(target) {
+      const { repository, bytes, digest } = await newManifest(target, 'sha512', { tag: 'v1' });
+      const path = `/v2/${repository}/manifests/v1`;
+      assert.equal((await head(target, path, ...ACCEPTS)).header('docker-content-digest'), digest);
+      const answer = await get(target, path, ...ACCEPTS);
+      assert.equal(answer.header('docker-content-digest'), digest);
+      assert.ok(answer.body.equals(bytes));
+    },
+  },
+  {
     title: 'HEAD by tag: length and digest, so that no GET is needed',
     section: SECTION,
     client: 'containerd',
@@ -141,6 +155,18 @@ export const manifestCases: Case[] = [
     async run(target) {
       const { repository } = await newManifest(target, 'sha256');
       assertError(await get(target, `/v2/${repository}/manifests/none`, ...ACCEPTS), 404, 'MANIFEST_UNKNOWN');
+    },
+  },
+  {
+    title: 'a tag that breaks the grammar is one that is not there: 404',
+    section: SECTION,
+    client: 'OCI’s conformance suite 1.1',
+    async run(target) {
+      const { repository } = await newManifest(target, 'sha256');
+      for (const tag of ['.INVALID_MANIFEST_NAME', '-v1', 't'.repeat(129)]) {
+        assert.equal((await get(target, `/v2/${repository}/manifests/${tag}`, ...ACCEPTS)).status, 404, tag);
+        assert.equal((await head(target, `/v2/${repository}/manifests/${tag}`, ...ACCEPTS)).status, 404, tag);
+      }
     },
   },
   ...forEachAlgorithm((algorithm) => ({

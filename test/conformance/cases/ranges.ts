@@ -149,12 +149,22 @@ export const rangeCases: Case[] = [
     },
   })),
   ...forEachAlgorithm((algorithm) => ({
+    title: 'a range that ends before it begins is 416',
+    section: 'RFC 9110, 14.1.1 and 14.2',
+    client: 'OCI’s own conformance suite',
+    differs: SHORT_416,
+    async run(target) {
+      const { path } = await newBlob(target, algorithm, 10_000);
+      assert.equal((await get(target, path, 'Range: bytes=500-0')).status, 416);
+    },
+  })),
+  ...forEachAlgorithm((algorithm) => ({
     title: 'a range that breaks the grammar is ignored or refused',
     section: 'RFC 9110, 14.2',
     differs: SHORT_416,
     async run(target) {
       const { path, bytes } = await newBlob(target, algorithm, 10_000);
-      for (const range of ['bytes=9-5', 'bytes=a-b', 'bytes=']) {
+      for (const range of ['bytes=a-b', 'bytes=', 'bytes=5']) {
         const answer = await get(target, path, `Range: ${range}`);
         if (answer.status === 200) assert.ok(answer.body.equals(bytes), range);
         else assert.ok(answer.status === 400 || answer.status === 416, `${range}: ${answer.status}`);

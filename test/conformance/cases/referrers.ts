@@ -23,7 +23,10 @@ interface Descriptor {
   readonly digest: Digest;
   readonly size: number;
   readonly artifactType?: string;
+  readonly annotations?: Readonly<Record<string, string>>;
 }
+
+const ANNOTATIONS = { 'org.example.made': 'by hand' };
 
 function referrersOf(answer: Answer): Descriptor[] {
   assert.equal(answer.status, 200);
@@ -39,7 +42,10 @@ async function referred(target: Target, algorithm: Algorithm) {
   const repository = newRepository();
   const subject = { mediaType: OCI_MANIFEST, digest: unknownDigest(algorithm), size: 5 };
   const sbom = await newManifest(target, 'sha256', { repository, over: { subject, artifactType: SBOM } });
-  const signature = await newManifest(target, 'sha256', { repository, over: { subject, artifactType: SIGNATURE } });
+  const signature = await newManifest(target, 'sha256', {
+    repository,
+    over: { subject, artifactType: SIGNATURE, annotations: ANNOTATIONS },
+  });
   return { path: `/v2/${repository}/referrers/${subject.digest}`, sbom, signature };
 }
 
@@ -80,10 +86,12 @@ export const referrerCases: Case[] = [
     async run(target) {
       const { path, signature } = await referred(target, algorithm);
       const answer = await get(target, `${path}?artifactType=${encodeURIComponent(SIGNATURE)}`);
+      const found = referrersOf(answer);
       assert.deepEqual(
-        referrersOf(answer).map(({ digest }) => digest),
+        found.map(({ digest }) => digest),
         [signature.digest],
       );
+      assert.deepEqual(found[0]?.annotations, ANNOTATIONS);
       assert.equal(answer.header('oci-filters-applied'), 'artifactType');
     },
   })),

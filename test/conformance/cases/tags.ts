@@ -72,6 +72,18 @@ export const tagCases: Case[] = [
     },
   },
   {
+    title: 'a Link names the registry that was meant',
+    section: 'Registry Proxying (after 1.1.1)',
+    differs: { because: 'it is no proxy and knows no ns', seen: /\+ undefined\s+- 'docker\.io'/ },
+    async run(target) {
+      const repository = await tagged(target);
+      const answer = await get(target, `/v2/${repository}/tags/list?n=2&ns=docker.io`);
+      const next = new URL(nextOf(answer) ?? '/', 'http://registry');
+      assert.equal(next.searchParams.get('ns') ?? undefined, 'docker.io');
+      assert.equal(answer.header('oci-namespace'), 'docker.io');
+    },
+  },
+  {
     title: 'n as large as the list: all, and no Link',
     section: SECTION,
     async run(target) {

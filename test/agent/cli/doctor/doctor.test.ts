@@ -155,6 +155,28 @@ test('a token server that is not there, or not the registry’s', async (t) => {
   assert.match(foreign.what, /another domain: refused/);
 });
 
+test('credentials that are not there, and those that are: nobody is shown them', async (t) => {
+  const { root, ask } = host(t);
+  const upstream = await startUpstreamRegistry({ auth: 'basic' });
+  t.after(() => upstream.close());
+  const password = join(root, 'password');
+  const set = (key: string, value: string) => ['--set', `registries["docker.io"].${key}=${value}`];
+  const own = [...endpoint(upstream.url), ...set('credentials', `{username: me, passwordFile: ${password}}`)];
+  const missing = (await ask(...own)).by('credentials docker.io');
+  assert.equal(missing.state, 'warn');
+  assert.match(missing.what, /passwordFile .*\/password does not exist/);
+  writeFileSync(password, 'c4n4ry\n');
+  const found = (await ask(...own)).by('credentials docker.io');
+  assert.equal(found.state, 'ok', found.what);
+  assert.equal(JSON.stringify(found).includes('c4n4ry'), false);
+  assert.deepEqual(
+    upstream.requests.filter(({ authorization }) => authorization !== undefined),
+    [],
+  );
+  const unset = await ask(...set('credentials', '{username: me, passwordEnv: LAYERLAN_TEST_NOT_SET}'));
+  assert.match(unset.by('credentials docker.io').what, /LAYERLAN_TEST_NOT_SET/);
+});
+
 test('a clock that is wrong', async (t) => {
   const { ask } = host(t);
   const url = await server(t, (_request, response) => {

@@ -69,6 +69,12 @@ test('the mirror and the registries are those of the configuration', async (t) =
   assert.match(out, /docker\.io\/hosts\.toml: new/);
   assert.match(out, /registry\.lan:5000\/hosts\.toml: new\nserver = "http:\/\/registry\.lan:5000"\n/);
   assert.match(out, /\[host\."http:\/\/127\.0\.0\.1:6000"\]/);
+  const several = await setup('containerd', '--set', 'mirror.listen=[172.17.0.1:6000, "[::1]:6001"]');
+  assert.match(several.out, /\[host\."http:\/\/\[::1\]:6001"\]/);
+  const beyond = await setup('containerd', '--set', 'mirror.listen=[172.17.0.1:6000, 172.18.0.1:6000]');
+  assert.match(beyond.out, /\[host\."http:\/\/172\.17\.0\.1:6000"\]/);
+  const hub = await setup('containerd', '--registry', 'index.docker.io');
+  assert.match(hub.out, /^# .*\/docker\.io\/hosts\.toml: new\nserver = "https:\/\/registry-1\.docker\.io"$/m);
   const chosen = await setup('containerd', '--registry', 'Quay.io', '--registry', 'quay.io');
   assert.deepEqual(chosen.out.match(/^# .*: new$/gm), ['# /etc/containerd/certs.d/quay.io/hosts.toml: new']);
 });

@@ -43,6 +43,7 @@ export function recordsComply(open: () => Promise<{ records: TagRecords; close()
     records.put(name('latest'), first);
     records.put(name('latest'), second);
     assert.deepEqual(records.find(name('latest')), [second, first]);
+    assert.deepEqual(records.peek(name('latest')), [second, first]);
     const later = tagRecord({ accept: 'a/b', checkedAt: 10, size: 5, mediaType: 'x/y' });
     records.put(name('latest'), later);
     assert.deepEqual(records.find(name('latest')), [later, second]);
@@ -70,6 +71,7 @@ export function recordsComply(open: () => Promise<{ records: TagRecords; close()
     const tags = Array.from({ length: BOUNDS.tags }, (_, at) => `t${at}`);
     for (const [at, tag] of tags.entries()) records.put(name(tag), tagRecord({ checkedAt: 1000 - at }));
     records.find(name('t0'));
+    assert.equal(records.peek(name('t2')).length, 1);
     records.put(name('t1'), tagRecord({ checkedAt: 1 }));
     records.put(name('more'), tagRecord({ checkedAt: 0 }));
     records.put(name('most'), tagRecord({ checkedAt: 0 }));

@@ -160,7 +160,14 @@ test('who does not accept what the record is asks upstream, and is told what is 
   assert.equal(upstream.manifestHeads.length, 3);
 });
 
-for (const code of ['UPSTREAM_UNREACHABLE', 'UPSTREAM_STALLED', 'UPSTREAM_RATE_LIMITED', 'UPSTREAM_FAILED'] as const) {
+const AWAY = [
+  'UPSTREAM_UNREACHABLE',
+  'UPSTREAM_STALLED',
+  'UPSTREAM_RATE_LIMITED',
+  'UPSTREAM_FAILED',
+  'ADDRESS_PRIVATE',
+] as const;
+for (const code of AWAY) {
   test(`upstream away (${code}): the last answer, with its age; with none, what went wrong`, async () => {
     const { digest } = await get();
     upstream.away = code;
