@@ -15,7 +15,6 @@ const LEAST_STALL = 100;
 /** A coordinator that is asked for less would never be in time. Milliseconds. */
 const LEAST_LEASE = 10;
 
-/** Every key of the configuration file, by section. The names are the product's interface. */
 /** What `peers.bulk` may hold. */
 const BULK_SHAPE = {
   /**
@@ -25,6 +24,7 @@ const BULK_SHAPE = {
   listen: oneOrMore(tcpMultiaddr('/ip4/0.0.0.0/tcp/4056', { allowPeer: false })).default(['/ip4/0.0.0.0/tcp/4056']),
 };
 
+/** Every key of the configuration file, by section. The names are the product's interface. */
 function shapes(around: Surroundings) {
   const path = filePath(around);
 

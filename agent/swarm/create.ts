@@ -97,10 +97,14 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
   const attendance = createAttendance();
   const told = metrics.fleetMessages.labels('sent');
   const { stallTimeout } = settings;
+  const isNeighbour = (peer: string) => neighbours?.get(peer) !== undefined;
   const bulk =
     settings.bulk === null
       ? undefined
-      : new Bulk({ logger, download }, { listen: settings.bulk, stallTimeout, senderPatience: SENDER_PATIENCE });
+      : new Bulk(
+          { logger, download, isNeighbour },
+          { listen: settings.bulk, stallTimeout, senderPatience: SENDER_PATIENCE },
+        );
   neighbours = trackNeighbours(
     {
       node,

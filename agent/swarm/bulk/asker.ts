@@ -2,7 +2,7 @@ import type { Connection } from '@libp2p/interface';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { type LaneAnswer, laneAnswers, laneRequests } from '../../../protocol/messages.ts';
 import { BULK_PROTOCOL } from '../../../protocol/names.ts';
-import { AgentError } from '../../errors.ts';
+import { AgentError, isAgentError } from '../../errors.ts';
 import type { Throttle } from '../../limits/throttle.ts';
 import { hostOf } from '../address.ts';
 import { readStream } from '../stream/reader.ts';
@@ -94,7 +94,10 @@ export class LaneAsker {
     this.#isAsking = true;
     this.#state = 'opening';
     this.#open(connection)
-      .catch((error: unknown) => this.#failed(error instanceof Error ? error.message : String(error)))
+      .catch((error: unknown) => {
+        if (isAgentError(error, 'PEER_PROTOCOL')) this.#components.onGarbage();
+        this.#failed(error instanceof Error ? error.message : String(error));
+      })
       .finally(() => {
         this.#isAsking = false;
       });
@@ -108,6 +111,9 @@ export class LaneAsker {
       return;
     }
     this.#ending.signal.throwIfAborted();
+    const host = hostOf(connection.remoteAddr);
+    // Without a host it is the loopback interface that would be connected to.
+    if (host === '') throw new AgentError('PEER_UNREACHABLE', 'the peer has no address');
     const { thread, download } = this.#components;
     this.#lane = new Lane(
       {
@@ -132,7 +138,7 @@ export class LaneAsker {
       {
         ...this.#init,
         openTimeout: OPEN_TIMEOUT,
-        host: hostOf(connection.remoteAddr),
+        host,
         port: answer.port,
         ticket: Buffer.from(answer.ticket).toString('hex'),
         key: answer.key,

@@ -8,10 +8,15 @@ import { LaneAsker } from './asker.ts';
 import { LaneHolders } from './holder.ts';
 import { BulkThread } from './thread.ts';
 
+/** How long after an address could not be listened on that is tried again, when a peer asks for a lane. ms */
+const LISTEN_PAUSE = 60_000;
+
 export interface BulkComponents {
   readonly logger: Logger;
   /** Each piece of a body is paid for before it is read. @default no limit */
   readonly download?: Throttle | undefined;
+  /** Whether a peer is connected by libp2p. */
+  isNeighbour(peer: string): boolean;
 }
 
 export interface BulkInit {
@@ -32,6 +37,7 @@ export class Bulk {
   readonly #thread: BulkThread;
   #port: number | undefined;
   #listening: Promise<void> | undefined;
+  #notBefore = 0;
 
   constructor(components: BulkComponents, init: BulkInit) {
     this.#components = components;
@@ -46,7 +52,7 @@ export class Bulk {
       },
     );
     this.holders = new LaneHolders(
-      { thread: this.#thread, port: () => this.#ready() },
+      { thread: this.#thread, port: () => this.#ready(), isNeighbour: components.isNeighbour },
       { stallTimeout: init.senderPatience * init.stallTimeout },
     );
   }
@@ -70,6 +76,7 @@ export class Bulk {
 
   /** The port that is listened on; a thread that has died since is to listen again. */
   async #ready(): Promise<number | undefined> {
+    if (this.#listening === undefined && performance.now() < this.#notBefore) return undefined;
     this.#listening ??= this.#listenAll();
     await this.#listening;
     return this.#port;
@@ -83,8 +90,10 @@ export class Bulk {
         this.#port = await this.#thread.listen(hostOf(address), wanted === 0 ? (this.#port ?? 0) : wanted);
       } catch (error) {
         this.#components.logger.warn(briefly(error), 'no bulk lanes from peers; their chunks go by libp2p');
-        if (this.#port === undefined) this.#listening = undefined;
       }
     }
+    if (this.#port !== undefined) return;
+    this.#listening = undefined;
+    this.#notBefore = performance.now() + LISTEN_PAUSE;
   }
 }

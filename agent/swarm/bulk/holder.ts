@@ -7,6 +7,7 @@ import { AgentError } from '../../errors.ts';
 import { readStream } from '../stream/reader.ts';
 import { sendDrained } from '../stream/sink.ts';
 import { type StallWatch, watchStall } from '../stream/stall.ts';
+import { sharedBytes, sharedCopy } from './shared.ts';
 import type { SharedBytes } from './thread/messages.ts';
 import type { BulkThread } from './thread.ts';
 
@@ -14,6 +15,8 @@ export interface LaneHoldersComponents {
   readonly thread: BulkThread;
   /** The port peers reach; undefined where none is listened on. */
   port(): Promise<number | undefined>;
+  /** Whether the peer is connected by libp2p too. */
+  isNeighbour(peer: string): boolean;
 }
 
 export interface LaneHoldersInit {
@@ -60,6 +63,8 @@ export class LaneHolders {
       if (this.#lanes.get(peer) === lane) this.#lanes.delete(peer);
     });
     this.#lanes.set(peer, lane);
+    // Nobody would tell of its leaving a second time.
+    if (!this.#components.isNeighbour(peer)) lane.close('the peer is gone');
   }
 
   /** The peer is gone, and what it opened goes too. */
@@ -94,6 +99,8 @@ export class OutgoingLane {
   #watch: StallWatch | undefined;
   #failure: AgentError | undefined;
   #last = 0;
+  /** Resolves once all of the body before has been handed to the thread. */
+  #turn: Promise<void> = Promise.resolve();
 
   constructor(thread: BulkThread, connection: number, stallTimeout: number, onClosed: () => void) {
     this.#thread = thread;
@@ -111,11 +118,34 @@ export class OutgoingLane {
   }
 
   /**
-   * Sends bytes; a body's first piece has its head before it. Resolves when they may be
-   * overwritten.
-   * @throws AgentError PEER_UNREACHABLE, PEER_STALLED; then too they may be overwritten
+   * Sends a body of `length` bytes, head and all, in pieces as they are given; nothing else goes between them. Resolves
+   * when their memory may be overwritten.
+   * @param onSent told of the bytes of each piece that the kernel has
+   * @throws AgentError PEER_UNREACHABLE, PEER_STALLED; what `pieces` throws. Then too their memory may be overwritten
    */
-  send(bytes: SharedBytes): Promise<void> {
+  async send(length: number, pieces: AsyncIterable<Uint8Array>, onSent: (bytes: number) => void): Promise<void> {
+    const before = this.#turn;
+    const { promise, resolve: pass } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    await before;
+    let left = length;
+    try {
+      for await (const piece of pieces) {
+        const sent = this.#post(sharedBytes(piece) ?? sharedCopy(piece));
+        left -= piece.length;
+        // The next body is behind it in the thread's queue: it need not wait until this one has gone.
+        if (left === 0) pass();
+        await sent;
+        onSent(piece.length);
+      }
+    } finally {
+      // It was announced, and whoever reads would take the next for the rest of it.
+      if (left > 0) this.close('a body did not come to its end');
+      pass();
+    }
+  }
+
+  #post(bytes: SharedBytes): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     const id = ++this.#last;
     const { promise, resolve, reject } = Promise.withResolvers<void>();

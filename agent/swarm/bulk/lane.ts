@@ -55,11 +55,16 @@ export class Lane implements Follower {
   readonly #init: LaneInit;
   readonly #number: number;
   readonly #waiting = new Map<number, Waiting>();
+  /** Those that the holder says are coming: until then it is the chunk stream that is watched. */
+  readonly #begun = new Set<number>();
   readonly #ending = new AbortController();
   #state: 'opening' | 'open' | 'closed' = 'opening';
   #watch: StallWatch | undefined;
   #failure: AgentError | undefined;
   #lastTag = 0;
+  /** Bytes to come that a limit holds back, not yet paid for. */
+  #unpaid = 0;
+  #isPaying = false;
 
   /** @throws AgentError PEER_UNREACHABLE where it cannot even be tried */
   constructor(components: LaneComponents, init: LaneInit) {
@@ -88,14 +93,18 @@ export class Lane implements Follower {
     // Whoever has left by then does not hear of it.
     whole.catch(() => {});
     this.#waiting.set(tag, { resolve, reject });
-    this.#watch ??= watchStall(this.#init.stallTimeout, () => this.#stalled());
     const isLimited = download.rate !== undefined;
     thread.take(this.#number, tag, into, isLimited ? 0 : into.length);
     return {
       tag,
       whole,
       begin: () => {
-        if (isLimited) void this.#pay(tag, into.length);
+        // It may be there already, or the lane be gone.
+        if (this.#waiting.has(tag)) {
+          this.#begun.add(tag);
+          this.#watch ??= watchStall(this.#init.stallTimeout, () => this.#stalled());
+        }
+        if (isLimited) void this.#pay(into.length);
       },
       cancel: () => {
         this.#over(tag);
@@ -132,6 +141,7 @@ export class Lane implements Follower {
 
   closed(reason: string, isGarbage: boolean): void {
     this.#state = 'closed';
+    this.#begun.clear();
     this.#watch?.stop();
     this.#watch = undefined;
     const failure = this.#failure ?? new AgentError('PEER_UNREACHABLE', `the bulk lane ended: ${reason}`);
@@ -143,24 +153,30 @@ export class Lane implements Follower {
 
   #over(tag: number): void {
     this.#waiting.delete(tag);
-    if (this.#waiting.size > 0) return;
+    this.#begun.delete(tag);
+    if (this.#begun.size > 0) return;
     this.#watch?.stop();
     this.#watch = undefined;
   }
 
-  /** A limit holds the body back: it is read as it is paid for. */
-  async #pay(tag: number, length: number): Promise<void> {
+  /** A limit holds bodies back: the lane is read as is paid for, in the order in which bytes come and not body by body. */
+  async #pay(length: number): Promise<void> {
+    this.#unpaid += length;
+    if (this.#isPaying) return;
+    this.#isPaying = true;
     const { thread, download } = this.#components;
     try {
-      for (let at = 0; at < length && this.#state !== 'closed'; ) {
-        const bytes = download.piece(length - at);
+      while (this.#unpaid > 0 && this.#state !== 'closed') {
+        const bytes = download.piece(this.#unpaid);
+        this.#unpaid -= bytes;
         const held = download.take(bytes, this.#ending.signal);
         if (held !== undefined) await (this.#watch?.during(held) ?? held);
-        thread.allow(this.#number, tag, bytes);
-        at += bytes;
+        thread.allow(this.#number, bytes);
       }
     } catch {
       // The lane has ended meanwhile.
+    } finally {
+      this.#isPaying = false;
     }
   }
 

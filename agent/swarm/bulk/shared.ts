@@ -10,3 +10,10 @@ export function sharedBytes(bytes: Uint8Array): SharedBytes | undefined {
   const { buffer, byteOffset: offset, length } = bytes;
   return buffer instanceof SharedArrayBuffer ? { memory: buffer, offset, length } : undefined;
 }
+
+/** A copy of bytes that it does not see. */
+export function sharedCopy(bytes: Uint8Array): SharedBytes {
+  const memory = new SharedArrayBuffer(bytes.length);
+  new Uint8Array(memory).set(bytes);
+  return { memory, offset: 0, length: bytes.length };
+}

@@ -79,8 +79,8 @@ export class BulkThread {
     this.#post({ kind: 'take', lane, tag, into, allowed });
   }
 
-  allow(lane: number, tag: number, bytes: number): void {
-    this.#post({ kind: 'allow', lane, tag, bytes });
+  allow(lane: number, bytes: number): void {
+    this.#post({ kind: 'allow', lane, bytes });
   }
 
   abandon(lane: number, tag: number): void {

@@ -4,10 +4,7 @@ import { encodeFrame } from '../../../protocol/frame.ts';
 import { type ChunkAnswer, type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
 import { AgentError, isAgentError } from '../../errors.ts';
 import type { Throttle } from '../../limits/throttle.ts';
-import type { LaneHolders, OutgoingLane } from '../bulk/holder.ts';
-import { bodyHead } from '../bulk/holder.ts';
-import { sharedBuffer, sharedBytes } from '../bulk/shared.ts';
-import type { SharedBytes } from '../bulk/thread/messages.ts';
+import { bodyHead, type LaneHolders, type OutgoingLane } from '../bulk/holder.ts';
 import { PIECE, READ_AHEAD } from '../limits.ts';
 import type { Attendant, Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
@@ -164,10 +161,14 @@ async function answer(
     const sink = streamSink(stream, stallTimeout, signal, lessHead(head, components.onServed));
     await pipe(pieces(head, chunk, buffer, components.upload, PIECE, signal), sink);
   } else {
-    await Promise.all([
-      say({ ...message, lane: true }),
-      sendByLane(lane, bodyHead(tag, chunk.length), chunk, buffer, components, signal),
-    ]);
+    const sending = sendByLane(lane, bodyHead(tag, chunk.length), chunk, buffer, components, signal);
+    // Heard below, where `say` fails first too: until the body has gone its buffer and its place are taken.
+    sending.catch(() => {});
+    try {
+      await say({ ...message, lane: true });
+    } finally {
+      await sending;
+    }
   }
   // Only here: all of it has been encrypted, see sendDrained.
   buffers.giveBack(buffer);
@@ -182,15 +183,15 @@ async function sendByLane(
   { upload, onServed }: ChunkServerComponents,
   signal: AbortSignal,
 ): Promise<void> {
-  const onSent = lessHead(head, onServed);
-  for await (const piece of pieces(head, chunk, buffer, upload, chunk.length, signal)) {
-    try {
-      await lane.send(sharedBytes(piece) ?? sharedCopy(piece));
-    } catch (error) {
-      if (isAgentError(error)) return;
-      throw error;
-    }
-    onSent(piece.length);
+  const { length } = chunk;
+  try {
+    await lane.send(
+      head.length + length,
+      pieces(head, chunk, buffer, upload, length, signal),
+      lessHead(head, onServed),
+    );
+  } catch (error) {
+    if (!isAgentError(error)) throw error;
   }
 }
 
@@ -201,13 +202,6 @@ function lessHead(head: Uint8Array, onServed: (bytes: number) => void): (bytes: 
     onServed(bytes - unpaid);
     unpaid = 0;
   };
-}
-
-/** A chunk that has no room in a buffer of the usual size. */
-function sharedCopy(bytes: Uint8Array): SharedBytes {
-  const copy = sharedBuffer(bytes.length);
-  copy.set(bytes);
-  return sharedBytes(copy) as SharedBytes;
 }
 
 /** The first piece bears the head: a write of its own costs as much as 16 KiB of the body. */

@@ -120,8 +120,7 @@ class Requests implements ChunkStream {
       entry.abandoned = true;
       reject(signal.reason);
       // Another's answer may be behind it on the stream; where none is, the rest need not come.
-      if (this.#outstanding.every(({ abandoned, body }) => abandoned && body === undefined))
-        this.close(abandonedStream());
+      if (this.#outstanding.includes(entry) && this.#outstanding.every(isOfNoUse)) this.close(abandonedStream());
     };
     signal.addEventListener('abort', onAbort);
     if (!this.#reading) this.#readAnswers().catch(() => {});
@@ -239,6 +238,11 @@ class Requests implements ChunkStream {
     }
     if (into !== undefined) entry.resolve({ bytes: into, mark });
   }
+}
+
+/** Nobody wants its answer, and no body comes another way that its answer tells of. */
+function isOfNoUse({ abandoned, body }: Outstanding): boolean {
+  return abandoned && body === undefined;
 }
 
 /** The signature in an array of its own: kept with a blob, a view would keep the frame it came in. */

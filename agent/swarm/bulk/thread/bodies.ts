@@ -9,8 +9,8 @@ interface Body {
   readonly length: number;
   /** Where it goes; undefined once nobody wants it. */
   room: Uint8Array | undefined;
-  /** How much of it may be read so far. */
-  allowed: number;
+  /** What was allowed to be read with it. Bytes. */
+  readonly allowed: number;
   at: number;
 }
 
@@ -19,6 +19,8 @@ export class Bodies {
   readonly #bodies = new Map<number, Body>();
   readonly #head = new Uint8Array(BODY_HEAD_LENGTH);
   #headLength = 0;
+  /** How many bytes of bodies may be read still, whichever comes first; below zero where more came in one read. */
+  #credit = 0;
   /** The one whose bytes come now. */
   #current: { readonly tag: number; readonly body: Body } | undefined;
   readonly #onTaken: (tag: number, sha256: Uint8Array) => void;
@@ -28,40 +30,37 @@ export class Bodies {
     this.#onTaken = onTaken;
   }
 
-  /** Whether any body is to come. */
-  get isWaiting(): boolean {
-    return this.#bodies.size > 0;
-  }
-
-  /** Whether what has come of the current body is all that may be read of it. */
+  /** Whether no more may be read for now. A head may be at any time. */
   get isHeld(): boolean {
-    const body = this.#current?.body;
-    return body !== undefined && body.at >= body.allowed;
+    return this.#current !== undefined && this.#credit <= 0;
   }
 
-  /** @throws Error where too many are under way */
+  /**
+   * @param allowed bytes that may be read on its account at once
+   * @throws Error where too many are under way
+   */
   add(tag: number, { memory, offset, length }: SharedBytes, allowed: number): void {
     if (this.#bodies.size >= MAX_BODIES || this.#bodies.has(tag)) throw new Error('too many bodies are asked for');
     this.#bodies.set(tag, { length, room: new Uint8Array(memory, offset, length), allowed, at: 0 });
+    this.#credit += allowed;
   }
 
-  allow(tag: number, bytes: number): void {
-    const body = this.#bodies.get(tag);
-    if (body !== undefined) body.allowed += bytes;
+  allow(bytes: number): void {
+    this.#credit += bytes;
   }
 
   /** Its bytes are dropped from now on. */
   abandon(tag: number): void {
     const body = this.#bodies.get(tag);
-    if (body === undefined) return;
-    body.room = undefined;
+    if (body !== undefined) body.room = undefined;
   }
 
   /** It does not come. */
   cancel(tag: number): void {
     // Once it has begun it has to come to its end: the next body is behind it.
-    if (this.#current?.tag === tag) this.abandon(tag);
-    else this.#bodies.delete(tag);
+    if (this.#current?.tag === tag) return this.abandon(tag);
+    this.#credit -= this.#bodies.get(tag)?.allowed ?? 0;
+    this.#bodies.delete(tag);
   }
 
   /** Takes what came, and need not be kept after. @throws Error where it is no body that was asked for */
@@ -90,6 +89,7 @@ export class Bodies {
     const part = bytes.subarray(at, at + body.length - body.at);
     body.room?.set(part, body.at);
     body.at += part.length;
+    this.#credit -= part.length;
     if (body.at === body.length) this.#end(tag, body);
     return part.length;
   }

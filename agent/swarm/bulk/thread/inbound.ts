@@ -64,14 +64,14 @@ export class Inbound {
       this.#bodies.add(tag, into, allowed);
     } catch (error) {
       this.close((error as Error).message);
+      return;
     }
+    this.#readOn();
   }
 
-  allow(tag: number, bytes: number): void {
-    this.#bodies.allow(tag, bytes);
-    if (!this.#isPaused || this.#bodies.isHeld) return;
-    this.#isPaused = false;
-    this.#socket.resume();
+  allow(bytes: number): void {
+    this.#bodies.allow(bytes);
+    this.#readOn();
   }
 
   abandon(tag: number): void {
@@ -85,6 +85,12 @@ export class Inbound {
   close(reason: string): void {
     this.#reason = reason;
     this.#socket.destroy();
+  }
+
+  #readOn(): void {
+    if (!this.#isPaused || this.#bodies.isHeld) return;
+    this.#isPaused = false;
+    this.#socket.resume();
   }
 
   /** @returns whether to read on at once */

@@ -1,9 +1,11 @@
+import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
+import { Strangers } from './strangers.ts';
 import type { Tickets } from './tickets.ts';
 import { HAS_AES, TLS } from './tls.ts';
 
-/** How long a connection may take to show its ticket. ms */
-const HANDSHAKE_TIMEOUT = 10_000;
+/** How long a connection may take to show its ticket: as long as askers wait. ms */
+const HANDSHAKE_TIMEOUT = 5_000;
 
 /** Connections at once: a neighbour has one. */
 const MAX_CONNECTIONS = 1_024;
@@ -23,6 +25,7 @@ export function listen(
   onJoined: (peer: string, socket: TLSSocket) => void,
 ): Promise<{ server: Server; port: number }> {
   const peers = new WeakMap<object, string>();
+  const strangers = new Strangers();
   const server = createServer(
     {
       ...TLS,
@@ -37,6 +40,7 @@ export function listen(
       },
     },
     (socket) => {
+      strangers.left(socket.remoteAddress ?? '', socket.remotePort ?? 0);
       // One that resumes an earlier session shows no ticket.
       const peer = peers.get(socket);
       if (peer === undefined) socket.destroy();
@@ -44,6 +48,11 @@ export function listen(
     },
   );
   server.maxConnections = MAX_CONNECTIONS;
+  server.on('connection', (socket: Socket) => {
+    const { remoteAddress = '', remotePort = 0 } = socket;
+    if (strangers.came(socket)) socket.once('close', () => strangers.left(remoteAddress, remotePort));
+    else socket.destroy();
+  });
   // Anybody may knock; whoever has no ticket is gone by now.
   server.on('tlsClientError', (_, socket) => socket.destroy());
   return new Promise((resolve, reject) => {

@@ -32,7 +32,7 @@ port.on('message', (message: ToThread) => {
       lanes.get(message.lane)?.take(message);
       break;
     case 'allow':
-      lanes.get(message.lane)?.allow(message.tag, message.bytes);
+      lanes.get(message.lane)?.allow(message.bytes);
       break;
     case 'abandon':
       lanes.get(message.lane)?.abandon(message.tag);

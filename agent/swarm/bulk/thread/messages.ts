@@ -33,7 +33,7 @@ export type ToThread =
       /** ms */
       readonly timeout: number;
     }
-  /** A body is to come on the lane, which may be read as far as is allowed. */
+  /** A body is to come on the lane, and so many bytes more may be read there. */
   | {
       readonly kind: 'take';
       readonly lane: number;
@@ -41,8 +41,8 @@ export type ToThread =
       readonly into: SharedBytes;
       readonly allowed: number;
     }
-  /** So many more of a body's bytes may be read. */
-  | { readonly kind: 'allow'; readonly lane: number; readonly tag: number; readonly bytes: number }
+  /** So many bytes more may be read on the lane. */
+  | { readonly kind: 'allow'; readonly lane: number; readonly bytes: number }
   /** Nobody wants the body any more, which comes all the same. */
   | { readonly kind: 'abandon'; readonly lane: number; readonly tag: number }
   /** The body does not come. Answered once its memory is left alone. */
