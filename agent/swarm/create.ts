@@ -31,7 +31,7 @@ export interface SwarmComponents {
   readonly logger: Logger;
   readonly metrics: Pick<
     Metrics,
-    'servedBytes' | 'strikes' | 'neighbours' | 'busyAnswers' | 'fleetMessages' | 'refusedConnections'
+    'servedBytes' | 'laneBytes' | 'strikes' | 'neighbours' | 'busyAnswers' | 'fleetMessages' | 'refusedConnections'
   >;
   readonly holdings: Holdings;
   /** Holds back the chunks sent to peers. @default no limit */
@@ -102,7 +102,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     settings.bulk === null
       ? undefined
       : new Bulk(
-          { logger, download, isNeighbour },
+          { logger, metrics, download, isNeighbour },
           { listen: settings.bulk, stallTimeout, senderPatience: SENDER_PATIENCE },
         );
   neighbours = trackNeighbours(

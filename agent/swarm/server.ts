@@ -41,7 +41,7 @@ export interface PeerServerComponents {
   /** Answers what they ask of tags. */
   readonly tags: TagAnswering;
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'servedBytes' | 'busyAnswers' | 'fleetMessages'>;
+  readonly metrics: Pick<Metrics, 'servedBytes' | 'laneBytes' | 'busyAnswers' | 'fleetMessages'>;
   /** Holds back the chunks that are sent. @default no limit */
   readonly upload?: Throttle | undefined;
   /** The lanes that peers open for the bodies of chunks. @default none: they are not told of any */
@@ -115,6 +115,7 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
     const parts = { holdings, telling: inventories.open(peer), hearing: hearings.open(peer), tags: components.tags };
     return serveControl(stream, parts, { ...timing, peer });
   });
+  const sentByLane = metrics.laneBytes.labels('sent');
   const chunks: ChunkServerComponents = {
     holdings,
     attendance,
@@ -123,6 +124,7 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
     upload,
     lanes,
     onServed: (bytes) => metrics.servedBytes.inc(bytes),
+    onSentByLane: (bytes) => sentByLane.inc(bytes),
     onBusy: () => metrics.busyAnswers.inc(),
     now,
   };

@@ -31,6 +31,8 @@ export interface AskerComponents {
   readonly download: Throttle;
   /** The connection to the holder; undefined where it is gone. */
   connection(): Connection | undefined;
+  /** Told of the bytes of each body that came. */
+  onTaken(bytes: number): void;
   /** The peer sent what no lane carries. */
   onGarbage(): void;
 }
@@ -119,6 +121,7 @@ export class LaneAsker {
       {
         thread,
         download,
+        onTaken: this.#components.onTaken,
         onOpen: () => {
           this.#state = 'open';
           this.#pause = FIRST_PAUSE;

@@ -3,6 +3,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Logger } from 'pino';
 import { briefly } from '../../errors.ts';
 import { type Throttle, UNLIMITED } from '../../limits/throttle.ts';
+import type { Metrics } from '../../observe/metrics.ts';
 import { hostOf, loopbackSource } from '../address.ts';
 import { LaneAsker } from './asker.ts';
 import { LaneHolders } from './holder.ts';
@@ -13,6 +14,7 @@ const LISTEN_PAUSE = 60_000;
 
 export interface BulkComponents {
   readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'laneBytes'>;
   /** Each piece of a body is paid for before it is read. @default no limit */
   readonly download?: Throttle | undefined;
   /** Whether a peer is connected by libp2p. */
@@ -64,10 +66,15 @@ export class Bulk {
 
   /** The lane to one holder. */
   asker(connection: () => Connection | undefined, onGarbage: () => void): LaneAsker {
-    const { download = UNLIMITED } = this.#components;
+    const { download = UNLIMITED, metrics } = this.#components;
+    const received = metrics.laneBytes.labels('received');
+    const onTaken = (bytes: number) => received.inc(bytes);
     const { stallTimeout } = this.#init;
     const localAddress = loopbackSource(this.#listen);
-    return new LaneAsker({ thread: this.#thread, download, connection, onGarbage }, { stallTimeout, localAddress });
+    return new LaneAsker(
+      { thread: this.#thread, download, connection, onTaken, onGarbage },
+      { stallTimeout, localAddress },
+    );
   }
 
   async stop(): Promise<void> {

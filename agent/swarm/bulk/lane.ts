@@ -28,6 +28,8 @@ export interface LaneComponents {
   /** Told once, when it has ended. */
   onClosed(reason: string, isGarbage: boolean): void;
   onOpen(): void;
+  /** Told of the bytes of each body that is whole. */
+  onTaken(bytes: number): void;
   /** Told of bytes that came, whatever body they are of. */
   onMoved(bytes: number): void;
 }
@@ -45,6 +47,7 @@ export interface LaneInit {
 }
 
 interface Waiting {
+  readonly length: number;
   resolve(sha256: Uint8Array): void;
   reject(error: AgentError): void;
 }
@@ -92,7 +95,7 @@ export class Lane implements Follower {
     const { promise: whole, resolve, reject } = Promise.withResolvers<Uint8Array>();
     // Whoever has left by then does not hear of it.
     whole.catch(() => {});
-    this.#waiting.set(tag, { resolve, reject });
+    this.#waiting.set(tag, { length: into.length, resolve, reject });
     const isLimited = download.rate !== undefined;
     thread.take(this.#number, tag, into, isLimited ? 0 : into.length);
     return {
@@ -136,7 +139,9 @@ export class Lane implements Follower {
     const waiting = this.#waiting.get(tag);
     this.#over(tag);
     this.#watch?.progress(Number.POSITIVE_INFINITY);
-    waiting?.resolve(sha256);
+    if (waiting === undefined) return;
+    this.#components.onTaken(waiting.length);
+    waiting.resolve(sha256);
   }
 
   closed(reason: string, isGarbage: boolean): void {

@@ -25,6 +25,8 @@ export interface ChunkServerComponents {
   readonly upload: Throttle;
   /** Told of every body byte that went. */
   onServed(bytes: number): void;
+  /** Told of those among them that went by a lane. */
+  onSentByLane(bytes: number): void;
   /** Told of every request that was answered "busy". */
   onBusy(): void;
   /** Monotonic, ms. */
@@ -180,16 +182,16 @@ async function sendByLane(
   head: Uint8Array,
   chunk: Uint8Array,
   buffer: ChunkBuffer,
-  { upload, onServed }: ChunkServerComponents,
+  { upload, onServed, onSentByLane }: ChunkServerComponents,
   signal: AbortSignal,
 ): Promise<void> {
-  const { length } = chunk;
+  const length = head.length + chunk.length;
+  const onSent = lessHead(head, (bytes) => {
+    onServed(bytes);
+    onSentByLane(bytes);
+  });
   try {
-    await lane.send(
-      head.length + length,
-      pieces(head, chunk, buffer, upload, length, signal),
-      lessHead(head, onServed),
-    );
+    await lane.send(length, pieces(head, chunk, buffer, upload, chunk.length, signal), onSent);
   } catch (error) {
     if (!isAgentError(error)) throw error;
   }

@@ -58,7 +58,10 @@ export class Bodies {
   /** It does not come. */
   cancel(tag: number): void {
     // Once it has begun it has to come to its end: the next body is behind it.
-    if (this.#current?.tag === tag) return this.abandon(tag);
+    if (this.#current?.tag === tag) {
+      this.abandon(tag);
+      return;
+    }
     this.#credit -= this.#bodies.get(tag)?.allowed ?? 0;
     this.#bodies.delete(tag);
   }

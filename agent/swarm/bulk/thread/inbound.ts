@@ -103,7 +103,9 @@ export class Inbound {
       this.close((error as Error).message);
       return false;
     }
-    this.#isPaused = this.#bodies.isHeld;
+    if (this.#bodies.isHeld) this.#isPaused = true;
+    // What TLS has decrypted by then comes although the socket is paused, and may be the end of what is held.
+    else this.#readOn();
     return !this.#isPaused;
   }
 
