@@ -97,6 +97,15 @@ test('the peers in columns', () => {
   assert.equal(peersText([]), 'No peers are known.\n');
 });
 
+test('why a bulk lane failed stands below the table, which stays one', () => {
+  const [peer] = sampleStatus().peers;
+  const text = peersText([{ ...peer!, addresses: [], bulk: 'failed: connect ECONNREFUSED 10.0.0.2:4056 \u001b[1m' }]);
+  const [, row, between, reason] = text.split('\n');
+  assert.match(row ?? '', /^\S+ +connected +12 +0 {2}failed {2}–$/);
+  assert.equal(between, '');
+  assert.equal(reason, `${shortId(peer!.id!)}: no bulk lane, failed: connect ECONNREFUSED 10.0.0.2:4056 ?[1m`);
+});
+
 test('what a peer calls itself cannot drive a terminal', () => {
   assert.equal(printable('a\u001b[2Jb\nc\u202e'), 'a?[2Jb?c?');
   const [peer] = sampleStatus().peers;

@@ -38,7 +38,7 @@ export class Inbound {
       onread: { buffer: Buffer.allocUnsafeSlow(READ_SIZE), callback: (length, buffer) => this.#read(length, buffer) },
     };
     this.#socket = connect(options);
-    const late = setTimeout(() => this.close(`it did not open within ${timeout} ms`), timeout);
+    const late = setTimeout(() => this.close(`${host} port ${port} did not open within ${timeout} ms`), timeout);
     this.#timer = setInterval(() => this.#tellMoved(), TELL_EVERY);
     this.#timer.unref();
     this.#socket.setNoDelay(true);
