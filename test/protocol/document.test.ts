@@ -6,6 +6,8 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { MAX_AHEAD } from '../../agent/fetch/tags/belief.ts';
 import { MAX_ADVERTISED } from '../../agent/swarm/advertise.ts';
+import { MAX_STRANGERS } from '../../agent/swarm/bulk/thread/strangers.ts';
+import { TICKET_LIFETIME } from '../../agent/swarm/bulk/thread/tickets.ts';
 import { cidOf } from '../../agent/swarm/dht.ts';
 import { HORIZON_TTL } from '../../agent/swarm/horizon.ts';
 import { settingsOf } from '../../agent/swarm/init.ts';
@@ -16,8 +18,6 @@ import { PROVIDER_VALIDITY } from '../../agent/swarm/node.ts';
 import { LIE_BAN, SLIP_BAN } from '../../agent/swarm/reputation.ts';
 import { createSigning } from '../../agent/swarm/signing.ts';
 import { MIN_PROGRESS } from '../../agent/swarm/stream/stall.ts';
-import { MAX_STRANGERS } from '../../agent/swarm/bulk/thread/strangers.ts';
-import { TICKET_LIFETIME } from '../../agent/swarm/bulk/thread/tickets.ts';
 import { bitmapOf, MAX_BITMAP_LENGTH, setBit } from '../../protocol/bitmap.ts';
 import {
   BODY_HEAD_LENGTH,
