@@ -92,6 +92,7 @@ test('a blob of 64 MiB goes by the lane, nearly all of it, from one and from two
   assert.ok(big.bytes.equals(await get(second, big.digest)));
   const received = await byLane(second, 'received');
   assert.ok(received > 48 * MIB, `${received} bytes came by the lane`);
+  assert.equal(await bulkOf(second, first.agent.peerId), 'open');
   await until('its sender knows', async () => (await byLane(first, 'sent')) >= received);
   const third = await host();
   assert.ok(big.bytes.equals(await get(third, big.digest)));

@@ -2,17 +2,17 @@ import type { Stream } from '@libp2p/interface';
 import { pipe } from 'it-pipe';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { type ChunkAnswer, type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
-import { AgentError, isAgentError } from '../../errors.ts';
-import type { Throttle } from '../../limits/throttle.ts';
-import { bodyHead, type LaneHolders, type OutgoingLane } from '../bulk/holder.ts';
+import { AgentError } from '../../errors.ts';
+import type { LaneHolders } from '../bulk/holder.ts';
 import { PIECE, READ_AHEAD } from '../limits.ts';
 import type { Attendant, Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
 import { sendDrained, streamSink } from '../stream/sink.ts';
 import type { Admission, Asker, Place } from './admission.ts';
-import type { ChunkBuffer, ChunkBuffers } from './buffers.ts';
+import { type BodySending, lessHead, pieces, sendByLane } from './body.ts';
+import type { ChunkBuffers } from './buffers.ts';
 
-export interface ChunkServerComponents {
+export interface ChunkServerComponents extends BodySending {
   readonly holdings: Holdings;
   /** Has the chunks of blobs that are still on their way, and who vouches for a chunk. */
   readonly attendance: Pick<Attendant, 'chunk' | 'mark'>;
@@ -21,12 +21,6 @@ export interface ChunkServerComponents {
   readonly buffers: ChunkBuffers;
   /** The lanes that peers have opened. @default none */
   readonly lanes?: Pick<LaneHolders, 'of'> | undefined;
-  /** Each piece of a body is paid for before it is sent. */
-  readonly upload: Throttle;
-  /** Told of every body byte that went. */
-  onServed(bytes: number): void;
-  /** Told of those among them that went by a lane. */
-  onSentByLane(bytes: number): void;
   /** Told of every request that was answered "busy". */
   onBusy(): void;
   /** Monotonic, ms. */
@@ -163,7 +157,7 @@ async function answer(
     const sink = streamSink(stream, stallTimeout, signal, lessHead(head, components.onServed));
     await pipe(pieces(head, chunk, buffer, components.upload, PIECE, signal), sink);
   } else {
-    const sending = sendByLane(lane, bodyHead(tag, chunk.length), chunk, buffer, components, signal);
+    const sending = sendByLane(lane, tag, chunk, buffer, components, signal);
     // Heard below, where `say` fails first too: until the body has gone its buffer and its place are taken.
     sending.catch(() => {});
     try {
@@ -174,54 +168,4 @@ async function answer(
   }
   // Only here: all of it has been encrypted, see sendDrained.
   buffers.giveBack(buffer);
-}
-
-/** A lane that ends is the asker's to notice: it asks again without. */
-async function sendByLane(
-  lane: OutgoingLane,
-  head: Uint8Array,
-  chunk: Uint8Array,
-  buffer: ChunkBuffer,
-  { upload, onServed, onSentByLane }: ChunkServerComponents,
-  signal: AbortSignal,
-): Promise<void> {
-  const length = head.length + chunk.length;
-  const onSent = lessHead(head, (bytes) => {
-    onServed(bytes);
-    onSentByLane(bytes);
-  });
-  try {
-    await lane.send(length, pieces(head, chunk, buffer, upload, chunk.length, signal), onSent);
-  } catch (error) {
-    if (!isAgentError(error)) throw error;
-  }
-}
-
-/** What is told of pieces that went: the body's bytes, without the head in the first. */
-function lessHead(head: Uint8Array, onServed: (bytes: number) => void): (bytes: number) => void {
-  let unpaid = head.length;
-  return (bytes) => {
-    onServed(bytes - unpaid);
-    unpaid = 0;
-  };
-}
-
-/** The first piece bears the head: a write of its own costs as much as 16 KiB of the body. */
-async function* pieces(
-  head: Uint8Array,
-  bytes: Uint8Array,
-  buffer: ChunkBuffer,
-  upload: Throttle,
-  most: number,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  let at = 0;
-  do {
-    const start = at;
-    at += upload.piece(Math.min(most, bytes.length - at));
-    const held = upload.take(at - start, signal);
-    if (held !== undefined) await held;
-    const piece = bytes.subarray(start, at);
-    yield start === 0 ? buffer.join(head, piece) : piece;
-  } while (at < bytes.length);
 }

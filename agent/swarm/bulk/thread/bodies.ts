@@ -24,10 +24,16 @@ export class Bodies {
   /** The one whose bytes come now. */
   #current: { readonly tag: number; readonly body: Body } | undefined;
   readonly #onTaken: (tag: number, sha256: Uint8Array) => void;
+  readonly #catchUp: () => void;
 
-  /** @param onTaken told of each body that is whole and wanted */
-  constructor(onTaken: (tag: number, sha256: Uint8Array) => void) {
+  /**
+   * @param onTaken told of each body that is whole and wanted
+   * @param catchUp hears at once what the main thread has told by now: a quick holder's body may be read before word that
+   *   it is wanted
+   */
+  constructor(onTaken: (tag: number, sha256: Uint8Array) => void, catchUp: () => void) {
     this.#onTaken = onTaken;
+    this.#catchUp = catchUp;
   }
 
   /** Whether no more may be read for now. A head may be at any time. */
@@ -80,6 +86,7 @@ export class Bodies {
     if (this.#headLength < BODY_HEAD_LENGTH) return part.length;
     this.#headLength = 0;
     const { tag, length } = decodeBodyHead(this.#head);
+    if (!this.#bodies.has(tag)) this.#catchUp();
     const body = this.#bodies.get(tag);
     if (body === undefined) throw new Error('a body that nobody asked for');
     if (body.length !== length) throw new Error('a body of another length');

@@ -10,6 +10,13 @@ const READ_SIZE = 64 * 1024;
 /** How often it is told that bytes move. ms */
 const TELL_EVERY = 250;
 
+export interface InboundComponents {
+  tell(message: FromThread): void;
+  /** See {@link Bodies}. */
+  catchUp(): void;
+  onClosed(): void;
+}
+
 /** A lane that this agent opened: the bodies of the chunks it asked for come here. Owns its socket. */
 export class Inbound {
   readonly #lane: number;
@@ -22,11 +29,11 @@ export class Inbound {
   #reason = 'the peer closed it';
   #isGarbage = false;
 
-  constructor(dial: Extract<ToThread, { kind: 'dial' }>, tell: (message: FromThread) => void, onClosed: () => void) {
+  constructor(dial: Extract<ToThread, { kind: 'dial' }>, { tell, catchUp, onClosed }: InboundComponents) {
     const { lane, host, port, localAddress, ticket, key, timeout } = dial;
     this.#lane = lane;
     this.#tell = tell;
-    this.#bodies = new Bodies((tag, sha256) => tell({ kind: 'taken', lane, tag, sha256 }));
+    this.#bodies = new Bodies((tag, sha256) => tell({ kind: 'taken', lane, tag, sha256 }), catchUp);
     const options: ConnectionOptions & { onread: OnReadOpts } = {
       ...TLS,
       host,

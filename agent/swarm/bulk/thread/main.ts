@@ -1,5 +1,5 @@
 /** The bulk thread: the TLS sockets of both directions, and the hashes of what comes. Started by ../thread.ts. */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads';
 import { Inbound } from './inbound.ts';
 import { listen } from './listener.ts';
 import type { FromThread, ToThread } from './messages.ts';
@@ -16,7 +16,9 @@ const connections = new Map<number, Outbound>();
 /** Lanes are numbered by the main thread from 1 on, connections here below 0: one name is one of either. */
 let lastConnection = 0;
 
-port.on('message', (message: ToThread) => {
+port.on('message', hear);
+
+function hear(message: ToThread): void {
   switch (message.kind) {
     case 'listen':
       void answer(message.call, () => listenOn(message));
@@ -26,7 +28,7 @@ port.on('message', (message: ToThread) => {
       tell({ kind: 'answer', call: message.call });
       break;
     case 'dial':
-      lanes.set(message.lane, new Inbound(message, tell, () => lanes.delete(message.lane)));
+      lanes.set(message.lane, new Inbound(message, { tell, catchUp, onClosed: () => lanes.delete(message.lane) }));
       break;
     case 'take':
       lanes.get(message.lane)?.take(message);
@@ -47,7 +49,14 @@ port.on('message', (message: ToThread) => {
     case 'close':
       (lanes.get(message.which) ?? connections.get(message.which))?.close(message.reason);
   }
-});
+}
+
+/** Hears what has been told and would be heard in the next round of the loop: a socket may be read for milliseconds. */
+function catchUp(): void {
+  for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port)) {
+    hear(next.message);
+  }
+}
 
 async function listenOn({ host, port: wanted }: { host: string; port: number }): Promise<number> {
   const { port: given } = await listen({ host, port: wanted }, tickets, (peer, socket) => {

@@ -60,7 +60,10 @@ const room = (length: number) => ({ memory: new SharedArrayBuffer(length), offse
 
 test('what is held is told byte by byte: a body waits for what is paid, a head and what was cancelled do not', () => {
   const taken: number[] = [];
-  const bodies = new Bodies((tag) => taken.push(tag));
+  const bodies = new Bodies(
+    (tag) => taken.push(tag),
+    () => {},
+  );
   bodies.add(1, room(100), 0);
   bodies.add(2, room(100), 100);
   bodies.cancel(2);
@@ -87,7 +90,10 @@ test('what is held is told byte by byte: a body waits for what is paid, a head a
 
 test('a body that is cancelled while it comes is dropped to its end; one that has not begun must not come', () => {
   const taken: string[] = [];
-  const bodies = new Bodies((_, sha256) => taken.push(Buffer.from(sha256).toString('hex')));
+  const bodies = new Bodies(
+    (_, sha256) => taken.push(Buffer.from(sha256).toString('hex')),
+    () => {},
+  );
   const [first, second] = [room(100), room(100)];
   bodies.add(1, first, 100);
   bodies.add(2, second, 100);
@@ -105,7 +111,24 @@ test('a body that is cancelled while it comes is dropped to its end; one that ha
 });
 
 test('bodies that are asked for and never come have a bound', () => {
-  const bodies = new Bodies(() => {});
+  const bodies = new Bodies(
+    () => {},
+    () => {},
+  );
   for (let tag = 0; tag < 256; tag++) bodies.add(tag, room(1), 1);
   assert.throws(() => bodies.add(256, room(1), 1), /too many/);
+});
+
+test('a body that is read before word that it is wanted has been asked for', () => {
+  const taken: number[] = [];
+  const unheard = [() => bodies.add(1, room(3), 3), () => bodies.add(2, room(3), 3)];
+  const bodies: Bodies = new Bodies(
+    (tag) => taken.push(tag),
+    () => {
+      for (const hear of unheard.splice(0)) hear();
+    },
+  );
+  bodies.feed(Buffer.concat([body(2, Buffer.from('abc')), body(1, Buffer.from('abc'))]));
+  assert.deepEqual(taken, [2, 1]);
+  assert.throws(() => bodies.feed(body(3, Buffer.from('abc'))), /nobody asked/);
 });
