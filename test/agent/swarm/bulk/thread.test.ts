@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { hash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import { Bodies } from '../../../../agent/swarm/bulk/thread/bodies.ts';
 import { MAX_STRANGERS, Strangers } from '../../../../agent/swarm/bulk/thread/strangers.ts';
 import { TICKET_LIFETIME, Tickets } from '../../../../agent/swarm/bulk/thread/tickets.ts';
@@ -131,4 +132,34 @@ test('a body that is read before word that it is wanted has been asked for', () 
   bodies.feed(Buffer.concat([body(2, Buffer.from('abc')), body(1, Buffer.from('abc'))]));
   assert.deepEqual(taken, [2, 1]);
   assert.throws(() => bodies.feed(body(3, Buffer.from('abc'))), /nobody asked/);
+});
+
+test('however bytes are cut and bodies are held, each comes whole, once, and in the order it was sent', () => {
+  const lengths = fc.array(fc.integer({ min: 0, max: 300 }), { minLength: 1, maxLength: 12 });
+  const cuts = fc.infiniteStream(fc.integer({ min: 1, max: 120 }));
+  fc.assert(
+    fc.property(lengths, cuts, fc.boolean(), (sizes, pieces, isLimited) => {
+      const sent = sizes.map((size) => randomBytes(size));
+      const rooms = sizes.map(room);
+      const taken: number[] = [];
+      const bodies = new Bodies(
+        (tag, sha256) => {
+          taken.push(tag);
+          assert.equal(Buffer.from(sha256).toString('hex'), hash('sha256', sent[tag] as Buffer));
+        },
+        () => {},
+      );
+      for (const [tag, into] of rooms.entries()) bodies.add(tag, into, isLimited ? 0 : into.length);
+      const stream = Buffer.concat(sent.map((bytes, tag) => body(tag, bytes)));
+      for (let at = 0; at < stream.length; ) {
+        // Paid for a little at a time, and only where it is held: it always reads on.
+        while (bodies.isHeld) bodies.allow(16);
+        const end = at + (pieces.next().value ?? 1);
+        bodies.feed(stream.subarray(at, end));
+        at = end;
+      }
+      assert.deepEqual(taken, [...sizes.keys()]);
+      for (const [tag, { memory }] of rooms.entries()) assert.ok(sent[tag]?.equals(new Uint8Array(memory)));
+    }),
+  );
 });
