@@ -113,6 +113,7 @@ async function compose(
       datastorePath: join(config.store.path, 'swarm.sqlite'),
       bansPath: join(config.store.path, 'bans.json'),
       listen: config.peers.listen,
+      bulk: config.peers.bulk?.listen ?? null,
       accept: config.peers.accept,
       mdns: config.peers.mdns,
       staticPeers: config.peers.static,

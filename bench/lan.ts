@@ -22,6 +22,8 @@ export interface BenchAgent {
   url(digest: Digest): string;
   /** The file in its store that holds a blob. */
   file(digest: Digest): string;
+  /** Chunk bytes that it has had by bulk lanes. */
+  laneBytes(): Promise<number>;
   stop(): Promise<void>;
 }
 
@@ -80,6 +82,10 @@ export async function startLan({ withKey }: { withKey: boolean }): Promise<Bench
         readyRss: agent.rss(),
         url: (digest: Digest) => `http://${address}:5055/v2/${REPOSITORY}/blobs/${digest}`,
         file: (digest: Digest) => join(home, 'store', 'blobs', ...digest.split(':')),
+        laneBytes: async () => {
+          const text = await (await fetch(`http://${address}:5055/metrics`)).text();
+          return Number(/^layerlan_lane_bytes_total\{direction="received"\} (\S+)$/m.exec(text)?.[1] ?? 0);
+        },
         stop: () => agent.stop(),
       };
       agents.push(started);

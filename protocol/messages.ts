@@ -1,6 +1,7 @@
 import { decode, encode } from 'cborg';
 import { z } from 'zod';
 import { isBitmapOf, MAX_BITMAP_LENGTH } from './bitmap.ts';
+import { LANE_KEY_LENGTH, TICKET_LENGTH } from './bulk.ts';
 import { CHUNK_HASH_LENGTH, MAX_CHUNK_MAP_LENGTH } from './chunk-map.ts';
 import { isBlobSize, layoutOf, MAX_CHUNKS } from './chunks.ts';
 import { type Digest, isDigest } from './digest.ts';
@@ -137,16 +138,34 @@ const controlAnswer = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('busy'), id }),
 ]);
 /** What travels on a chunk stream from its opener; answered in order. */
-const chunkRequest = z.strictObject({ digest, index });
-/** What travels back; after `chunk` come exactly `length` bytes, outside any frame. */
+const chunkRequest = z.strictObject({
+  digest,
+  index,
+  /** What the body is to be named on the opener's bulk lane, where it has one. */
+  lane: id.optional(),
+});
+/** What travels back; after `chunk` come exactly `length` bytes, outside any frame, unless they come by the bulk lane. */
 const chunkAnswer = z.discriminatedUnion('type', [
   z.strictObject({
     type: z.literal('chunk'),
     length: size,
     mark: mark.nullable(),
+    lane: z.literal(true).optional(),
   }),
   z.strictObject({ type: z.literal('missing') }),
   z.strictObject({ type: z.literal('busy') }),
+]);
+/** What travels on a bulk stream from its opener: it wants a lane. */
+const laneRequest = z.strictObject({ type: z.literal('lane') });
+/** What travels back: where to connect and by which ticket and key, or that there is no lane to be had. */
+const laneAnswer = z.discriminatedUnion('type', [
+  z.strictObject({
+    type: z.literal('lane'),
+    port: z.number().int().min(1).max(65_535),
+    ticket: bytes(TICKET_LENGTH, TICKET_LENGTH),
+    key: bytes(LANE_KEY_LENGTH, LANE_KEY_LENGTH),
+  }),
+  z.strictObject({ type: z.literal('none') }),
 ]);
 
 export type ControlRequest = z.infer<typeof controlRequest>;
@@ -159,6 +178,7 @@ export type Announcement = Exclude<ControlRequest, ControlQuestion | FleetMessag
 export type ControlAnswer = z.infer<typeof controlAnswer>;
 export type ChunkRequest = z.infer<typeof chunkRequest>;
 export type ChunkAnswer = z.infer<typeof chunkAnswer>;
+export type LaneAnswer = z.infer<typeof laneAnswer>;
 
 /** How one kind of message goes into a frame's body and comes out of it. */
 export interface Codec<Message> {
@@ -192,3 +212,5 @@ export const controlRequests: Codec<ControlRequest> = codec(controlRequest);
 export const controlAnswers: Codec<ControlAnswer> = codec(controlAnswer);
 export const chunkRequests: Codec<ChunkRequest> = codec(chunkRequest);
 export const chunkAnswers: Codec<ChunkAnswer> = codec(chunkAnswer);
+export const laneRequests: Codec<z.infer<typeof laneRequest>> = codec(laneRequest);
+export const laneAnswers: Codec<LaneAnswer> = codec(laneAnswer);

@@ -31,6 +31,15 @@ const LEAST_LEASE = 10;
 /** Below it the index alone could fill the store. */
 const LEAST_STORE = '32MiB';
 
+/** What `peers.bulk` may hold. */
+const BULK_SHAPE = {
+  /**
+   * Multiaddrs on which peers open lanes.
+   * @default [/ip4/0.0.0.0/tcp/4056]
+   */
+  listen: oneOrMore(tcpMultiaddr('/ip4/0.0.0.0/tcp/4056', { allowPeer: false })).default(['/ip4/0.0.0.0/tcp/4056']),
+};
+
 /** Every key of the configuration file, by section. The names are the product's interface. */
 function shapes(around: Surroundings) {
   const path = filePath(around);
@@ -90,6 +99,12 @@ function shapes(around: Surroundings) {
        * @default [/ip4/0.0.0.0/tcp/4055]
        */
       listen: oneOrMore(tcpMultiaddr('/ip4/0.0.0.0/tcp/4055', { allowPeer: false })).default(['/ip4/0.0.0.0/tcp/4055']),
+      /**
+       * Where peers open lanes for the bodies of chunks, on TLS connections of their own; null: these go by libp2p, in
+       * both directions.
+       * @default {listen: [/ip4/0.0.0.0/tcp/4056]}
+       */
+      bulk: z.strictObject(BULK_SHAPE, mustBe('a map with listen, or null')).nullable().prefault({}),
       /**
        * From where other agents may connect: private, link-local and unique local addresses, or any.
        * @default private
@@ -195,6 +210,7 @@ export function keysAt(path: readonly PropertyKey[], around: Surroundings): stri
   if (path.length === 0) return [...Object.keys(known), 'registries'];
   if (path[0] === 'registries') return registryKeysAt(path.slice(1), around);
   const [name] = path;
+  if (name === 'peers' && path.length === 2) return path[1] === 'bulk' ? Object.keys(BULK_SHAPE) : [];
   if (name === 'limits' && path.length === 3) return Object.keys(WINDOW_SHAPE);
   return path.length === 1 && typeof name === 'string' && name in known
     ? Object.keys(known[name as keyof typeof known])

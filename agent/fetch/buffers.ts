@@ -1,4 +1,7 @@
-/** Buffers of one size that are used again: what V8 must find out to be garbage costs more than what it held. */
+/**
+ * Buffers of one size that are used again: what V8 must find out to be garbage costs more than what it held. In memory that
+ * threads share, so that whoever brings a chunk may write it there from another.
+ */
 export class Buffers {
   readonly #size: number;
   readonly #free: Uint8Array[] = [];
@@ -14,7 +17,7 @@ export class Buffers {
   }
 
   take(): Uint8Array {
-    return this.#free.pop() ?? Buffer.allocUnsafeSlow(this.#size);
+    return this.#free.pop() ?? Buffer.from(new SharedArrayBuffer(this.#size));
   }
 
   /** Gives one back that nobody writes to or reads any more. */

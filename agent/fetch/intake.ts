@@ -254,7 +254,7 @@ export class Intake implements Taker {
         const into = buffer.subarray(0, length);
         const holder = this.#guide === undefined ? undefined : this.#components.holders.get(peer);
         if (holder === undefined) return swarm.chunk(peer, digest, index, length, inner, into);
-        return { bytes: await holder.chunk(index, length, inner, into), mark: undefined };
+        return { ...(await holder.chunk(index, length, inner, into)), mark: undefined };
       },
       () => download?.held ?? 0,
       signal,

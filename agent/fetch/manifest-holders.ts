@@ -71,7 +71,7 @@ export class ManifestHolders {
     try {
       await withDeadline(signal, Math.min(SEND_DEADLINE, left), 'a manifest', async (inner) => {
         for (let index = 0; index < layout.count; index++) {
-          pieces.push(await holder.chunk(index, chunkLength(layout, index), inner));
+          pieces.push((await holder.chunk(index, chunkLength(layout, index), inner)).bytes);
         }
       });
     } catch (error) {

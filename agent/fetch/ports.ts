@@ -219,7 +219,7 @@ export interface Swarm {
     length: number,
     signal: AbortSignal,
     into?: Uint8Array,
-  ): Promise<{ bytes: Uint8Array; mark: Mark | undefined }>;
+  ): Promise<GivenChunk>;
   /** This agent's signature of a statement (protocol/mark.ts). */
   sign(statement: Uint8Array): Uint8Array;
   /** Whether `signature` is the one of `signer` (a peer id) for this statement; false for whatever is no signature. */
@@ -234,6 +234,14 @@ export interface Swarm {
   tag(peer: string, asked: AskedTag, signal: AbortSignal): Promise<SignedTag | undefined>;
   /** Who tells peers from now on what tags are. One. */
   tellTags(teller: TagTeller): void;
+}
+
+/** A chunk as a peer gave it. */
+export interface GivenChunk {
+  readonly bytes: Uint8Array;
+  readonly mark: Mark | undefined;
+  /** The SHA-256 of the bytes, where this agent has made it already as they came. */
+  readonly sha256?: Uint8Array;
 }
 
 /** What this agent found that a tag is, for a peer that asks; undefined where it has nothing to tell. May not throw. */
@@ -280,5 +288,5 @@ export interface Holder {
    * @throws AgentError PEER_STALLED when no byte came for the stall time-out, PEER_MISSING, PEER_BUSY,
    *   PEER_UNREACHABLE, PEER_PROTOCOL
    */
-  chunk(index: number, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
+  chunk(index: number, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk>;
 }

@@ -144,7 +144,7 @@ export class UnstoredHolders {
       if (holder === undefined) throw new AgentError('PEER_MISSING', 'no peer holds it any more');
       try {
         const take = (inner: AbortSignal) => holder.chunk(index, length, inner);
-        const bytes = await withDeadline(signal, CHUNK_DEADLINE, 'a chunk', take, heldBack);
+        const { bytes } = await withDeadline(signal, CHUNK_DEADLINE, 'a chunk', take, heldBack);
         if (!chunkMatches(map, index, bytes)) {
           this.#components.metrics.refusedChunks.inc({ source: 'peer' });
           throw new AgentError('DIGEST_MISMATCH', `chunk ${index} does not match its hash`);

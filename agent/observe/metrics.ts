@@ -9,6 +9,8 @@ export interface Metrics {
   readonly peerBytes: Counter;
   /** Chunk bytes sent to peers. */
   readonly servedBytes: Counter;
+  /** Those of the chunk bytes sent to peers and had of them that went by bulk lanes. Labels: direction = sent | received */
+  readonly laneBytes: Counter<'direction'>;
   /** Chunk requests of peers that were answered "busy". */
   readonly busyAnswers: Counter;
   /** Messages of agents that take a blob together. Labels: direction = sent | received */
@@ -57,6 +59,7 @@ export function createMetrics(): Metrics {
     upstreamBytes: counter('upstream_bytes_total', 'Body bytes that came from upstream registries'),
     peerBytes: counter('peer_bytes_total', 'Chunk bytes that came from peers and matched'),
     servedBytes: counter('served_bytes_total', 'Chunk bytes sent to peers'),
+    laneBytes: counter('lane_bytes_total', 'Chunk bytes to and from peers that went by bulk lanes', ['direction']),
     busyAnswers: counter('busy_answers_total', 'Chunk requests of peers that were answered "busy"'),
     fleetMessages: counter('fleet_messages_total', 'Messages of agents that take a blob together', ['direction']),
     clientBytes: counter('client_bytes_total', 'Body bytes sent to local clients, by where they came from', ['source']),

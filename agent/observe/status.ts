@@ -11,6 +11,8 @@ export const peerStatusSchema = z.object({
   state: z.string(),
   /** Blobs it tells us it holds; null while it is not connected. */
   blobs: z.number().nullable(),
+  /** Whether the bodies of its chunks come by a bulk lane, or why not; null while it is not connected. */
+  bulk: z.string().nullable(),
   /** Offences noted, those of earlier runs too while they still weigh anything. */
   strikes: z.number(),
 });

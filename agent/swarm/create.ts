@@ -3,6 +3,7 @@ import type { Throttle } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { startAdvertiser } from './advertiser.ts';
 import { openBans } from './bans.ts';
+import { Bulk } from './bulk/bulk.ts';
 import { openDatastore } from './datastore.ts';
 import { forgetOwnRecords } from './dht.ts';
 import { startDialler } from './dialler.ts';
@@ -18,7 +19,7 @@ import { type Neighbours, trackNeighbours } from './neighbours.ts';
 import { createNode, startNode } from './node.ts';
 import type { Holdings } from './ports.ts';
 import { createReputation } from './reputation.ts';
-import { servePeers } from './server.ts';
+import { SENDER_PATIENCE, servePeers } from './server.ts';
 import { createSigning } from './signing.ts';
 import { createAcceptance } from './source.ts';
 import { createStrikes } from './strikes.ts';
@@ -30,7 +31,7 @@ export interface SwarmComponents {
   readonly logger: Logger;
   readonly metrics: Pick<
     Metrics,
-    'servedBytes' | 'strikes' | 'neighbours' | 'busyAnswers' | 'fleetMessages' | 'refusedConnections'
+    'servedBytes' | 'laneBytes' | 'strikes' | 'neighbours' | 'busyAnswers' | 'fleetMessages' | 'refusedConnections'
   >;
   readonly holdings: Holdings;
   /** Holds back the chunks sent to peers. @default no limit */
@@ -95,9 +96,19 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
   const roster = createRoster(components.holdings);
   const attendance = createAttendance();
   const told = metrics.fleetMessages.labels('sent');
+  const { stallTimeout } = settings;
+  const isNeighbour = (peer: string) => neighbours?.get(peer) !== undefined;
+  const bulk =
+    settings.bulk === null
+      ? undefined
+      : new Bulk(
+          { logger, metrics, download, isNeighbour },
+          { listen: settings.bulk, stallTimeout, senderPatience: SENDER_PATIENCE },
+        );
   neighbours = trackNeighbours(
     {
       node,
+      bulk,
       roster,
       logger,
       gauge: metrics.neighbours,
@@ -110,7 +121,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
       onDisconnect: (id) => attendance.left(id),
       now: monotonic,
     },
-    { stallTimeout: settings.stallTimeout },
+    { stallTimeout },
   );
   const strikes = createStrikes({ reputation, neighbours, logger, metrics, onStrike: () => bans.changed() });
   const inventories = createInventories();
@@ -121,6 +132,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     reputation,
     bans,
     neighbours,
+    bulk,
     inventories,
     attendance,
     tags: createTagAnswering(monotonic),
@@ -138,7 +150,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
 /** Listens, then looks for peers: who is met finds everything served. */
 async function start(components: SwarmComponents, settings: SwarmSettings, parts: SwarmParts): Promise<void> {
   const { logger, metrics, holdings, upload } = components;
-  const { node, datastore, neighbours, inventories, attendance, tags, strikes, mdns, ending, started } = parts;
+  const { node, datastore, neighbours, bulk, inventories, attendance, tags, strikes, mdns, ending, started } = parts;
   const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht } = settings;
   await servePeers(
     {
@@ -150,6 +162,7 @@ async function start(components: SwarmComponents, settings: SwarmSettings, parts
       logger,
       metrics,
       upload,
+      lanes: bulk?.holders,
       onGarbage: (peer) => strikes.strike(peer, 'garbage'),
       isBanned: strikes.isBanned,
       now: monotonic,
@@ -157,6 +170,7 @@ async function start(components: SwarmComponents, settings: SwarmSettings, parts
     { stallTimeout, signal: ending.signal },
   );
   await forgetOwnRecords(datastore, node.peerId.toString());
+  await bulk?.start();
   await startNode(node, listen);
   started.dialler = startDialler(
     {

@@ -1,6 +1,7 @@
 import { type ChunkMap, chunkMapRoot, decodeChunkMap } from '../../protocol/chunk-map.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
+import type { GivenChunk } from './chunks/stream.ts';
 import type { MissingRecord } from './missing.ts';
 import type { Neighbour } from './neighbours.ts';
 
@@ -11,7 +12,7 @@ export interface Holder {
   readonly size: number;
   readonly root: string;
   map(signal: AbortSignal): Promise<ChunkMap>;
-  chunk(index: number, length: number, signal: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
+  chunk(index: number, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk>;
 }
 
 /** What a peer answered to `have`. */
@@ -58,9 +59,8 @@ export function createHolder(
         return gone(error);
       });
     },
-    async chunk(index, length, signal, into) {
-      const { bytes } = await neighbour.chunks.request({ digest, index }, length, signal, into).catch(gone);
-      return bytes;
+    chunk(index, length, signal, into) {
+      return neighbour.chunks.request({ digest, index }, length, signal, into).catch(gone);
     },
   };
 }

@@ -17,6 +17,11 @@ export interface SwarmInit {
   /** Multiaddrs to listen on. */
   readonly listen: readonly string[];
   /**
+   * Multiaddrs on which peers open lanes for the bodies of chunks; null: these go by libp2p, in both directions.
+   * @default null
+   */
+  readonly bulk?: readonly string[] | null;
+  /**
    * From where other agents may connect.
    * @default 'private'
    */
@@ -66,6 +71,7 @@ export type SwarmSettings = Required<Omit<SwarmInit, 'datastorePath' | 'bansPath
 
 export function settingsOf(init: SwarmInit): SwarmSettings {
   return {
+    bulk: null,
     accept: 'private',
     staticPeers: [],
     mdns: true,

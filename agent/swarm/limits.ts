@@ -13,6 +13,9 @@ export const INBOUND_CHUNK_STREAMS = 8;
 /** Control streams a peer may have open to us at once: its one, and one that takes over from it. */
 export const INBOUND_CONTROL_STREAMS = 4;
 
+/** Streams on which a peer may ask for a bulk lane at once: its one, and one that is on its way out. */
+export const INBOUND_BULK_STREAMS = 2;
+
 /**
  * Chunk requests taken from one address at a time; beyond it the answer is "busy" and the asker goes elsewhere. Eight
  * wait; four more may be on their way out, for an asker has a chunk before its sender knows.

@@ -3,6 +3,8 @@ import type { Logger } from 'pino';
 import type { Gauge } from 'prom-client';
 import type { Throttle } from '../limits/throttle.ts';
 import { hostOf } from './address.ts';
+import type { LaneAsker } from './bulk/asker.ts';
+import type { Bulk } from './bulk/bulk.ts';
 import { type ChunkClient, createChunkClient } from './chunks/client.ts';
 import { type ControlClient, createControlClient } from './control/client.ts';
 import { createTeller, type Teller } from './fleet/teller.ts';
@@ -22,6 +24,8 @@ export interface Neighbour {
   readonly addresses: string[];
   readonly control: ControlClient;
   readonly chunks: ChunkClient;
+  /** The lane by which the bodies of its chunks come; undefined where there are to be none. */
+  readonly lane: LaneAsker | undefined;
   /** Tells it what this agent holds. */
   readonly announcer: Announcer;
   /** Tells it of the blobs that are taken together. */
@@ -48,6 +52,8 @@ export interface NeighboursComponents {
   readonly roster: Roster;
   /** Holds back the chunks that are read. @default no limit */
   readonly download?: Throttle | undefined;
+  /** Lanes for the bodies of chunks. @default none */
+  readonly bulk?: Bulk | undefined;
   /** A peer broke the protocol on a stream this agent opened to it. */
   onGarbage(peer: string): void;
   /** A peer has connected, with its first connection. */
@@ -97,7 +103,9 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     components.onDisconnect(id);
   };
 
-  const close = ({ announcer, teller, control, chunks }: Neighbour): void => {
+  const close = ({ id, announcer, teller, control, chunks, lane }: Neighbour): void => {
+    lane?.close();
+    components.bulk?.holders.left(id);
     announcer.stop();
     teller.stop();
     control.close();
@@ -112,8 +120,11 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
       { connection, onGarbage: () => components.onGarbage(id) },
       { openTimeout: stallTimeout, frameTimeout: 4 * stallTimeout },
     );
+    const onGarbage = () => components.onGarbage(id);
+    const lane = components.bulk?.asker(connection, onGarbage);
     return {
       id,
+      lane,
       get address() {
         return lastAddress.get(id) ?? '';
       },
@@ -121,10 +132,7 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
         return node.getConnections(peer).map(({ remoteAddr }) => remoteAddr.toString());
       },
       control,
-      chunks: createChunkClient(
-        { connection, download: components.download, onGarbage: () => components.onGarbage(id) },
-        { stallTimeout },
-      ),
+      chunks: createChunkClient({ connection, download: components.download, lane, onGarbage }, { stallTimeout }),
       announcer: startAnnouncer(
         { peer: id, control, roster, logger },
         { stallTimeout: ANNOUNCER_PATIENCE * stallTimeout },

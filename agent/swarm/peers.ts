@@ -1,3 +1,4 @@
+import type { LaneState } from './bulk/asker.ts';
 import type { Target } from './dialler.ts';
 import type { Neighbour } from './neighbours.ts';
 
@@ -9,6 +10,8 @@ export interface PeerStatus {
   readonly state: 'connected' | 'dialing' | 'backing-off' | 'banned';
   /** Blobs it tells us it holds: 0 where it tells nothing, null while it is not connected. */
   readonly blobs: number | null;
+  /** Whether the bodies of its chunks come by a bulk lane; null while it is not connected. */
+  readonly bulk: LaneState | null;
   /** Offences noted, those of earlier runs too while they still weigh anything. */
   readonly strikes: number;
 }
@@ -31,15 +34,17 @@ export function peerStatuses({ neighbours, targets, banned, strikes, blobs }: Pe
     else if (!byId.has(id)) byId.set(id, { id, ...status, strikes: strikes(id) });
   };
   const isBanned = new Set(banned);
-  for (const { id, addresses } of neighbours) {
-    if (!isBanned.has(id)) note(id, { addresses, state: 'connected', blobs: blobs(id) });
+  for (const { id, addresses, lane } of neighbours) {
+    const bulk = lane?.state ?? 'off';
+    if (!isBanned.has(id)) note(id, { addresses, state: 'connected', blobs: blobs(id), bulk });
   }
   for (const { id, addresses, state } of targets) {
-    if (id !== undefined && isBanned.has(id)) note(id, { addresses: [...addresses], state: 'banned', blobs: null });
+    if (id !== undefined && isBanned.has(id))
+      note(id, { addresses: [...addresses], state: 'banned', blobs: null, bulk: null });
     // An idle target that is not connected is due within a moment.
     const shown = state === 'backing-off' ? state : 'dialing';
-    note(id ?? null, { addresses: [...addresses], state: shown, blobs: null });
+    note(id ?? null, { addresses: [...addresses], state: shown, blobs: null, bulk: null });
   }
-  for (const id of banned) note(id, { addresses: [], state: 'banned', blobs: null });
+  for (const id of banned) note(id, { addresses: [], state: 'banned', blobs: null, bulk: null });
   return [...byId.values(), ...nameless];
 }

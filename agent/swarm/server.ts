@@ -1,10 +1,11 @@
 import type { Connection, Stream } from '@libp2p/interface';
 import type { Logger } from 'pino';
-import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
+import { BULK_PROTOCOL, CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
 import { briefly, isAgentError } from '../errors.ts';
 import { type Throttle, UNLIMITED } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import { hostOf } from './address.ts';
+import type { LaneHolders } from './bulk/holder.ts';
 import { createAdmission } from './chunks/admission.ts';
 import { ChunkBuffers } from './chunks/buffers.ts';
 import { type ChunkServerComponents, serveChunks } from './chunks/server.ts';
@@ -14,6 +15,7 @@ import { createHearings } from './fleet/hearing.ts';
 import type { Inventories } from './inventory/inventories.ts';
 import {
   CHUNK_TURN,
+  INBOUND_BULK_STREAMS,
   INBOUND_CHUNK_STREAMS,
   INBOUND_CONTROL_STREAMS,
   KEPT_CHUNK_BUFFERS,
@@ -27,7 +29,7 @@ import type { Holdings } from './ports.ts';
 import type { TagAnswering } from './tags/answering.ts';
 
 /** How much more patience a sender has than an asker, who has gone elsewhere long before. */
-const SENDER_PATIENCE = 3;
+export const SENDER_PATIENCE = 3;
 
 export interface PeerServerComponents {
   readonly node: Node;
@@ -39,9 +41,11 @@ export interface PeerServerComponents {
   /** Answers what they ask of tags. */
   readonly tags: TagAnswering;
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'servedBytes' | 'busyAnswers' | 'fleetMessages'>;
+  readonly metrics: Pick<Metrics, 'servedBytes' | 'laneBytes' | 'busyAnswers' | 'fleetMessages'>;
   /** Holds back the chunks that are sent. @default no limit */
   readonly upload?: Throttle | undefined;
+  /** The lanes that peers open for the bodies of chunks. @default none: they are not told of any */
+  readonly lanes?: LaneHolders | undefined;
   /** Told once for each stream on which a peer broke the protocol. */
   onGarbage(peer: string): void;
   isBanned(peer: string): boolean;
@@ -58,7 +62,18 @@ export interface PeerServerInit {
 
 /** Answers what peers ask on the streams they open. To be called before the node starts, so that nobody is refused. */
 export async function servePeers(components: PeerServerComponents, init: PeerServerInit): Promise<void> {
-  const { node, holdings, inventories, attendance, logger, metrics, upload = UNLIMITED, isBanned, now } = components;
+  const {
+    node,
+    holdings,
+    inventories,
+    attendance,
+    logger,
+    metrics,
+    upload = UNLIMITED,
+    lanes,
+    isBanned,
+    now,
+  } = components;
   const admission = createAdmission({
     perAddress: QUEUED_CHUNKS_PER_ADDRESS,
     // Asked at each request: the limit changes with the hours.
@@ -100,18 +115,25 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
     const parts = { holdings, telling: inventories.open(peer), hearing: hearings.open(peer), tags: components.tags };
     return serveControl(stream, parts, { ...timing, peer });
   });
+  const sentByLane = metrics.laneBytes.labels('sent');
   const chunks: ChunkServerComponents = {
     holdings,
     attendance,
     admission,
     buffers: new ChunkBuffers(USUAL_CHUNK, KEPT_CHUNK_BUFFERS),
     upload,
+    lanes,
     onServed: (bytes) => metrics.servedBytes.inc(bytes),
+    onSentByLane: (bytes) => sentByLane.inc(bytes),
     onBusy: () => metrics.busyAnswers.inc(),
     now,
   };
   await handle(CHUNKS_PROTOCOL, INBOUND_CHUNK_STREAMS, (stream, { remotePeer, remoteAddr }) =>
     serveChunks(stream, chunks, { ...timing, asker: { peer: remotePeer.toString(), address: hostOf(remoteAddr) } }),
+  );
+  if (lanes === undefined) return;
+  await handle(BULK_PROTOCOL, INBOUND_BULK_STREAMS, (stream, { remotePeer }) =>
+    lanes.serve(stream, remotePeer.toString(), init.signal),
   );
 }
 

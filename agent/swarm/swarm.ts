@@ -5,6 +5,7 @@ import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { Advertiser } from './advertiser.ts';
 import type { Bans } from './bans.ts';
+import type { Bulk } from './bulk/bulk.ts';
 import type { GivenChunk } from './chunks/stream.ts';
 import type { SwarmDatastore } from './datastore.ts';
 import type { Dialler } from './dialler.ts';
@@ -69,6 +70,8 @@ export interface SwarmParts {
   readonly reputation: Reputation;
   readonly bans: Bans;
   readonly neighbours: Neighbours;
+  /** Lanes for the bodies of chunks; undefined where they are off. */
+  readonly bulk: Bulk | undefined;
   readonly inventories: Inventories;
   readonly attendance: Attendance;
   readonly tags: TagAnswering;
@@ -217,7 +220,7 @@ class Libp2pSwarm implements LanSwarm {
   }
 
   async stop(): Promise<void> {
-    const { node, datastore, bans, neighbours, roster, mdns, ending, started } = this.#parts;
+    const { node, datastore, bans, neighbours, bulk, roster, mdns, ending, started } = this.#parts;
     ending.abort(new Error('the agent stops'));
     mdns?.stop();
     started.advertiser?.stop();
@@ -231,7 +234,7 @@ class Libp2pSwarm implements LanSwarm {
         .catch(() => connection.abort(new Error('stop')));
     }
     const nodeStopped = Promise.resolve(node.stop()).catch(() => {});
-    await Promise.race([Promise.all([nodeStopped, bans.stop()]), deadline(STOP_TIMEOUT)]);
+    await Promise.race([Promise.all([nodeStopped, bans.stop(), bulk?.stop()]), deadline(STOP_TIMEOUT)]);
     datastore.close();
   }
 }

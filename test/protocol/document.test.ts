@@ -6,6 +6,8 @@ import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { MAX_AHEAD } from '../../agent/fetch/tags/belief.ts';
 import { MAX_ADVERTISED } from '../../agent/swarm/advertise.ts';
+import { MAX_STRANGERS } from '../../agent/swarm/bulk/thread/strangers.ts';
+import { TICKET_LIFETIME } from '../../agent/swarm/bulk/thread/tickets.ts';
 import { cidOf } from '../../agent/swarm/dht.ts';
 import { HORIZON_TTL } from '../../agent/swarm/horizon.ts';
 import { settingsOf } from '../../agent/swarm/init.ts';
@@ -17,6 +19,13 @@ import { LIE_BAN, SLIP_BAN } from '../../agent/swarm/reputation.ts';
 import { createSigning } from '../../agent/swarm/signing.ts';
 import { MIN_PROGRESS } from '../../agent/swarm/stream/stall.ts';
 import { bitmapOf, MAX_BITMAP_LENGTH, setBit } from '../../protocol/bitmap.ts';
+import {
+  BODY_HEAD_LENGTH,
+  decodeBodyHead,
+  encodeBodyHead,
+  LANE_KEY_LENGTH,
+  TICKET_LENGTH,
+} from '../../protocol/bulk.ts';
 import {
   CHUNK_HASH_LENGTH,
   chunkMapRoot,
@@ -34,12 +43,14 @@ import {
   chunkRequests,
   controlAnswers,
   controlRequests,
+  laneAnswers,
+  laneRequests,
   MAX_ANNOUNCED,
   MAX_FRAME_LENGTH,
   MAX_LEASES,
   MAX_NAMED,
 } from '../../protocol/messages.ts';
-import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL, KAD_PROTOCOL, MDNS_SERVICE } from '../../protocol/names.ts';
+import { BULK_PROTOCOL, CHUNKS_PROTOCOL, CONTROL_PROTOCOL, KAD_PROTOCOL, MDNS_SERVICE } from '../../protocol/names.ts';
 import { rank, rendezvousOrder } from '../../protocol/rendezvous.ts';
 import { MAX_ACCEPT, MAX_MEDIA_TYPE, MAX_TAG_NAMES, tagStatement } from '../../protocol/tag-record.ts';
 import { mapOf } from '../support/holdings.ts';
@@ -96,6 +107,9 @@ function framed<Message>(name: string, codec: Codec<Message>, message: Message, 
   assert.equal(hex(codec.encode(read)), hex(codec.encode(message)));
   assert.equal(bytes.subarray(end).toString(), behind);
 }
+
+/** 0, 1, 2 and so on. */
+const ascending = (length: number): Uint8Array => Uint8Array.from({ length }, (_, at) => at);
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -190,6 +204,25 @@ const CHECKS: Record<string, () => void> = {
     }),
   'chunk-marked-answer': () =>
     framed('chunk-marked-answer', chunkAnswers, { type: 'chunk', length: 3, mark: [SIGNER, SIGNATURE] }, 'abc'),
+  'lane-request': () => framed('lane-request', laneRequests, { type: 'lane' }),
+  'lane-answer': () =>
+    framed('lane-answer', laneAnswers, {
+      type: 'lane',
+      port: 4056,
+      ticket: ascending(TICKET_LENGTH),
+      key: ascending(LANE_KEY_LENGTH),
+    }),
+  'lane-none-answer': () => framed('lane-none-answer', laneAnswers, { type: 'none' }),
+  'chunk-lane-request': () => framed('chunk-lane-request', chunkRequests, { digest: DIGEST, index: 1, lane: 7 }),
+  'chunk-lane-answer': () =>
+    framed('chunk-lane-answer', chunkAnswers, { type: 'chunk', length: 3, mark: null, lane: true }),
+  'lane-body': () => {
+    const bytes = example('lane-body');
+    assert.deepEqual(decodeBodyHead(bytes), { tag: 7, length: 3 });
+    const head = new Uint8Array(BODY_HEAD_LENGTH);
+    encodeBodyHead({ tag: 7, length: 3 }, head);
+    assert.equal(hex(bytes), `${hex(head)}${hex(Buffer.from('abc'))}`);
+  },
   'chunk-missing-answer': () => framed('chunk-missing-answer', chunkAnswers, { type: 'missing' }),
   'chunk-busy-answer': () => framed('chunk-busy-answer', chunkAnswers, { type: 'busy' }),
 };
@@ -206,6 +239,7 @@ test('the names in the document are those in the code', () => {
   assert.deepEqual(names, {
     'control protocol': CONTROL_PROTOCOL,
     'chunks protocol': CHUNKS_PROTOCOL,
+    'bulk protocol': BULK_PROTOCOL,
     'DHT protocol': KAD_PROTOCOL,
     'mDNS service': MDNS_SERVICE,
     'chunk map format': text('protocol/chunk-map.ts', 'FORMAT'),
@@ -268,6 +302,16 @@ test('the numbers in the document are those in the code', () => {
     'chunk requests taken from one address': limits.QUEUED_CHUNKS_PER_ADDRESS,
     'chunk requests taken in all': limits.QUEUED_CHUNKS,
     'turn of a peer with a chunk, ms': limits.CHUNK_TURN,
+    'ticket of a lane': TICKET_LENGTH,
+    'key of a lane': LANE_KEY_LENGTH,
+    'head of a body on a lane': BODY_HEAD_LENGTH,
+    'life of a ticket, ms': TICKET_LIFETIME,
+    'handshake of a lane, ms': product('agent/swarm/bulk/thread/listener.ts', 'HANDSHAKE_TIMEOUT'),
+    'unfinished handshakes of one address': MAX_STRANGERS,
+    'inbound bulk streams, a connection': limits.INBOUND_BULK_STREAMS,
+    'idle time that ends a lane, ms': product('agent/swarm/bulk/asker.ts', 'IDLE_TIME'),
+    'pause after a lane failed, ms': product('agent/swarm/bulk/asker.ts', 'FIRST_PAUSE'),
+    'longest pause after that, ms': product('agent/swarm/bulk/asker.ts', 'LONGEST_PAUSE'),
     'stream window, at its largest': window,
     'unread bytes of a stream': window * product('agent/swarm/node.ts', 'MAX_UNREAD', 'STREAM_WINDOW'),
     'stall time-out, ms': defaults.stallTimeout,

@@ -17,6 +17,9 @@ import {
   chunkRequests,
   controlAnswers,
   controlRequests,
+  type LaneAnswer,
+  laneAnswers,
+  laneRequests,
   MAX_ANNOUNCED,
   MAX_FRAME_LENGTH,
   MAX_LEASES,
@@ -104,14 +107,31 @@ const controlAnswer: fc.Arbitrary<ControlAnswer> = fc.oneof(
   }),
   fc.record({ type: fc.constantFrom('missing' as const, 'busy' as const), id }),
 );
-const chunkRequest: fc.Arbitrary<ChunkRequest> = fc.record({ digest, index });
+const chunkRequest: fc.Arbitrary<ChunkRequest> = fc.record(
+  { digest, index, lane: id },
+  { requiredKeys: ['digest', 'index'] },
+);
 const chunkAnswer: fc.Arbitrary<ChunkAnswer> = fc.oneof(
-  fc.record({
-    type: fc.constant('chunk' as const),
-    length: size,
-    mark: fc.option(fc.tuple(peer, fc.uint8Array({ minLength: 64, maxLength: 64 }))),
-  }),
+  fc.record(
+    {
+      type: fc.constant('chunk' as const),
+      length: size,
+      mark: fc.option(fc.tuple(peer, fc.uint8Array({ minLength: 64, maxLength: 64 }))),
+      lane: fc.constant(true as const),
+    },
+    { requiredKeys: ['type', 'length', 'mark'] },
+  ),
   fc.record({ type: fc.constantFrom('missing' as const, 'busy' as const) }),
+);
+
+const laneAnswer: fc.Arbitrary<LaneAnswer> = fc.oneof(
+  fc.record({
+    type: fc.constant('lane' as const),
+    port: fc.integer({ min: 1, max: 65_535 }),
+    ticket: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+    key: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+  }),
+  fc.record({ type: fc.constant('none' as const) }),
 );
 
 function roundTrips<Message>(name: string, codec: Codec<Message>, messages: fc.Arbitrary<Message>): void {
@@ -165,6 +185,8 @@ roundTrips('control requests', controlRequests, controlRequest);
 roundTrips('control answers', controlAnswers, controlAnswer);
 roundTrips('chunk requests', chunkRequests, chunkRequest);
 roundTrips('chunk answers', chunkAnswers, chunkAnswer);
+roundTrips('lane requests', laneRequests, fc.constant({ type: 'lane' as const }));
+roundTrips('lane answers', laneAnswers, laneAnswer);
 
 test('a message has one encoding: another order of keys, and a whole number as a float, are refused', () => {
   const digest = toDigest('sha256', Buffer.alloc(32));
@@ -250,6 +272,18 @@ test('values out of bounds are refused', () => {
     [chunkAnswers, { type: 'chunk', length: 1, mark: ['p'.repeat(129), new Uint8Array(64)] }],
     [chunkAnswers, { type: 'chunk', length: 1, mark: ['peer', new Uint8Array(64), 1] }],
     [chunkAnswers, ['chunk', 1]],
+    [chunkRequests, { digest, index: 1, lane: -1 }],
+    [chunkRequests, { digest, index: 1, lane: 2 ** 32 }],
+    [chunkRequests, { digest, index: 1, lane: true }],
+    [chunkAnswers, { type: 'chunk', length: 1, mark: null, lane: false }],
+    [chunkAnswers, { type: 'missing', lane: true }],
+    [laneRequests, { type: 'lane', port: 1 }],
+    [laneRequests, {}],
+    [laneAnswers, { type: 'lane', port: 0, ticket: new Uint8Array(16), key: new Uint8Array(32) }],
+    [laneAnswers, { type: 'lane', port: 65_536, ticket: new Uint8Array(16), key: new Uint8Array(32) }],
+    [laneAnswers, { type: 'lane', port: 1, ticket: new Uint8Array(15), key: new Uint8Array(32) }],
+    [laneAnswers, { type: 'lane', port: 1, ticket: new Uint8Array(16), key: new Uint8Array(33) }],
+    [laneAnswers, { type: 'none', port: 1 }],
   ] as [Codec<unknown>, unknown][]) {
     assert.equal(codec.decode(encode(value)), undefined, JSON.stringify(value));
   }

@@ -68,7 +68,13 @@ export async function writeConfig(directory: string, options: HostOptions): Prom
     mirror: { listen: `${address}:0` },
     // What a test shows must not depend on how full the disk it runs on is.
     store: { path: join(directory, 'store'), minFree: '0B' },
-    peers: { listen: [`/ip4/${address}/tcp/0`], mdns: false, static: [...peers], networkKeyFile },
+    peers: {
+      listen: [`/ip4/${address}/tcp/0`],
+      bulk: { listen: [`/ip4/${address}/tcp/0`] },
+      mdns: false,
+      static: [...peers],
+      networkKeyFile,
+    },
     registries: { 'docker.io': { endpoints: [upstream], tags } },
   };
   for (const [name, section] of Object.entries(config)) sections[name] = { ...sections[name], ...section };

@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { Stream } from '@libp2p/interface';
+import { hostOf } from '../../agent/swarm/address.ts';
 import { openDatastore } from '../../agent/swarm/datastore.ts';
 import { noisePrologue, parseNetworkKey } from '../../agent/swarm/key.ts';
 import { createNode, parseMultiaddr, startNode } from '../../agent/swarm/node.ts';
@@ -21,10 +22,12 @@ import {
   chunkRequests,
   controlAnswers,
   controlRequests,
+  laneAnswers,
 } from '../../protocol/messages.ts';
-import { CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
+import { BULK_PROTOCOL, CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
 import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 import { mapOf } from './holdings.ts';
+import { listenForLane } from './hostile-lane.ts';
 
 /** How a peer misbehaves; all but `honest` say that they hold the blob. */
 export const BEHAVIOURS = {
@@ -57,6 +60,12 @@ export interface HostilePeerInit {
   readonly blobs: readonly Uint8Array[];
   readonly behaviour: Behaviour;
   readonly networkKey?: Uint8Array;
+  /**
+   * `misused`: it has one, and all it does wrong with chunks it does there, honest by libp2p. `garbage`: it answers who
+   * wants a lane with bytes that are no frame.
+   * @default it knows of no lanes, like an older agent
+   */
+  readonly lane?: 'misused' | 'garbage';
   /** What it says that a tag is. @default nothing */
   tag?(asked: AskedTag, self: TagSigner): SignedTag | undefined;
 }
@@ -74,6 +83,8 @@ export interface HostilePeer {
   readonly digests: Digest[];
   /** Chunk requests that came. */
   readonly chunksAsked: number;
+  /** Bodies that it sent by a lane, or began to. */
+  readonly laneBodies: number;
   /** Tags it was asked for. */
   readonly tagsAsked: readonly AskedTag[];
   /** Opens a stream to a peer, to send on it whatever a test likes. */
@@ -84,7 +95,7 @@ export interface HostilePeer {
 /** A peer that joins like an agent and answers as its behaviour has it. */
 export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePeer> {
   const { behaviour } = init;
-  const claims = new Map<Digest, { bytes: Uint8Array; shown: Uint8Array }>();
+  const claims = new Map<Digest, Claimed>();
   for (const bytes of init.blobs) {
     const digest = toDigest('sha256', createHash('sha256').update(bytes).digest());
     claims.set(digest, { bytes, shown: FLIPPING.has(behaviour) ? flipped(bytes) : bytes });
@@ -102,6 +113,7 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     discovery: [],
   });
   const stopped = new AbortController();
+  const lane = init.lane === 'misused' ? await listenForLane(hostOf(parseMultiaddr(init.listen[0] ?? ''))) : undefined;
   let chunksAsked = 0;
   const tagsAsked: AskedTag[] = [];
   /** Streams that stopped in mid-chunk: one more byte on them would be taken for the rest of that chunk. */
@@ -136,16 +148,27 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     chunksAsked += 1;
     const request = chunkRequests.decode(body);
     const claim = request && claims.get(request.digest);
+    const tag = request?.lane;
+    if (lane !== undefined) {
+      const bytes = request && claim && chunkOf(claim, request.index, tag === undefined ? 'honest' : behaviour);
+      if (bytes === undefined) return void sayChunk(stream, { type: 'missing' });
+      const { length } = bytes;
+      sayChunk(stream, { type: 'chunk', length, mark: null, ...(tag === undefined ? {} : { lane: true }) });
+      if (tag === undefined) return void stream.send(bytes);
+      // Silent from the first half on: more would be taken for the rest of it.
+      if (behaviour === 'stall' && lane.bodies > 0) return;
+      const isHalf = behaviour === 'stall' || behaviour === 'cut';
+      lane.send(tag, isHalf ? bytes.subarray(0, length / 2) : bytes, length);
+      if (behaviour === 'cut') lane.cut();
+      return;
+    }
     if (behaviour === 'silent' || stalled.has(stream)) return;
     if (behaviour === 'garbage') return void stream.send(Buffer.alloc(64, 0xff));
     if (behaviour === 'busy') return void sayChunk(stream, { type: 'busy' });
     if (request === undefined || claim === undefined || behaviour === 'missing') {
       return void sayChunk(stream, { type: 'missing' });
     }
-    const layout = layoutOf(claim.bytes.length);
-    const start = chunkStart(layout, request.index);
-    const source = behaviour === 'flip-some' && request.index % 20 !== 0 ? claim.bytes : claim.shown;
-    const chunk = source.subarray(start, start + chunkLength(layout, request.index));
+    const chunk = chunkOf(claim, request.index, behaviour);
     const length = behaviour === 'wrong-length' ? chunk.length + 1 : chunk.length;
     sayChunk(stream, { type: 'chunk', length, mark: null });
     if (behaviour === 'stall' || behaviour === 'cut') {
@@ -184,6 +207,11 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     if (answer !== undefined) stream.send(encodeFrame(controlAnswers.encode(answer)));
   });
   await serve(CHUNKS_PROTOCOL, answerChunk);
+  if (init.lane !== undefined) {
+    await serve(BULK_PROTOCOL, (stream) => {
+      stream.send(lane === undefined ? Buffer.alloc(64, 0xff) : encodeFrame(laneAnswers.encode(lane.offer())));
+    });
+  }
   await startNode(node, init.listen);
   for (const address of init.dial ?? []) await node.dial(parseMultiaddr(address));
   return {
@@ -195,15 +223,32 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     get chunksAsked() {
       return chunksAsked;
     },
+    get laneBodies() {
+      return lane?.bodies ?? 0;
+    },
     tagsAsked,
     open: (address, protocol) => node.dialProtocol(parseMultiaddr(address), protocol),
     async stop() {
       stopped.abort(new Error('stopped'));
+      lane?.close();
       for (const connection of node.getConnections()) connection.abort(new Error('stopped'));
       await node.stop();
       datastore.close();
     },
   };
+}
+
+interface Claimed {
+  readonly bytes: Uint8Array;
+  /** What it gives, where it flips bits. */
+  readonly shown: Uint8Array;
+}
+
+function chunkOf({ bytes, shown }: Claimed, index: number, behaviour: Behaviour): Uint8Array {
+  const layout = layoutOf(bytes.length);
+  const start = chunkStart(layout, index);
+  const isTrue = !FLIPPING.has(behaviour) || (behaviour === 'flip-some' && index % 20 !== 0);
+  return (isTrue ? bytes : shown).subarray(start, start + chunkLength(layout, index));
 }
 
 /** A copy with one bit of every chunk flipped. */

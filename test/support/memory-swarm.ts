@@ -164,7 +164,7 @@ export function memorySwarm(): MemorySwarm {
         twin.given.set(peer, [...(twin.given.get(peer) ?? []), index]);
         const start = chunkStart(map.layout, index);
         into.set(script.bytes.subarray(start, start + length));
-        return into;
+        return { bytes: into, mark: undefined };
       },
     };
   }

@@ -19,6 +19,7 @@ import { judgeClock } from './clock-check.ts';
 import { clientsElsewhere, containerMark, judgeContainers } from './container-check.ts';
 import { checkCredentials } from './credentials-check.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
+import { judgeLanes } from './lanes-check.ts';
 import { judgeMdns, judgeNetworkKey, judgePeers } from './peers-check.ts';
 import { createProber, type Probe } from './probe.ts';
 import { processesIn } from './processes.ts';
@@ -106,6 +107,7 @@ function netFindings(
   return [
     judgeMdns(running),
     judgePeers(running, config),
+    judgeLanes(running, config),
     judgeNetworkKey(running, config),
     ...[...probes].map(([registry, some]) => judgeUpstream(registry, some)),
     judgeProxy(env, mirrorAddress(config).host, all.every(isReached)),

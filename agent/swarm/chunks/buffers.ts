@@ -1,3 +1,5 @@
+import { sharedBuffer } from '../bulk/shared.ts';
+
 /** Before a chunk there is room for its answer's frame: the longest, with a mark, has some 200 bytes. */
 const HEAD_ROOM = 512;
 
@@ -39,7 +41,7 @@ export class ChunkBuffer {
   readonly room: Uint8Array;
 
   constructor(size: number) {
-    this.#memory = Buffer.allocUnsafeSlow(HEAD_ROOM + size);
+    this.#memory = sharedBuffer(HEAD_ROOM + size);
     this.room = this.#memory.subarray(HEAD_ROOM);
   }
 

@@ -3,8 +3,10 @@ import type { ChunkRequest } from '../../../protocol/messages.ts';
 import { CHUNKS_PROTOCOL } from '../../../protocol/names.ts';
 import { AgentError } from '../../errors.ts';
 import { type Throttle, UNLIMITED } from '../../limits/throttle.ts';
+import type { LaneAsker } from '../bulk/asker.ts';
+import { sharedBuffer, sharedBytes } from '../bulk/shared.ts';
 import { CHUNK_STREAMS_PER_PEER, REQUESTS_PER_CHUNK_STREAM, WAITING_CHUNK_REQUESTS } from '../limits.ts';
-import { type ChunkStream, createChunkStream, type GivenChunk } from './stream.ts';
+import { type ChunkStream, createChunkStream, type GivenChunk, LaneEndedError } from './stream.ts';
 
 /** Chunk requests to one peer, over a few streams that are kept and used again. */
 export interface ChunkClient {
@@ -23,6 +25,8 @@ export interface ChunkClientComponents {
   connection(): Connection | undefined;
   /** Holds back the chunks that are read. @default no limit */
   readonly download?: Throttle | undefined;
+  /** Where bodies come faster, once there is one. @default by libp2p alone */
+  readonly lane?: Pick<LaneAsker, 'take' | 'onProgress'> | undefined;
   /** Told once for each stream on which the peer broke the protocol, however many requests were outstanding on it. */
   onGarbage(): void;
 }
@@ -51,6 +55,7 @@ class Client implements ChunkClient {
 
   async request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk> {
     let opened = 0;
+    let mayComeByLane = true;
     try {
       for (;;) {
         signal.throwIfAborted();
@@ -58,7 +63,13 @@ class Client implements ChunkClient {
         if (this.#closed || opened > CHUNK_STREAMS_PER_PEER) throw gone();
         // Chosen and taken in one go: with an await between, all who ask at once would choose the same stream.
         const stream = this.#free();
-        if (stream !== undefined) return await stream.request(request, length, signal, into);
+        if (stream !== undefined) {
+          const given = await this.#ask(stream, request, length, signal, into, mayComeByLane);
+          if (given !== undefined) return given;
+          // Not by another lane, which may end as soon.
+          mayComeByLane = false;
+          continue;
+        }
         if (this.#mayOpen()) {
           opened += 1;
           await this.#open(signal);
@@ -74,6 +85,27 @@ class Client implements ChunkClient {
     this.#closed = true;
     for (const stream of this.#streams) stream.close(gone());
     for (const wake of this.#waiting) wake();
+  }
+
+  /** Sent before anything is awaited, so that its place on the stream is taken. Undefined where the bulk lane ended first. */
+  async #ask(
+    stream: ChunkStream,
+    request: ChunkRequest,
+    length: number,
+    signal: AbortSignal,
+    into: Uint8Array | undefined,
+    mayComeByLane: boolean,
+  ): Promise<GivenChunk | undefined> {
+    const lane = mayComeByLane ? this.#components.lane : undefined;
+    const room = into ?? (lane && sharedBuffer(length));
+    const shared = room && sharedBytes(room);
+    const body = shared && lane?.take(shared);
+    try {
+      return await stream.request(request, length, signal, room, body);
+    } catch (error) {
+      if (error instanceof LaneEndedError) return undefined;
+      throw error;
+    }
   }
 
   /** An idle stream; else, where no more may be opened, the least busy with a place free. */
@@ -105,6 +137,8 @@ class Client implements ChunkClient {
       const stream = createChunkStream(opened, {
         stallTimeout: this.#init.stallTimeout,
         download: this.#components.download ?? UNLIMITED,
+        onLaneProgress: (listener) => this.#components.lane?.onProgress(listener) ?? (() => {}),
+        onIdle: () => this.#next(),
         onClose: (error) => {
           this.#streams.delete(stream);
           if (error.code === 'PEER_PROTOCOL') this.#components.onGarbage();

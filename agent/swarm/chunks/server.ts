@@ -3,25 +3,24 @@ import { pipe } from 'it-pipe';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { type ChunkAnswer, type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
 import { AgentError } from '../../errors.ts';
-import type { Throttle } from '../../limits/throttle.ts';
+import type { LaneHolders } from '../bulk/holder.ts';
 import { PIECE, READ_AHEAD } from '../limits.ts';
 import type { Attendant, Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
 import { sendDrained, streamSink } from '../stream/sink.ts';
 import type { Admission, Asker, Place } from './admission.ts';
-import type { ChunkBuffer, ChunkBuffers } from './buffers.ts';
+import { type BodySending, lessHead, pieces, sendByLane } from './body.ts';
+import type { ChunkBuffers } from './buffers.ts';
 
-export interface ChunkServerComponents {
+export interface ChunkServerComponents extends BodySending {
   readonly holdings: Holdings;
   /** Has the chunks of blobs that are still on their way, and who vouches for a chunk. */
   readonly attendance: Pick<Attendant, 'chunk' | 'mark'>;
   readonly admission: Admission;
   /** What chunks are read into on their way. */
   readonly buffers: ChunkBuffers;
-  /** Each piece of a body is paid for before it is sent. */
-  readonly upload: Throttle;
-  /** Told of every body byte that went. */
-  onServed(bytes: number): void;
+  /** The lanes that peers have opened. @default none */
+  readonly lanes?: Pick<LaneHolders, 'of'> | undefined;
   /** Told of every request that was answered "busy". */
   onBusy(): void;
   /** Monotonic, ms. */
@@ -97,7 +96,7 @@ export async function serveChunks(
       }
       wakeReads?.();
       try {
-        await answer(stream, next, components, init.stallTimeout, signal);
+        await answer(stream, next, components, init, signal);
       } finally {
         next.place?.leave();
       }
@@ -127,11 +126,12 @@ export async function serveChunks(
 
 async function answer(
   stream: Stream,
-  { request: { digest, index }, place }: Queued,
-  { holdings, attendance, buffers, upload, onServed, onBusy }: ChunkServerComponents,
-  stallTimeout: number,
+  { request: { digest, index, lane: tag }, place }: Queued,
+  components: ChunkServerComponents,
+  { stallTimeout, asker }: ChunkServerInit,
   signal: AbortSignal,
 ): Promise<void> {
+  const { holdings, attendance, buffers, lanes, onBusy } = components;
   const say = (message: ChunkAnswer) =>
     sendDrained(stream, encodeFrame(chunkAnswers.encode(message)), stallTimeout, signal);
   if (place === undefined) {
@@ -147,39 +147,25 @@ async function answer(
     buffers.giveBack(buffer);
     return say({ type: 'missing' });
   }
-  const mark = attendance.mark(digest, index);
-  const head = encodeFrame(
-    chunkAnswers.encode({
-      type: 'chunk',
-      length: chunk.length,
-      mark: mark === undefined ? null : [mark.signer, mark.signature],
-    }),
-  );
-  let unpaid = head.length;
-  const onSent = (bytes: number): void => {
-    onServed(bytes - unpaid);
-    unpaid = 0;
-  };
-  await pipe(pieces(head, chunk, buffer, upload, signal), streamSink(stream, stallTimeout, signal, onSent));
+  const { signer, signature } = attendance.mark(digest, index) ?? {};
+  const mark: [string, Uint8Array] | null =
+    signer === undefined || signature === undefined ? null : [signer, signature];
+  const message = { type: 'chunk', length: chunk.length, mark } as const;
+  const lane = tag === undefined ? undefined : lanes?.of(asker.peer);
+  if (lane === undefined || tag === undefined) {
+    const head = encodeFrame(chunkAnswers.encode(message));
+    const sink = streamSink(stream, stallTimeout, signal, lessHead(head, components.onServed));
+    await pipe(pieces(head, chunk, buffer, components.upload, PIECE, signal), sink);
+  } else {
+    const sending = sendByLane(lane, tag, chunk, buffer, components, signal);
+    // Heard below, where `say` fails first too: until the body has gone its buffer and its place are taken.
+    sending.catch(() => {});
+    try {
+      await say({ ...message, lane: true });
+    } finally {
+      await sending;
+    }
+  }
   // Only here: all of it has been encrypted, see sendDrained.
   buffers.giveBack(buffer);
-}
-
-/** The first piece bears the answer's frame: a write of its own costs as much as 16 KiB of the body. */
-async function* pieces(
-  head: Uint8Array,
-  bytes: Uint8Array,
-  buffer: ChunkBuffer,
-  upload: Throttle,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array> {
-  let at = 0;
-  do {
-    const start = at;
-    at += upload.piece(Math.min(PIECE, bytes.length - at));
-    const held = upload.take(at - start, signal);
-    if (held !== undefined) await held;
-    const piece = bytes.subarray(start, at);
-    yield start === 0 ? buffer.join(head, piece) : piece;
-  } while (at < bytes.length);
 }

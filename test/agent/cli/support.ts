@@ -83,8 +83,9 @@ export function sampleStatus(): AgentStatus {
         state: 'connected',
         blobs: 12,
         strikes: 0,
+        bulk: 'open',
       },
-      { id: null, addresses: ['/dns4/peer.lan/tcp/4055'], state: 'backing-off', blobs: null, strikes: 3 },
+      { id: null, addresses: ['/dns4/peer.lan/tcp/4055'], state: 'backing-off', blobs: null, bulk: null, strikes: 3 },
     ],
   };
 }

@@ -106,16 +106,25 @@ test('the peers in columns', () => {
   assert.equal(
     peersText(sampleStatus().peers),
     [
-      'PEER         STATE        BLOBS  STRIKES  ADDRESS',
-      '…R9xVtbNWg   connected       12        0  /ip4/10.0.0.2/tcp/4055',
-      '                                          /ip6/fe80::1/tcp/4055',
-      '–            backing-off      –        3  /dns4/peer.lan/tcp/4055',
+      'PEER         STATE        BLOBS  STRIKES  BULK  ADDRESS',
+      '…R9xVtbNWg   connected       12        0  open  /ip4/10.0.0.2/tcp/4055',
+      '                                                /ip6/fe80::1/tcp/4055',
+      '–            backing-off      –        3  –     /dns4/peer.lan/tcp/4055',
       '',
     ]
       .join('\n')
       .replace('…R9xVtbNWg  ', shortId(sampleStatus().peerId).padEnd(12)),
   );
   assert.equal(peersText([]), 'No peers are known.\n');
+});
+
+test('why a bulk lane failed stands below the table, which stays one', () => {
+  const [peer] = sampleStatus().peers;
+  const text = peersText([{ ...peer!, addresses: [], bulk: 'failed: connect ECONNREFUSED 10.0.0.2:4056 \u001b[1m' }]);
+  const [, row, between, reason] = text.split('\n');
+  assert.match(row ?? '', /^\S+ +connected +12 +0 {2}failed {2}–$/);
+  assert.equal(between, '');
+  assert.equal(reason, `${shortId(peer!.id!)}: no bulk lane, failed: connect ECONNREFUSED 10.0.0.2:4056 ?[1m`);
 });
 
 test('what a peer calls itself cannot drive a terminal', () => {

@@ -50,6 +50,7 @@ test('the defaults, without any file', () => {
     },
     peers: {
       listen: ['/ip4/0.0.0.0/tcp/4055'],
+      bulk: { listen: ['/ip4/0.0.0.0/tcp/4056'] },
       accept: 'private',
       mdns: true,
       static: [],
@@ -174,7 +175,7 @@ test('an unknown key is named with its file and line, and with what was meant', 
   assert.match(refusalOf({ file: section }), /:1: peer is not a key of the configuration; did you mean peers\?$/);
   assert.match(
     refusalOf({ set: ['peers.colour=red'] }),
-    /^--set: peers\.colour is not a key .* known are listen, accept, mdns, static/,
+    /^--set: peers\.colour is not a key .* known are listen, bulk, accept, mdns, static/,
   );
   assert.match(
     refusalOf({ set: ['registries["a.io"].endpoint=x'] }),

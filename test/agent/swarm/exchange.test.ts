@@ -34,7 +34,9 @@ test('a blob of many chunks comes whole, with its map, from the peer that holds 
   const map = await holder.map(soon());
   assert.equal(map.layout.count, 22);
   const chunks = await Promise.all(
-    Array.from({ length: map.layout.count }, (_, index) => holder.chunk(index, chunkLength(map.layout, index), soon())),
+    Array.from({ length: map.layout.count }, (_, index) =>
+      holder.chunk(index, chunkLength(map.layout, index), soon()).then(({ bytes }) => bytes),
+    ),
   );
   chunks.forEach((chunk, index) => {
     assert.ok(chunkMatches(map, index, chunk), `chunk ${index}`);
@@ -56,7 +58,7 @@ test('sha512 digests, the empty blob, and a blob of one byte are exchanged alike
   assert.equal(ofEmpty?.size, 0);
   assert.equal((await ofEmpty.map(soon())).layout.count, 0);
   const [ofSingle] = await holdersOf(leecher, single);
-  assert.deepEqual([...((await ofSingle?.chunk(0, 1, soon())) ?? [])], [7]);
+  assert.deepEqual([...((await ofSingle?.chunk(0, 1, soon()))?.bytes ?? [])], [7]);
 });
 
 test('who does not hold the blob is not yielded, and the look-up ends', async (t) => {
@@ -141,7 +143,7 @@ test('eight requests at once go over four streams, and the streams are used agai
   await until(() => heads === 4);
   gate.resolve();
   assert.equal((await Promise.all(first)).length, 20);
-  assert.equal((await holder.chunk(0, 100, soon())).length, 100);
+  assert.equal((await holder.chunk(0, 100, soon())).bytes.length, 100);
 });
 
 test('a caller that leaves costs others nothing', async (t) => {
@@ -153,7 +155,9 @@ test('a caller that leaves costs others nothing', async (t) => {
   assert.ok(holder);
   const leave = new AbortController();
   const left = Array.from({ length: 4 }, (_, index) => holder.chunk(index, 1024 * 1024, leave.signal));
-  const stayed = Array.from({ length: 4 }, (_, index) => holder.chunk(index + 4, 1024 * 1024, soon()));
+  const stayed = Array.from({ length: 4 }, (_, index) =>
+    holder.chunk(index + 4, 1024 * 1024, soon()).then(({ bytes }) => bytes),
+  );
   leave.abort(new Error('left'));
   for (const chunk of left) await assert.rejects(chunk, /left/);
   const chunks = await Promise.all(stayed);

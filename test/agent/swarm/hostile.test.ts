@@ -85,13 +85,13 @@ describe('waits that end', { concurrency: true }, () => {
 test('a flipped chunk does not match the map', async (t) => {
   const holder = await claimOf(await meet(t, 'flip'));
   const map = await holder.map(soon());
-  assert.equal(chunkMatches(map, 0, await holder.chunk(0, CHUNK, soon())), false);
+  assert.equal(chunkMatches(map, 0, (await holder.chunk(0, CHUNK, soon())).bytes), false);
 });
 
 test('a false map is taken for what it is: a claim whose chunks match', async (t) => {
   const holder = await claimOf(await meet(t, 'false-map'));
   const map = await holder.map(soon());
-  assert.equal(chunkMatches(map, 0, await holder.chunk(0, CHUNK, soon())), true);
+  assert.equal(chunkMatches(map, 0, (await holder.chunk(0, CHUNK, soon())).bytes), true);
 });
 
 /** Offences noted against everybody, by what they were. */

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { judgeAgent, judgePeerPort, peerAddress } from '../../../../agent/cli/doctor/agent-check.ts';
 import { judgeClock } from '../../../../agent/cli/doctor/clock-check.ts';
 import { judgeContainers } from '../../../../agent/cli/doctor/container-check.ts';
+import { judgeLanes } from '../../../../agent/cli/doctor/lanes-check.ts';
 import { networkReason } from '../../../../agent/cli/doctor/network-reason.ts';
 import { judgeMdns, judgeNetworkKey, judgePeers } from '../../../../agent/cli/doctor/peers-check.ts';
 import type { Probe, Reached } from '../../../../agent/cli/doctor/probe.ts';
@@ -128,6 +129,25 @@ test('mDNS and peers, as the agent tells of them', () => {
   for (const unseen of [judgeMdns(undefined), judgePeers(undefined, config())]) {
     assert.deepEqual([unseen.state, unseen.what], ['warn', 'not seen: no agent answers']);
   }
+});
+
+test('bulk lanes: open, not needed, off, or kept from opening by what can be mended', () => {
+  const status = sampleStatus();
+  const [peer] = status.peers;
+  const lanes = (...bulk: string[]) =>
+    judgeLanes({ ...status, peers: bulk.map((one) => ({ ...peer!, bulk: one })) }, config());
+  assert.deepEqual(lanes('open', 'unused', 'off'), { name: 'bulk lanes', state: 'ok', what: '1 open' });
+  for (const harmless of ['unused', 'refused', 'failed: the peer closed it', 'failed: the bulk thread died']) {
+    assert.deepEqual([harmless, lanes(harmless).state], [harmless, 'ok']);
+  }
+  for (const why of ['connect ECONNREFUSED 10.0.0.2:4056', '10.0.0.2 port 4056 did not open within 5000 ms']) {
+    const kept = lanes('open', `failed: ${why}`);
+    assert.equal(kept.state, 'warn');
+    assert.ok(kept.what.startsWith('1 of 2 connected peers give chunks by libp2p alone') && kept.what.endsWith(why));
+    assert.match(kept.advice ?? '', /tcp\/4056.*peers\.bulk=null/);
+  }
+  assert.equal(judgeLanes(status, config('peers.bulk=null')).what, 'off (peers.bulk)');
+  assert.equal(judgeLanes(undefined, config()).state, 'ok');
 });
 
 test('an open LAN is told, and is no fault', () => {

@@ -1,0 +1,106 @@
+import type { Connection } from '@libp2p/interface';
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import type { Logger } from 'pino';
+import { briefly } from '../../errors.ts';
+import { type Throttle, UNLIMITED } from '../../limits/throttle.ts';
+import type { Metrics } from '../../observe/metrics.ts';
+import { hostOf, loopbackSource } from '../address.ts';
+import { LaneAsker } from './asker.ts';
+import { LaneHolders } from './holder.ts';
+import { BulkThread } from './thread.ts';
+
+/** How long after an address could not be listened on that is tried again, when a peer asks for a lane. ms */
+const LISTEN_PAUSE = 60_000;
+
+export interface BulkComponents {
+  readonly logger: Logger;
+  readonly metrics: Pick<Metrics, 'laneBytes'>;
+  /** Each piece of a body is paid for before it is read. @default no limit */
+  readonly download?: Throttle | undefined;
+  /** Whether a peer is connected by libp2p. */
+  isNeighbour(peer: string): boolean;
+}
+
+export interface BulkInit {
+  /** Multiaddrs on which peers open lanes. */
+  readonly listen: readonly string[];
+  /** ms without progress after which a peer has stalled. */
+  readonly stallTimeout: number;
+  /** How much more patience a sender has. */
+  readonly senderPatience: number;
+}
+
+/** Lanes for the bodies of chunks: TLS connections beside libp2p's, in a thread of their own. */
+export class Bulk {
+  readonly holders: LaneHolders;
+  readonly #components: BulkComponents;
+  readonly #init: BulkInit;
+  readonly #listen: readonly Multiaddr[];
+  readonly #thread: BulkThread;
+  #port: number | undefined;
+  #listening: Promise<void> | undefined;
+  #notBefore = 0;
+
+  constructor(components: BulkComponents, init: BulkInit) {
+    this.#components = components;
+    this.#init = init;
+    this.#listen = init.listen.map((text) => multiaddr(text));
+    this.#thread = new BulkThread(
+      components.logger,
+      (connection, peer) => this.holders.joined(connection, peer),
+      () => {
+        this.#port = undefined;
+        this.#listening = undefined;
+      },
+    );
+    this.holders = new LaneHolders(
+      { thread: this.#thread, port: () => this.#ready(), isNeighbour: components.isNeighbour },
+      { stallTimeout: init.senderPatience * init.stallTimeout },
+    );
+  }
+
+  /** Listens. An address that cannot be had is told of, and is no reason not to start: chunks go by libp2p then. */
+  async start(): Promise<void> {
+    await this.#ready();
+  }
+
+  /** The lane to one holder. */
+  asker(connection: () => Connection | undefined, onGarbage: () => void): LaneAsker {
+    const { download = UNLIMITED, metrics } = this.#components;
+    const received = metrics.laneBytes.labels('received');
+    const onTaken = (bytes: number) => received.inc(bytes);
+    const { stallTimeout } = this.#init;
+    const localAddress = loopbackSource(this.#listen);
+    return new LaneAsker(
+      { thread: this.#thread, download, connection, onTaken, onGarbage },
+      { stallTimeout, localAddress },
+    );
+  }
+
+  async stop(): Promise<void> {
+    await this.#thread.close();
+  }
+
+  /** The port that is listened on; a thread that has died since is to listen again. */
+  async #ready(): Promise<number | undefined> {
+    if (this.#listening === undefined && performance.now() < this.#notBefore) return undefined;
+    this.#listening ??= this.#listenAll();
+    await this.#listening;
+    return this.#port;
+  }
+
+  async #listenAll(): Promise<void> {
+    for (const address of this.#listen) {
+      const wanted = Number(address.getComponents().find(({ name }) => name === 'tcp')?.value ?? 0);
+      try {
+        // One port for all addresses: peers are told of one, and reach it at the address they know us by.
+        this.#port = await this.#thread.listen(hostOf(address), wanted === 0 ? (this.#port ?? 0) : wanted);
+      } catch (error) {
+        this.#components.logger.warn(briefly(error), 'no bulk lanes from peers; their chunks go by libp2p');
+      }
+    }
+    if (this.#port !== undefined) return;
+    this.#listening = undefined;
+    this.#notBefore = performance.now() + LISTEN_PAUSE;
+  }
+}
