@@ -9,11 +9,13 @@ import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { Account, Reservation, Usage } from './account.ts';
 import { type Bounds, freeOf, type StatFs } from './bounds.ts';
+import { Collection } from './collection.ts';
 import { writeDurably } from './durable.ts';
 import { createHashThread } from './hash-thread.ts';
 import { Health, type StoreState } from './health.ts';
 import type { BlobListener, Holdings } from './holdings.ts';
 import type { DiskStore, StoreMetrics } from './index.ts';
+import { Inspection } from './inspection.ts';
 import { journalRoom } from './journal.ts';
 import type { Layout } from './layout.ts';
 import type { StoreLock } from './lock.ts';
@@ -21,7 +23,7 @@ import { measurePartial } from './measure.ts';
 import { createPartial } from './partial.ts';
 import { openPartialFile } from './partial-file.ts';
 import type { Pin } from './pin-index.ts';
-import { Readers } from './readers.ts';
+import { Readers, type RotListener } from './readers.ts';
 import { Removal } from './removal.ts';
 import { Room } from './room.ts';
 import type { Stamp } from './stamp.ts';
@@ -60,6 +62,8 @@ export function createDiskStore(components: DiskStoreComponents, init: DiskStore
 class OpenDiskStore implements DiskStore {
   readonly tags: TagRecords;
   readonly standings: StandingRecords;
+  readonly inspection: Inspection;
+  readonly collection: Collection;
   readonly #layout: Layout;
   readonly #lock: StoreLock;
   readonly #holdings: Holdings;
@@ -91,12 +95,18 @@ class OpenDiskStore implements DiskStore {
     const isComing = (digest: Digest) => isPartialOpen(digest) || this.#puts.size > 0;
     this.#removal = new Removal({ ...components, readers: this.#readers, turns: this.#turns, isComing });
     this.#health = new Health(logger, now, metrics, () => this.#room.refused());
+    const free = () => freeOf(statfs, layout.root);
+    const isKept = (digest: Digest) =>
+      isPartialOpen(digest) || this.#readers.isReading(digest) || this.isPinned(digest);
+    const isStoring = () => this.#partials.size + this.#puts.size > 0;
+    this.inspection = new Inspection({ layout, holdings, readers: this.#readers, isStoring });
+    this.collection = new Collection({ ...components, removal: this.#removal, bounds, isKept, free });
     this.#room = new Room(
       {
         ...{ account, layout, logger, metrics, health: this.#health },
-        free: () => freeOf(statfs, layout.root),
+        free,
         blobs: () => holdings.byLastUse(),
-        isKept: (digest) => isPartialOpen(digest) || this.#readers.isReading(digest) || this.isPinned(digest),
+        isKept,
         evict: (victims) => this.#removal.evict(victims),
       },
       bounds,
@@ -199,6 +209,10 @@ class OpenDiskStore implements DiskStore {
 
   onDrop(listener: BlobListener): () => void {
     return this.#holdings.onDrop(listener);
+  }
+
+  onRot(listener: RotListener): () => void {
+    return this.#readers.onRot(listener);
   }
 
   totals(): { blobs: number; bytes: number } {

@@ -52,6 +52,10 @@ export class Holdings {
     this.#show();
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   get(digest: Digest): BlobRecord | undefined {
     return this.#closed || this.#gone.has(digest) ? undefined : this.index.get(digest);
   }

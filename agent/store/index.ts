@@ -17,13 +17,16 @@ import type { Descriptor } from '../oci/manifest.ts';
 import { Account, type Usage } from './account.ts';
 import { openIndex } from './blob-index.ts';
 import { type Bounds, capacityOf, defaultMaxSize, type StatFs } from './bounds.ts';
+import type { Collection } from './collection.ts';
 import { createDiskStore } from './disk-store.ts';
 import type { HealthMetrics, StoreState } from './health.ts';
 import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts';
+import type { Inspection } from './inspection.ts';
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
 import { lockStore } from './lock.ts';
 import { measurePartial, partialsThere } from './measure.ts';
 import type { Pin } from './pin-index.ts';
+import type { RotListener } from './readers.ts';
 import { reconcile } from './reconcile.ts';
 import type { RoomMetrics } from './room.ts';
 import type { StandingRecords } from './standing-records.ts';
@@ -126,7 +129,7 @@ export interface DiskStore {
   onDrop(listener: BlobListener): () => void;
 
   /** What is remembered of tags; lasts as long as the store. */
-  readonly tags: Pick<TagRecords, 'find' | 'peek' | 'put' | 'drop'>;
+  readonly tags: Pick<TagRecords, 'find' | 'peek' | 'put' | 'drop' | 'page'>;
   /** What is remembered of repositories; lasts as long as the store. */
   readonly standings: Pick<StandingRecords, 'find' | 'put'>;
 
@@ -137,6 +140,14 @@ export interface DiskStore {
   /** By image. */
   pins(): readonly Pin[];
   isPinned(digest: Digest): boolean;
+
+  /** Tells of every blob, private ones too, that was found rotten and dropped. @returns what ends it */
+  onRot(listener: RotListener): () => void;
+
+  /** Looks at what is held, without a use of it. */
+  readonly inspection: Pick<Inspection, keyof Inspection>;
+  /** Lets go of what is held, by somebody's will. */
+  readonly collection: Pick<Collection, keyof Collection>;
 
   totals(): { readonly blobs: number; readonly bytes: number };
   /** What the store takes of the disk, and may. */

@@ -1,0 +1,70 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Digest } from '../../protocol/digest.ts';
+import type { Command } from './command.ts';
+import { CHECK_EVERY, checkedUntil } from './due.ts';
+import type { Mender } from './mend.ts';
+import { paged } from './pages.ts';
+import type { InspectedBlob, Store } from './ports.ts';
+
+/** How often it says how far it is. Milliseconds. */
+const TELL_EVERY = 500;
+
+/**
+ * `layerlan verify`: checks what is due, with `all=true` everything: what was last checked a week ago, and what no longer
+ * looks on disk as it did then. A line for each that is rotten, lines of how far it is, and one in the end.
+ */
+export function createVerify(
+  { inspection }: Pick<Store, 'inspection'>,
+  mender: Pick<Mender, 'outcome'>,
+  now: () => number,
+): Command {
+  return async function* verify({ flag, signal }) {
+    const started = now();
+    let checked = 0;
+    let bytes = 0;
+    let rotten = 0;
+    let mended = 0;
+    const count = (read: number) => {
+      bytes += read;
+      return undefined;
+    };
+    for await (const { digest } of flag('all') ? checkedUntil(inspection, started) : due(inspection, started)) {
+      signal.throwIfAborted();
+      const checking = inspection.check(digest, count, signal);
+      // It is awaited below; until then nobody else looks at how it ends.
+      checking.catch(() => {});
+      while (!(await isSettled(checking))) yield { checked, bytes };
+      const found = await checking;
+      if (found === 'gone') continue;
+      checked += 1;
+      if (found === 'good') continue;
+      rotten += 1;
+      const outcome = await mender.outcome(digest);
+      if (outcome.isMended) mended += 1;
+      yield { rotten: digest, mended: outcome.isMended, why: outcome.isMended ? null : outcome.why };
+    }
+    yield { done: { checked, bytes, rotten, mended } };
+  };
+}
+
+async function* due(inspection: Store['inspection'], started: number): AsyncGenerator<InspectedBlob, void> {
+  const until = started - CHECK_EVERY;
+  yield* checkedUntil(inspection, until);
+  const blobs = paged(
+    (after: Digest | undefined, limit) => inspection.blobs(after, limit),
+    ({ digest }: InspectedBlob) => digest,
+  );
+  for await (const blob of blobs) {
+    if (blob.checkedAt > until && (await inspection.isTouched(blob.digest))) yield blob;
+  }
+}
+
+function isSettled(work: Promise<unknown>): Promise<boolean> {
+  const late = new AbortController();
+  const settled = work.then(
+    () => true,
+    () => true,
+  );
+  const waiting = sleep(TELL_EVERY, false, { signal: late.signal }).catch(() => false);
+  return Promise.race([settled, waiting]).finally(() => late.abort());
+}
