@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Digest } from '../../protocol/digest.ts';
+import { isAgentError } from '../errors.ts';
 import type { Command } from './command.ts';
 import { CHECK_EVERY, checkedUntil } from './due.ts';
 import type { Mender } from './mend.ts';
@@ -19,22 +20,31 @@ export function createVerify(
   now: () => number,
 ): Command {
   return async function* verify({ flag, signal }) {
-    const started = now();
     let checked = 0;
     let bytes = 0;
     let rotten = 0;
     let mended = 0;
+    let unread = 0;
     const count = (read: number) => {
       bytes += read;
       return undefined;
     };
-    for await (const { digest } of flag('all') ? checkedUntil(inspection, started) : due(inspection, started)) {
+    for await (const { digest } of flag('all') ? everything(inspection) : due(inspection, now)) {
       signal.throwIfAborted();
       const checking = inspection.check(digest, count, signal);
       // It is awaited below; until then nobody else looks at how it ends.
       checking.catch(() => {});
       while (!(await isSettled(checking))) yield { checked, bytes };
-      const found = await checking;
+      let found: Awaited<typeof checking>;
+      try {
+        found = await checking;
+      } catch (error) {
+        // An AgentError ends it all: the store closes, or the caller is gone.
+        if (signal.aborted || isAgentError(error)) throw error;
+        unread += 1;
+        yield { unread: digest, why: (error as NodeJS.ErrnoException).code ?? 'unknown error' };
+        continue;
+      }
       if (found === 'gone') continue;
       checked += 1;
       if (found === 'good') continue;
@@ -43,20 +53,26 @@ export function createVerify(
       if (outcome.isMended) mended += 1;
       yield { rotten: digest, mended: outcome.isMended, why: outcome.isMended ? null : outcome.why };
     }
-    yield { done: { checked, bytes, rotten, mended } };
+    yield { done: { checked, bytes, rotten, mended, unread } };
   };
 }
 
-async function* due(inspection: Store['inspection'], started: number): AsyncGenerator<InspectedBlob, void> {
-  const until = started - CHECK_EVERY;
+async function* due(inspection: Store['inspection'], now: () => number): AsyncGenerator<InspectedBlob, void> {
+  const until = now() - CHECK_EVERY;
   yield* checkedUntil(inspection, until);
-  const blobs = paged(
+  for await (const blob of everything(inspection)) {
+    // What was checked in the future was so by another clock: that says nothing.
+    const isDue = blob.checkedAt > now() || (await inspection.isTouched(blob.digest));
+    if (blob.checkedAt > until && isDue) yield blob;
+  }
+}
+
+/** By digest: what a check changes must not bring it up again. */
+function everything(inspection: Store['inspection']): AsyncGenerator<InspectedBlob, void> {
+  return paged(
     (after: Digest | undefined, limit) => inspection.blobs(after, limit),
     ({ digest }: InspectedBlob) => digest,
   );
-  for await (const blob of blobs) {
-    if (blob.checkedAt > until && (await inspection.isTouched(blob.digest))) yield blob;
-  }
 }
 
 function isSettled(work: Promise<unknown>): Promise<boolean> {
