@@ -49,6 +49,8 @@ export interface LanContent {
   openBlob(request: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob>;
   listTags(request: TagsRequest, signal: AbortSignal): Promise<TagsPart>;
   listReferrers(request: ReferrersRequest, signal: AbortSignal): Promise<Referrers>;
+  /** Whether any blob is on its way into the store. */
+  readonly isFetching: boolean;
   /** Stops every acquisition and waits until each has let go. What is marked stays on disk. */
   stop(): Promise<void>;
 }
@@ -145,6 +147,10 @@ class Content implements LanContent {
 
   listReferrers(request: ReferrersRequest, signal: AbortSignal) {
     return this.#listings.referrers(request, signal);
+  }
+
+  get isFetching(): boolean {
+    return this.#acquisitions.areRunning;
   }
 
   async stop(): Promise<void> {

@@ -89,6 +89,7 @@ export async function fetchUpstream(
     );
   }
   const manifest = { digest, mediaType: mediaType ?? UNKNOWN_TYPE, bytes, source: 'upstream' } as const;
+  components.published?.named(repository, digest);
   const privateOf = components.isAlone === true ? repository.registry : undefined;
   return { manifest, isHeld: await keepManifest(components, manifest, privateOf), etag };
 }

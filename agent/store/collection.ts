@@ -3,7 +3,7 @@ import type { Account } from './account.ts';
 import type { Bounds } from './bounds.ts';
 import { byLastUse, type Candidate, chooseVictims } from './eviction.ts';
 import type { Holdings } from './holdings.ts';
-import { PARTIAL_LIFETIME } from './reconcile.ts';
+import { PARTIAL_LIFETIME } from './old-partials.ts';
 import type { Removal } from './removal.ts';
 
 /** So many go at a time: their rows in one transaction, on the main thread. */

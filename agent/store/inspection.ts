@@ -1,6 +1,6 @@
-import { stat } from 'node:fs/promises';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
+import type { Files } from './files.ts';
 import type { Holdings } from './holdings.ts';
 import type { CheckCursor, InspectedRow } from './inspection-index.ts';
 import type { Layout } from './layout.ts';
@@ -14,6 +14,7 @@ export interface InspectedBlob extends InspectedRow {
 }
 
 export interface InspectionComponents {
+  readonly files: Pick<Files, 'stat'>;
   readonly layout: Layout;
   readonly holdings: Holdings;
   readonly readers: Readers;
@@ -39,26 +40,26 @@ export class Inspection {
 
   /** Held blobs by digest, those after `after`; the last page is empty. */
   blobs(after: Digest | undefined, limit: number): readonly InspectedBlob[] {
-    return this.#page((index) => index.page(after, limit));
+    return this.#page((index, last) => index.page(last?.digest ?? after, limit));
   }
 
   /** The same of manifests. */
   manifests(after: Digest | undefined, limit: number): readonly InspectedBlob[] {
-    return this.#page((index) => index.manifests(after, limit));
+    return this.#page((index, last) => index.manifests(last?.digest ?? after, limit));
   }
 
   /** What was last checked at `until` (milliseconds since the epoch) or before, the longest ago first. */
   checkedUntil(until: number, after: CheckCursor | undefined, limit: number): readonly InspectedBlob[] {
-    return this.#page((index) => index.checkedUntil(until, after, limit));
+    return this.#page((index, last) => index.checkedUntil(until, last ?? after, limit));
   }
 
   /** Whether the file of a held blob no longer looks as it did when it was last checked. One `stat`. */
   async isTouched(digest: Digest): Promise<boolean> {
-    const { holdings, layout } = this.#components;
+    const { files, holdings, layout } = this.#components;
     const record = holdings.get(digest);
     if (record === undefined) return false;
     try {
-      return !sameStamp(stampOf(await stat(layout.blob(digest), { bigint: true })), record.stamp);
+      return !sameStamp(stampOf(await files.stat(layout.blob(digest))), record.stamp);
     } catch {
       // Gone, or not to be had: the check says what it is.
       return true;
@@ -111,11 +112,19 @@ export class Inspection {
     return this.#components.isStoring() || this.#components.readers.isUsed;
   }
 
-  #page(read: (index: Holdings['index']['inspection']) => InspectedRow[]): readonly InspectedBlob[] {
+  /** Rows of what is really held; none only where none are left. */
+  #page(
+    read: (index: Holdings['index']['inspection'], last: InspectedRow | undefined) => InspectedRow[],
+  ): readonly InspectedBlob[] {
     const { holdings } = this.#components;
     if (holdings.isClosed) return [];
     holdings.flush();
-    return read(holdings.index.inspection).map((row) => this.#inspected(row));
+    for (let last: InspectedRow | undefined; ; ) {
+      const rows = read(holdings.index.inspection, last);
+      const held = rows.filter(({ digest }) => holdings.get(digest) !== undefined);
+      last = rows.at(-1);
+      if (held.length > 0 || last === undefined) return held.map((row) => this.#inspected(row));
+    }
   }
 
   #inspected(row: InspectedRow): InspectedBlob {

@@ -81,7 +81,7 @@ export class Mender {
         this.#components.admit(repository);
         await this.#fetchFrom(repository, digest, isManifest);
         if (this.#components.store.inspection.blob(digest) !== undefined) return;
-        failure = new AgentError('STORE_FULL', 'it came, and could not be stored');
+        failure = new AgentError('STORE_FULL', 'it came, and is not stored');
       } catch (error) {
         failure = error;
       }

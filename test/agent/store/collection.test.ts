@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { access, utimes } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
+import { systemFiles } from '../../../agent/store/files.ts';
 import type { DiskStore } from '../../../agent/store/index.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
 import type { Digest } from '../../../protocol/digest.ts';
@@ -69,7 +70,10 @@ test('what the bounds allow is the least of the two, and old partials go whateve
   let now = Date.now();
   const bavail = (100 * MIB) / 4096;
   const statfs = async () => ({ bsize: 4096, blocks: 2 * bavail, bavail });
-  const store = await at.open({ maxSize: 50 * MIB, minFree: 80 * MIB }, { now: () => now, statfs });
+  const store = await at.open(
+    { maxSize: 50 * MIB, minFree: 80 * MIB },
+    { now: () => now, files: { ...systemFiles, statfs } },
+  );
   await filled(store, 2);
   assert.equal(await store.collection.allowed(), store.collection.used + 20 * MIB);
   const old = await leftover(store, 'old');
@@ -79,7 +83,7 @@ test('what the bounds allow is the least of the two, and old partials go whateve
   await store.close();
   // A start removes those that are old by then.
   now -= 2 * DAY;
-  const again = await at.open({ maxSize: 50 * MIB }, { now: () => now, statfs });
+  const again = await at.open({ maxSize: 50 * MIB }, { now: () => now, files: { ...systemFiles, statfs } });
   const young = await leftover(again, 'young');
   now += 2 * DAY;
   assert.deepEqual(
