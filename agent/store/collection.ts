@@ -47,15 +47,16 @@ export class Collection {
   /**
    * What would go so that the store takes `to` bytes at most: partials that nobody touched for a day, whatever `to` is,
    * then what was used longest ago. Less than that where the rest is pinned or in use.
+   * @param limit so many at most @default all
    */
-  plan(to: number): Candidate[] {
+  plan(to: number, limit = Number.POSITIVE_INFINITY): Candidate[] {
     const { account, holdings, isKept } = this.#components;
     const old = this.#oldPartials();
     const isOld = new Set(old.map(({ digest }) => digest));
     const rest = account.leftovers().filter(({ digest }) => !isOld.has(digest));
     const needed = this.used - to - sumOf(old);
-    const mayGo = ({ digest }: Candidate) => !isKept(digest);
-    return [...old, ...chooseVictims(byLastUse(holdings.byLastUse(), rest), mayGo, needed, 0)];
+    const free = first(limit, byLastUse(holdings.byLastUse(), rest), ({ digest }) => !isKept(digest));
+    return [...old, ...chooseVictims(free, () => true, needed, 0)];
   }
 
   /** Lets that go, a batch at a time; each is yielded when the files of it are gone. */
@@ -63,7 +64,7 @@ export class Collection {
     for (;;) {
       signal.throwIfAborted();
       // Chosen anew each time: what was used or pinned meanwhile stays.
-      const victims = this.plan(to).slice(0, BATCH);
+      const victims = this.plan(to, BATCH).slice(0, BATCH);
       if (victims.length === 0) return;
       await Promise.all(this.#components.removal.evict(victims));
       yield victims;
@@ -85,6 +86,21 @@ export class Collection {
   #oldPartials(): Candidate[] {
     const before = this.#components.now() - PARTIAL_LIFETIME;
     return this.#components.account.leftovers().filter(({ lastUsed }) => lastUsed < before);
+  }
+}
+
+/** No more is read than is wanted: it is read anew for each batch. */
+function* first(
+  limit: number,
+  candidates: Iterable<Candidate>,
+  mayGo: (candidate: Candidate) => boolean,
+): Generator<Candidate> {
+  let count = 0;
+  for (const candidate of candidates) {
+    if (!mayGo(candidate)) continue;
+    yield candidate;
+    count += 1;
+    if (count >= limit) return;
   }
 }
 
