@@ -4,7 +4,6 @@ import { AgentError } from '../errors.ts';
 import { followAgent } from './command.ts';
 import { configOf } from './options.ts';
 import { printable } from './printable.ts';
-import { createProgress } from './progress.ts';
 import type { QueryOptions } from './status.ts';
 import type { Terminal } from './terminal.ts';
 import { sizeText, spanText } from './units.ts';
@@ -47,14 +46,9 @@ export async function gc(options: GcOptions, terminal: Terminal): Promise<void> 
     ...(options.dryRun === true && { 'dry-run': 'true' }),
   };
   const command = { name: 'gc', parameters, what: 'let go of what is old' };
-  const progress = createProgress(terminal);
   const now = Date.now();
-  let gone = 0;
   for await (const { answer, json } of followAgent(configOf(options), command, z.union([goneSchema, doneSchema]))) {
-    await progress.clear();
     await terminal.out(options.json === true ? `${JSON.stringify(json)}\n` : lineText(answer, options, now));
-    if ('gone' in answer) gone += 1;
-    if (!('done' in answer)) await progress.show(`${gone} ${options.dryRun === true ? 'would go' : 'gone'} so far`);
   }
 }
 

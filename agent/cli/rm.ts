@@ -3,7 +3,6 @@ import { namedImageText, parseNamedImage } from '../upkeep/named-image.ts';
 import { followAgent } from './command.ts';
 import { configOf } from './options.ts';
 import { printable } from './printable.ts';
-import { createProgress } from './progress.ts';
 import type { QueryOptions } from './status.ts';
 import type { Terminal } from './terminal.ts';
 import { sizeText } from './units.ts';
@@ -21,11 +20,8 @@ const lineSchema = z.union([
 export async function rm(image: string, options: QueryOptions, terminal: Terminal): Promise<void> {
   const wanted = namedImageText(parseNamedImage(image));
   const command = { name: 'rm', parameters: { image: wanted }, what: 'remove an image', about: wanted };
-  const progress = createProgress(terminal);
   for await (const { answer, json } of followAgent(configOf(options), command, lineSchema)) {
-    await progress.clear();
     await terminal.out(options.json === true ? `${JSON.stringify(json)}\n` : lineText(answer));
-    if (!('done' in answer)) await progress.show(`removing ${wanted}`);
   }
 }
 

@@ -20,6 +20,7 @@ export function createVerify(
   now: () => number,
 ): Command {
   return async function* verify({ flag, signal }) {
+    let told = performance.now();
     let checked = 0;
     let bytes = 0;
     let rotten = 0;
@@ -34,7 +35,15 @@ export function createVerify(
       const checking = inspection.check(digest, count, signal);
       // It is awaited below; until then nobody else looks at how it ends.
       checking.catch(() => {});
-      while (!(await isSettled(checking))) yield { checked, bytes };
+      while (!(await isSettled(checking))) {
+        told = performance.now();
+        yield { checked, bytes };
+      }
+      // Many small ones take their time too.
+      if (performance.now() - told >= TELL_EVERY) {
+        told = performance.now();
+        yield { checked, bytes };
+      }
       let found: Awaited<typeof checking>;
       try {
         found = await checking;
