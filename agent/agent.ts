@@ -11,11 +11,14 @@ import { createThrottle, type Throttle, UNLIMITED } from './limits/throttle.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { AgentStatus } from './observe/status.ts';
 import { readRegistries } from './registries.ts';
+import { createAdmission } from './registry/admission.ts';
 import { createMirror } from './registry/mirror.ts';
 import { createScrape } from './registry/scrape.ts';
 import { type DiskStore, openStore } from './store/index.ts';
 import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
+import { extendPins } from './upkeep/pinned.ts';
+import { createUpkeep } from './upkeep/upkeep.ts';
 import { createUpstream } from './upstream/client.ts';
 import { createProxyRule } from './upstream/proxy-rule.ts';
 import { VERSION } from './version.ts';
@@ -132,6 +135,7 @@ async function compose(
       metrics,
       logger: logger.child({ role: 'fetch' }),
       download: limits.peerDownload,
+      onManifest: (manifest) => extendPins(store, logger, manifest),
       published: also && publishedTo(also, config),
     },
     {
@@ -144,6 +148,15 @@ async function compose(
   );
   started.push({ what: 'fetch', close: () => content.stop() });
   also?.hash(() => content.isFetching);
+
+  const upkeep = createUpkeep({
+    store,
+    content,
+    lan: swarm,
+    admit: createAdmission(config.registries),
+    logger: logger.child({ role: 'upkeep' }),
+  });
+  started.push({ what: 'upkeep', close: () => upkeep.stop() });
 
   const status = async (): Promise<AgentStatus> => ({
     version: VERSION,
@@ -167,7 +180,7 @@ async function compose(
     return { ok: true, store: { state, since: new Date(since).toISOString(), code } };
   };
   const mirror = createMirror(
-    { logger: logger.child({ role: 'registry' }), metrics, content, status, health },
+    { logger: logger.child({ role: 'registry' }), metrics, content, status, health, commands: upkeep.commands },
     { registries: config.registries, allowedHosts: config.mirror.allowedHosts },
   );
   await mirror.listen(config.mirror.listen);

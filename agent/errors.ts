@@ -41,6 +41,18 @@ export const ERRORS = {
     oci: 'NAME_INVALID',
     means: 'Not an image reference with a tag, such as alpine, owner/app:v1 or registry.lan:5000/app:v1.',
   },
+  IMAGE_UNKNOWN: {
+    exit: 1,
+    status: 404,
+    oci: 'MANIFEST_UNKNOWN',
+    means: 'The agent holds nothing of this image, or it is not pinned.',
+  },
+  IMAGE_PINNED: {
+    exit: 1,
+    status: 409,
+    oci: 'DENIED',
+    means: 'A pinned image is not removed; unpin it first.',
+  },
   NAME_INVALID: {
     status: 400,
     oci: 'NAME_INVALID',

@@ -1,7 +1,6 @@
 import { z } from 'zod';
-import { AgentError, ERRORS, type ErrorCode } from '../errors.ts';
 import { imageText, parseImage } from '../oci/image.ts';
-import { ask, parsed } from './ask.ts';
+import { askAgent } from './command.ts';
 import { configOf } from './options.ts';
 import { printable } from './printable.ts';
 import type { QueryOptions } from './status.ts';
@@ -19,11 +18,6 @@ const refreshedSchema = z.object({
   is: z.object({ digest: z.string(), mediaType: z.string(), size: z.number() }),
 });
 
-/** An error as the agent tells it (OCI distribution spec, "Error codes"). */
-const problemSchema = z.object({
-  errors: z.tuple([z.object({ message: z.string(), detail: z.object({ error: z.string() }).nullable() })]),
-});
-
 type Refreshed = z.infer<typeof refreshedSchema>;
 
 /**
@@ -32,22 +26,9 @@ type Refreshed = z.infer<typeof refreshedSchema>;
  */
 export async function refresh(image: string, options: QueryOptions, terminal: Terminal): Promise<void> {
   const wanted = imageText(parseImage(image));
-  const path = `/agent/refresh?image=${encodeURIComponent(wanted)}`;
-  const { address, status, text } = await ask(configOf(options), 'POST', path, TIMEOUT);
-  const json = parsed(text);
-  const refreshed = refreshedSchema.safeParse(json);
-  if (status === 200 && refreshed.success) {
-    const shown =
-      options.json === true ? `${JSON.stringify(json, null, 2)}\n` : refreshedText(refreshed.data, Date.now());
-    return await terminal.out(shown);
-  }
-  const [problem] = problemSchema.safeParse(json).data?.errors ?? [];
-  const code = problem?.detail?.error;
-  if (problem !== undefined && isCode(code) && code !== 'ROUTE_UNKNOWN') {
-    throw new AgentError(code, `${wanted}: ${printable(problem.message)}`);
-  }
-  const why = problem === undefined ? 'is no layerlan agent' : `cannot refresh a tag: ${printable(problem.message)}`;
-  throw new AgentError('AGENT_NOT_RUNNING', `what answers at ${address} ${why} (${status})`);
+  const command = { name: 'refresh', parameters: { image: wanted }, what: 'refresh a tag', about: wanted };
+  const { answer, json } = await askAgent(configOf(options), command, refreshedSchema, TIMEOUT);
+  await terminal.out(options.json === true ? `${JSON.stringify(json, null, 2)}\n` : refreshedText(answer, Date.now()));
 }
 
 /** @param now milliseconds since the epoch */
@@ -58,8 +39,4 @@ export function refreshedText({ image, was, is }: Refreshed, now: number): strin
   const age = spanText((now - Date.parse(was.checkedAt)) / 1000);
   if (was.digest === is.digest) return `${name} is ${digest}, as it was ${age} ago.\n`;
   return `${name} has moved: it is ${digest}; ${age} ago it was ${printable(was.digest)}.\n`;
-}
-
-function isCode(code: string | undefined): code is ErrorCode {
-  return code !== undefined && Object.hasOwn(ERRORS, code);
 }

@@ -4,11 +4,20 @@ export interface Terminal {
   /** Resolves when the text is on its way out of the process. */
   out(text: string): Promise<void>;
   err(text: string): Promise<void>;
+  /**
+   * Whether somebody looks on at what goes to {@link err}.
+   * @default false
+   */
+  readonly isTerminal?: boolean;
+  /** Of that terminal. @default 80 */
+  readonly columns?: number;
 }
 
 export function processTerminal(): Terminal {
   return {
     env: process.env,
+    isTerminal: process.stderr.isTTY === true,
+    ...(process.stderr.isTTY && { columns: process.stderr.columns }),
     out: (text) => write(process.stdout, text),
     err: (text) => write(process.stderr, text),
   };

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { AgentError } from '../errors.ts';
+import { COMMANDS_PATH } from './command.ts';
 import { refusal } from './guard.ts';
-import { REFRESH_PATH } from './refresh.ts';
 import { parseTarget } from './target.ts';
 
 /**
@@ -25,8 +25,8 @@ export function admit(request: IncomingMessage, target: string, allowedHosts: Re
   };
   const why = refusal(caller, allowedHosts);
   if (why !== undefined) throw new AgentError('REQUEST_DENIED', why);
-  const isRefresh = method === 'POST' && path.split('?', 1)[0] === REFRESH_PATH;
-  if (method !== 'GET' && method !== 'HEAD' && !isRefresh) {
+  const isCommand = method === 'POST' && path.startsWith(COMMANDS_PATH);
+  if (method !== 'GET' && method !== 'HEAD' && !isCommand) {
     throw new AgentError('UNSUPPORTED', `${method} is not for a pull-through mirror.`);
   }
 }

@@ -4,9 +4,10 @@ import { AgentError, briefly } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Admission } from './admission.ts';
 import { admit, isLast } from './admit.ts';
-import type { Content } from './ports.ts';
+import { COMMANDS_PATH, createCommand } from './command.ts';
+import type { Content, LocalCommand } from './ports.ts';
 import { problemOf } from './problem.ts';
-import { createRefresh, REFRESH_PATH } from './refresh.ts';
+import { createRefresh } from './refresh.ts';
 import { createServe } from './serve.ts';
 import { parseTarget } from './target.ts';
 
@@ -24,6 +25,11 @@ export interface AppComponents {
   readonly status: () => unknown;
   /** What `/healthz` says: 503 where not `ok`. */
   readonly health: () => { readonly ok: boolean };
+  /**
+   * What `layerlan` on this machine may have done, by name, beside `refresh`.
+   * @default none
+   */
+  readonly commands?: Readonly<Record<string, LocalCommand>>;
 }
 
 export interface AppInit {
@@ -74,7 +80,8 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
     const state = health();
     return sendJson(reply.code(state.ok && !init.isDraining() ? 200 : 503), { ...state, draining: init.isDraining() });
   });
-  app.post(REFRESH_PATH, createRefresh(components.content, init));
+  const commands = { refresh: createRefresh(components.content), ...components.commands };
+  for (const [name, command] of Object.entries(commands)) app.post(COMMANDS_PATH + name, createCommand(command, init));
   app.get('/status', async (_request, reply) => sendJson(reply, await status()));
   app.get('/metrics', async (_request, reply) => {
     const text = await metrics.registry.metrics();

@@ -3,7 +3,7 @@
  * anything can still be told with a status of its own, rather than by a body that ends short.
  * @throws what the body throws before its first piece
  */
-export async function begun(body: AsyncIterable<Uint8Array>, patience: number): Promise<AsyncIterable<Uint8Array>> {
+export async function begun<Piece>(body: AsyncIterable<Piece>, patience: number): Promise<AsyncIterable<Piece>> {
   const iterator = body[Symbol.asyncIterator]();
   const first = iterator.next();
   // It may fail after the wait and before anybody reads on.
@@ -20,10 +20,10 @@ export async function begun(body: AsyncIterable<Uint8Array>, patience: number): 
   return resumed(first, iterator);
 }
 
-async function* resumed(
-  first: Promise<IteratorResult<Uint8Array>>,
-  iterator: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array, void> {
+async function* resumed<Piece>(
+  first: Promise<IteratorResult<Piece>>,
+  iterator: AsyncIterator<Piece>,
+): AsyncGenerator<Piece, void> {
   try {
     for (let next = await first; !next.done; next = await iterator.next()) yield next.value;
   } finally {

@@ -1,6 +1,7 @@
 import type { Digest } from '../../protocol/digest.ts';
 import type { TaggedImage } from '../oci/image.ts';
 import type { Repository } from '../oci/reference.ts';
+import type { Admission } from './admission.ts';
 
 /** What a client asks for. */
 export interface ManifestRequest {
@@ -96,3 +97,20 @@ export interface Content {
   listTags(request: TagsRequest, signal: AbortSignal): Promise<Tags>;
   listReferrers(request: ReferrersRequest, signal: AbortSignal): Promise<Referrers>;
 }
+
+/** What one of the agent's own commands was asked. */
+export interface LocalRequest {
+  /** A parameter that must be there. @throws AgentError REQUEST_INVALID */
+  one(name: string): string;
+  /** undefined where it is not given. @throws AgentError REQUEST_INVALID where it is given twice */
+  optional(name: string): string | undefined;
+  /** Whether it is `true`. */
+  flag(name: string): boolean;
+  /** To be asked before anything of a repository is fetched. */
+  readonly admit: Admission;
+  /** Fires when the caller is gone or the agent stops. */
+  readonly signal: AbortSignal;
+}
+
+/** A command for callers on this machine; answers with one JSON value, or with JSON lines as they come. */
+export type LocalCommand = (request: LocalRequest) => Promise<object> | AsyncIterable<object>;

@@ -67,7 +67,8 @@ export async function sendBody(
   }
 }
 
-interface Client {
+/** Whoever reads a body. */
+export interface Client {
   /** Set once there is nobody left to send to. */
   readonly outcome: Outcome | undefined;
   /** Resolves when the kernel has taken all of `piece`, or the client is gone or has stalled. */
@@ -75,7 +76,8 @@ interface Client {
   release(): void;
 }
 
-function watch(response: ServerResponse, stallTimeout: number): Client {
+/** @param stallTimeout milliseconds that a piece may wait for the client */
+export function watch(response: ServerResponse, stallTimeout: number): Client {
   const idle = () => {};
   let outcome: Outcome | undefined = response.destroyed ? { kind: 'left' } : undefined;
   let wake = idle;

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const biome = join(root, 'node_modules', '.bin', 'biome');
 
-const ROLES = ['cli', 'registry', 'fetch', 'store', 'swarm', 'upstream'];
+const ROLES = ['cli', 'upkeep', 'registry', 'fetch', 'store', 'swarm', 'upstream'];
 const LIBP2P = ['libp2p', '@libp2p/tcp', '@chainsafe/libp2p-noise'];
 const DISK = ['node:fs', 'node:fs/promises'];
 const to = (...roles: string[]) => roles.map((role) => `../${role}/any.ts`);
@@ -47,6 +47,7 @@ const FORBIDDEN: Record<string, readonly string[]> = {
     'node:http',
   ],
   'agent/registry': to(...without('registry'), 'config'),
+  'agent/upkeep': to(...without('upkeep'), 'config'),
 };
 
 /** Each way in which a module can reach another. */

@@ -10,6 +10,7 @@ import { createMirror, type Mirror, type MirrorInit } from '../../../agent/regis
 import type {
   BlobRequest,
   Content,
+  LocalCommand,
   Manifest,
   ManifestRequest,
   OpenBlob,
@@ -135,13 +136,24 @@ export interface Bench {
   health: { ok: boolean };
 }
 
-export async function startMirror(t: TestContext, init: MirrorInit = {}): Promise<Bench> {
+export async function startMirror(
+  t: TestContext,
+  init: MirrorInit = {},
+  commands: Record<string, LocalCommand> = {},
+): Promise<Bench> {
   const content = new MemoryContent();
   const log: Record<string, unknown>[] = [];
   const logger: Logger = pino({ level: 'debug' }, { write: (line: string) => void log.push(JSON.parse(line)) });
   const bench = { content, log, health: { ok: true } };
   const mirror = createMirror(
-    { logger, metrics: createMetrics(), content, status: () => ({ version: 'x' }), health: () => bench.health },
+    {
+      logger,
+      metrics: createMetrics(),
+      content,
+      status: () => ({ version: 'x' }),
+      health: () => bench.health,
+      commands,
+    },
     { drainTimeout: 0, ...init },
   );
   await mirror.listen(['127.0.0.1:0']);
