@@ -9,12 +9,17 @@ import type { Store, Swarm, Upstream } from './fetch/ports.ts';
 import { createThrottle, type Throttle, UNLIMITED } from './limits/throttle.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { AgentStatus } from './observe/status.ts';
+import { createKeeping } from './oci/keeping.ts';
+import { OWNER_KEY_FILE } from './owner-key.ts';
 import { readRegistries } from './registries.ts';
 import { createMirror } from './registry/mirror.ts';
 import { createScrape } from './registry/scrape.ts';
 import { type DiskStore, openStore } from './store/index.ts';
 import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
+import { createImport } from './upkeep/import.ts';
+import { createOwner } from './upkeep/owner.ts';
+import { createPull } from './upkeep/pull.ts';
 import { createUpstream } from './upstream/client.ts';
 import { createProxyRule } from './upstream/proxy-rule.ts';
 import { VERSION } from './version.ts';
@@ -119,6 +124,7 @@ async function compose(
   started.push({ what: 'swarm', close: () => swarm.stop() });
 
   const ports: { store: Store; swarm: Swarm; upstream: Upstream } = { store, swarm, upstream };
+  const keeps = createKeeping(config.store);
   const content = createContent(
     {
       ...ports,
@@ -134,6 +140,7 @@ async function compose(
       holdFor: config.release.holdFor,
       tags: (registry) => tagSettings(config.registries, registry),
       share: (registry) => shareOf(config.registries, registry),
+      keeps,
     },
   );
   started.push({ what: 'fetch', close: () => content.stop() });
@@ -159,8 +166,10 @@ async function compose(
     const { state, since, code } = store.state();
     return { ok: true, store: { state, since: new Date(since).toISOString(), code } };
   };
+  const owner = await createOwner(join(config.store.path, OWNER_KEY_FILE));
+  const commands = { pull: createPull({ content, store, keeps }), ...createImport({ content, store, owner }) };
   const mirror = createMirror(
-    { logger: logger.child({ role: 'registry' }), metrics, content, status, health },
+    { logger: logger.child({ role: 'registry' }), metrics, content, status, health, commands },
     { registries: config.registries, allowedHosts: config.mirror.allowedHosts },
   );
   await mirror.listen(config.mirror.listen);
