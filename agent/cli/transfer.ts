@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { buffer } from 'node:stream/consumers';
-import { pipeline } from 'node:stream/promises';
 import type { z } from 'zod';
 import type { Config } from '../config/load.ts';
 import { AgentError } from '../errors.ts';
@@ -52,7 +51,7 @@ export async function whole({ body }: Fetched): Promise<Buffer> {
 
 /**
  * Has the agent take what is sent.
- * @throws AgentError AGENT_NOT_RUNNING; what the agent says; what `body` throws
+ * @throws AgentError AGENT_NOT_RUNNING, also where `body` fails with what is none; what the agent says; what `body` throws
  */
 export async function sendToAgent<Answer>(
   config: Config,
@@ -63,36 +62,42 @@ export async function sendToAgent<Answer>(
   const address = addressOf(config);
   const options = { method: 'POST', headers, agent: false, timeout: SILENCE } as const;
   const request = httpRequest(`http://${address}${pathOf(command)}`, options);
-  let broken: { readonly error: unknown } | undefined;
-  const source = async function* () {
-    try {
-      yield* body;
-    } catch (error) {
-      broken = { error };
-      throw error;
-    }
-  };
   try {
     const answer = answered(request);
-    answer.catch(() => {});
-    // An agent that refuses what comes answers before it has all: then it is the answer that counts.
-    const sent = pipeline(source, request);
-    const response = await Promise.race([answer, sent.then(() => answer)]).catch((error) => {
-      if (broken !== undefined) throw broken.error;
-      // The answer may be in the socket while writing fails.
-      return (error as NodeJS.ErrnoException).code === 'EPIPE' ? answer : Promise.reject(error);
-    });
+    await send(request, body, answer);
+    const response = await answer;
     const status = response.statusCode ?? 0;
     const json = parsed((await buffer(limited(response))).toString('utf8'));
     const said = schema.safeParse(json);
     if (status !== 200 || !said.success) throw failed(command, address, status, json);
     return { answer: said.data, json };
   } catch (error) {
-    if (error instanceof AgentError || broken !== undefined) throw error;
-    throw notRunning(address, error, SILENCE);
+    throw error instanceof AgentError ? error : notRunning(address, error, SILENCE);
   } finally {
     request.destroy();
   }
+}
+
+/** An agent that refuses what comes answers before it has all: then the rest is not sent. */
+async function send(
+  request: ClientRequest,
+  body: AsyncIterable<Uint8Array>,
+  answer: Promise<IncomingMessage>,
+): Promise<void> {
+  let isOver = false;
+  const over = answer.then(
+    () => {
+      isOver = true;
+    },
+    () => {
+      isOver = true;
+    },
+  );
+  for await (const piece of body) {
+    if (isOver) return;
+    if (!request.write(piece)) await Promise.race([once(request, 'drain'), over]);
+  }
+  request.end();
 }
 
 async function answered(request: ClientRequest): Promise<IncomingMessage> {

@@ -25,7 +25,7 @@ export function keepingPatternProblem(pattern: string): string | undefined {
   if (!PATTERN.test(pattern) || pattern.endsWith('\n')) return what;
   const [registry = '', name, ...more] = pattern.split('/');
   if (registry.includes('*')) return undefined;
-  if (name === undefined || name === '') return what;
+  if (registry === '' || name === undefined || name === '') return what;
   if (canonicalRegistry(registry) !== registry) return `must say ${DEFAULT_REGISTRY} where it says ${registry}`;
   const isShort = registry === DEFAULT_REGISTRY && more.length === 0 && !name.includes('*');
   return isShort ? `must be ${DEFAULT_REGISTRY}/library/${name}: images without an owner lie there` : undefined;

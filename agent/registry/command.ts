@@ -43,7 +43,8 @@ export function createCommand(
       flag: (name) => optional(name) === 'true',
       admit,
       ownerKey: request.headers[OWNER_HEADER]?.toString(),
-      body: request.raw,
+      // Who reads no more of it must still be able to say why.
+      body: request.raw.iterator({ destroyOnReturn: false }),
       signal,
     });
     if (Symbol.asyncIterator in answer) return await sendLines(reply, answer, signal, clientStallTimeout);
