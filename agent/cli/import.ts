@@ -208,7 +208,14 @@ function named(entries: readonly LayoutEntry[], name: ImageReference | undefined
   if (name !== undefined && entries.length > 1) {
     throw new AgentError('LAYOUT_INVALID', `${directory} lists ${entries.length} images, which --name cannot all name`);
   }
-  return entries.map((entry) => ({ ...entry, image: name ?? nameOf(entry, directory) }));
+  return entries.map((entry) => {
+    const image = name ?? nameOf(entry, directory);
+    if (image.digest === undefined || image.digest === entry.digest) return { ...entry, image };
+    throw new AgentError(
+      'LAYOUT_INVALID',
+      `${directory} has ${entry.digest}, which is not ${imageReferenceText(image)}`,
+    );
+  });
 }
 
 function nameOf({ fullName, refName, digest }: LayoutEntry, directory: string): ImageReference {

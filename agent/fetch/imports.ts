@@ -110,7 +110,11 @@ export class Imports {
     if (this.#init.keeps?.(repository) === false) throw notKept(repository);
   }
 
-  /** Before the first byte is written. @throws AgentError NOT_STORED where that cannot be noted */
+  /**
+   * Before the first byte is written. Where nothing comes of it the note stays: taken back, it could be another's, who
+   * pulls the same digest with credentials.
+   * @throws AgentError NOT_STORED where that cannot be noted
+   */
   #keepPrivate({ repository, digest, isShared }: ImportedBlob): void {
     const share = this.#init.share?.(repository.registry) ?? 'public';
     if (share === 'all' || (share === 'public' && isShared)) return;

@@ -99,6 +99,9 @@ test('pulled here, exported to a disk, imported where there is no uplink: a clie
     assert.equal(got.manifest.digest, image.manifest.digest);
     assert.equal(got.blobs.length, 4);
   }
+  const told = await fetch(`${far.mirror}/v2/library/app/manifests/latest`);
+  assert.match(told.headers.get('warning') ?? '', /^299 /, 'it is not fresh any more, and nobody can be asked');
+  await told.body?.cancel();
   await upstream.comeBack();
 });
 

@@ -101,7 +101,9 @@ async function add(
 }
 
 async function list(directory: string, image: NamedImage): Promise<void> {
-  for (const path of ['blobs', dirname(blobPath(image.digest))]) await syncDirectory(join(directory, path));
+  const blobs = join(directory, 'blobs');
+  for (const algorithm of await readdir(blobs)) await syncDirectory(join(blobs, algorithm));
+  await syncDirectory(blobs);
   // As it is now: another image may have been added meanwhile.
   const text = await readSmall(join(directory, INDEX_FILE)).catch((error) => {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;

@@ -85,6 +85,8 @@ test('which name a layout’s image comes in by', async (t) => {
   }
   await index({}, {});
   assert.match((await run('--name', 'alpine')).err, /lists 2 images, which --name cannot all name/);
+  await index({ 'io.containerd.image.name': `docker.io/library/alpine@sha256:${'b'.repeat(64)}` });
+  assert.match((await run()).err, new RegExp(`has ${DIGEST}, which is not docker`));
   // Named well: what is missing next is the owner's key.
   for (const annotations of [
     { 'io.containerd.image.name': IMAGE },
