@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Logger } from 'pino';
 import type { Config } from './config/load.ts';
 import { shareOf, tagSettings } from './config/registries.ts';
+import { openElsewhere, publishedTo } from './elsewhere.ts';
 import { AgentError } from './errors.ts';
 import { createContent } from './fetch/content.ts';
 import type { Store, Swarm, Upstream } from './fetch/ports.ts';
@@ -78,7 +79,7 @@ async function compose(
   const registries = await readRegistries(config.registries);
   const proxyFor = createProxyRule(config.upstream.proxy, env);
 
-  const store = await openStore(
+  const own = await openStore(
     { logger: logger.child({ role: 'store' }), metrics },
     {
       path: config.store.path,
@@ -87,7 +88,10 @@ async function compose(
       minFree: config.store.minFree,
     },
   );
-  started.push({ what: 'store', close: () => store.close() });
+  started.push({ what: 'store', close: () => own.close() });
+  const also = openElsewhere({ store: own, logger: logger.child({ role: 'store' }), metrics }, config);
+  if (also !== undefined) started.push({ what: 'store.also', close: () => also.close() });
+  const store = also?.store ?? own;
 
   const limits = {
     peerUpload: createThrottle(config.limits.peerUpload),
@@ -133,6 +137,7 @@ async function compose(
       metrics,
       logger: logger.child({ role: 'fetch' }),
       download: limits.peerDownload,
+      published: also && publishedTo(also, config),
     },
     {
       lookupTimeout: config.peers.lookupTimeout,
@@ -144,13 +149,14 @@ async function compose(
     },
   );
   started.push({ what: 'fetch', close: () => content.stop() });
+  also?.hash(() => content.isFetching);
 
   const status = async (): Promise<AgentStatus> => ({
     version: VERSION,
     peerId: swarm.peerId,
     uptimeSeconds: Math.floor((Date.now() - since) / 1000),
     mirror: { addresses: [...mirror.addresses] },
-    store: { path: config.store.path, ...store.totals(), ...storeStatus(store) },
+    store: { path: config.store.path, ...own.totals(), ...storeStatus(own), ...(also && { also: also.totals() }) },
     traffic: await trafficOf(metrics),
     rateLimits: upstream.rateLimits(),
     limits: {
@@ -163,7 +169,7 @@ async function compose(
   });
   // Pulls are served from upstream and peers whatever the store is: `ok` is the agent's, the store is told beside it.
   const health = () => {
-    const { state, since, code } = store.state();
+    const { state, since, code } = own.state();
     return { ok: true, store: { state, since: new Date(since).toISOString(), code } };
   };
   const owner = await createOwner(join(config.store.path, OWNER_KEY_FILE));

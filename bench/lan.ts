@@ -9,10 +9,13 @@ import { startUpstreamRegistry, type UpstreamRegistry } from '../test/support/up
 import { type Process, run, runLogged } from './processes.ts';
 
 const REPOSITORY = 'library/bench';
+const LOOP_DELAY = new URL('./programs/loop-delay.ts', import.meta.url).href;
 
 /** An agent in a process of its own. */
 export interface BenchAgent {
   readonly process: Process;
+  /** Where its files are. */
+  readonly home: string;
   /** RSS when it was ready. Bytes. */
   readonly readyRss: number;
   /** URL of a blob at its mirror. */
@@ -27,8 +30,11 @@ export interface BenchLan {
   readonly upstream: UpstreamRegistry;
   /** A new blob upstream. */
   blob(size: number): Digest;
-  /** @param n its place: 127.77.0.n; agents from 2 on dial the one at place 1 */
-  agent(n: number): Promise<BenchAgent>;
+  /**
+   * @param n its place: 127.77.0.n; agents from 2 on dial the one at place 1
+   * @param watchLoop whether it leaves a loop-delay.json in its home when it ends; see programs/loop-delay.ts
+   */
+  agent(n: number, init?: { readonly watchLoop: boolean }): Promise<BenchAgent>;
   close(): Promise<void>;
 }
 
@@ -42,7 +48,7 @@ export async function startLan({ withKey }: { withKey: boolean }): Promise<Bench
   return {
     upstream,
     blob: (size) => upstream.addBlob(REPOSITORY, generatedContent(`bench ${blobs++} ${Date.now()}`, size)).digest,
-    async agent(n) {
+    async agent(n, { watchLoop } = { watchLoop: false }) {
       const home = await mkdtemp(join(directory, `${n}-`));
       const address = `127.77.0.${n}`;
       const file = await writeConfig(home, {
@@ -54,7 +60,12 @@ export async function startLan({ withKey }: { withKey: boolean }): Promise<Bench
           peers: { listen: [`/ip4/${address}/tcp/4055`], static: n === 1 ? [] : ['/ip4/127.77.0.1/tcp/4055'] },
         },
       });
-      const agent = runLogged(join(home, 'log'), 'agent/cli/bin.ts', 'start', '--config', file);
+      const agent = runLogged(
+        join(home, 'log'),
+        watchLoop ? { LAYERLAN_BENCH_LOOP_DELAY: join(home, 'loop-delay.json') } : {},
+        ...(watchLoop ? ['--import', LOOP_DELAY] : []),
+        ...['agent/cli/bin.ts', 'start', '--config', file],
+      );
       const status = async () => {
         const response = await fetch(`http://${address}:5055/status`).catch(() => undefined);
         return response?.ok ? ((await response.json()) as { peers: { state: string }[] }) : undefined;
@@ -65,6 +76,7 @@ export async function startLan({ withKey }: { withKey: boolean }): Promise<Bench
       });
       const started = {
         process: agent,
+        home,
         readyRss: agent.rss(),
         url: (digest: Digest) => `http://${address}:5055/v2/${REPOSITORY}/blobs/${digest}`,
         file: (digest: Digest) => join(home, 'store', 'blobs', ...digest.split(':')),

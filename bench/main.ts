@@ -1,18 +1,28 @@
 /**
- * Usage: npm run bench [-- CASE…]: pair, hit, memory; all of these where none is named.
+ * Usage: npm run bench [-- CASE…]: pair, hit, first-byte, flight, memory, store; all of these where none is named.
  *        npm run bench -- fleet [OPTION…]: hosts in network namespaces; needs root, and hours. See README.md.
  *        npm run bench -- sim [--quick | --full] [--seed N]: the rules of sharing in virtual time; some minutes.
  * Prints a table a case, and everything measured as one line of JSON at the end.
  */
 import { cpus } from 'node:os';
+import { firstByte } from './first-byte.ts';
 import { fleet } from './fleet.ts';
+import { flight } from './flight.ts';
 import { hit } from './hit.ts';
 import { memory } from './memory.ts';
 import { pair } from './pair.ts';
 import { sim } from './sim.ts';
+import { store } from './store.ts';
 
 /** Those that are run where none is named. */
-const CASES: Readonly<Record<string, () => Promise<unknown>>> = { pair, hit, memory };
+const CASES: Readonly<Record<string, () => Promise<unknown>>> = {
+  pair,
+  hit,
+  'first-byte': firstByte,
+  flight,
+  memory,
+  store,
+};
 /** Those that are run alone, with options of their own. */
 const LONG_CASES: Readonly<Record<string, (options: readonly string[]) => Promise<unknown>>> = { fleet, sim };
 

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -18,6 +18,7 @@ export interface Process {
   rss(): number;
   /** The kernel's peak starts anew from here. */
   forgetPeak(): void;
+  signal(signal: NodeJS.Signals): void;
   /** Ends it, with SIGTERM and patience first. */
   stop(): Promise<void>;
 }
@@ -33,10 +34,11 @@ export function run(program: string, ...args: string[]): Process {
 }
 
 /** The same for a program that goes on talking: what it says goes to a file, since nobody reads it along. */
-export function runLogged(log: string, program: string, ...args: string[]): Process {
+export function runLogged(log: string, env: Readonly<Record<string, string>>, ...argv: string[]): Process {
   const file = openSync(log, 'w');
   try {
-    return watch(program, spawn(process.execPath, [program, ...args], { stdio: ['ignore', file, file] }));
+    const options = { stdio: ['ignore', file, file], env: { ...process.env, ...env } } satisfies SpawnOptions;
+    return watch(argv.join(' '), spawn(process.execPath, argv, options));
   } finally {
     closeSync(file);
   }
@@ -68,7 +70,9 @@ function watch(program: string, child: ChildProcess): Process {
     peak: () => status('VmHWM'),
     rss: () => status('VmRSS'),
     forgetPeak: () => writeFileSync(`/proc/${pid}/clear_refs`, '5'),
+    signal: (signal) => void child.kill(signal),
     async stop() {
+      if (!running.has(child)) return;
       child.kill('SIGTERM');
       const late = setTimeout(() => child.kill('SIGKILL'), 15_000);
       await ended;

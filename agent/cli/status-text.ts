@@ -25,9 +25,10 @@ export function statusText(status: AgentStatus): string {
     line('neighbours', `${swarm.neighbours} connected, ${swarm.networkKey ? 'network key set' : 'no network key'}`),
     line('mDNS', mdnsText(swarm.mdns)),
     line('store', printable(store.path)),
-    line('', `${store.blobs} ${store.blobs === 1 ? 'blob' : 'blobs'}, ${sizeText(store.bytes)}`),
+    line('', blobsText(store)),
     line('', `${sizeText(store.used)} of ${sizeText(store.bound)} used`),
     ...storeTrouble(store),
+    ...alsoLines(store.also),
     '',
     line('to clients', sizeText(toClients).padStart(SIZE_WIDTH)),
     source('store', clientBytes.store),
@@ -48,6 +49,17 @@ export function statusText(status: AgentStatus): string {
 function storeTrouble({ state, since, reason }: AgentStatus['store']): string[] {
   if (state === 'ok') return [];
   return list('', [`${state} since ${since}`, ...(reason === null ? [] : [reason])]);
+}
+
+function blobsText({ blobs, bytes }: { readonly blobs: number; readonly bytes: number }): string {
+  return `${blobs} ${blobs === 1 ? 'blob' : 'blobs'}, ${sizeText(bytes)}`;
+}
+
+/** Only where the configuration names something else on the host. */
+function alsoLines(also: AgentStatus['store']['also']): string[] {
+  if (also === undefined) return [];
+  const waiting = also.waiting === 0 ? '' : `, ${also.waiting} to be hashed`;
+  return [line('held elsewhere', `${blobsText(also)}${waiting}`)];
 }
 
 /** Docker Hub's, as a rule: other registries say nothing. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { OTHER_REGISTRIES } from '../oci/reference.ts';
+import { alsoHeld, isElsewhere } from './also.ts';
 import { rateLimit, WINDOW_SHAPE } from './rate.ts';
 import { registries, registryShape } from './registries.ts';
 import { defaultStorePath, type Surroundings } from './surroundings.ts';
@@ -67,6 +68,11 @@ function shapes(around: Surroundings) {
        * @default 24h
        */
       recheck: duration({ most: LONGEST_RECHECK }).prefault('24h'),
+      /**
+       * What else the host holds, served without a copy: `{containerd: PATH}`, `{oci: DIRECTORY}`.
+       * @default []
+       */
+      also: alsoHeld(around).default(() => []),
       /**
        * The most that blobs, partials and the index may take of the disk. Bytes here, null for `auto`: 20GiB, or a fifth
        * of the disk's capacity where that is less.
@@ -178,7 +184,7 @@ export function createSchema(around: Surroundings) {
     {
       mirror: section(mirror),
       metrics: section(metrics),
-      store: section(store),
+      store: section(store).superRefine(isElsewhere),
       peers: section(peers),
       release: section(release),
       limits: section(limits),

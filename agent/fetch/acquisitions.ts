@@ -51,6 +51,11 @@ export class Acquisitions {
     return this.#running.get(digest)?.layout.size;
   }
 
+  /** Whether any blob is on its way. */
+  get areRunning(): boolean {
+    return this.#running.size > 0;
+  }
+
   /** Whether a blob is on its way, and takes readers. */
   isComing(digest: Digest): boolean {
     return this.#running.get(digest)?.isEnding === false;

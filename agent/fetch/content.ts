@@ -55,6 +55,8 @@ export interface LanContent {
   importTag(image: TaggedImage, digest: Digest, signal: AbortSignal): Promise<Digest | undefined>;
   listTags(request: TagsRequest, signal: AbortSignal): Promise<TagsPart>;
   listReferrers(request: ReferrersRequest, signal: AbortSignal): Promise<Referrers>;
+  /** Whether any blob is on its way into the store. */
+  readonly isFetching: boolean;
   /** Stops every acquisition and waits until each has let go. What is marked stays on disk. */
   stop(): Promise<void>;
 }
@@ -171,6 +173,10 @@ class Content implements LanContent {
 
   listReferrers(request: ReferrersRequest, signal: AbortSignal) {
     return this.#listings.referrers(request, signal);
+  }
+
+  get isFetching(): boolean {
+    return this.#acquisitions.areRunning;
   }
 
   async stop(): Promise<void> {

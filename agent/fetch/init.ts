@@ -5,6 +5,7 @@ import type { Repository } from '../oci/reference.ts';
 import type { Store, Swarm, Upstream } from './ports.ts';
 import type { StandingRecords } from './privacy/ports.ts';
 import type { Share } from './privacy/standing.ts';
+import type { Published } from './published.ts';
 import type { TagSettings } from './tags/freshness.ts';
 import type { TagRecords } from './tags/ports.ts';
 
@@ -19,6 +20,8 @@ export interface FetchComponents {
   readonly download?: Pick<Throttle, 'held'>;
   /** Whether peers have no part in what is taken, and none in what is kept of it. @default false */
   readonly isAlone?: boolean;
+  /** Told what upstream names, and of manifests that pass by. @default nobody */
+  readonly published?: Published | undefined;
 }
 
 /** What content by name takes beside. */

@@ -8,7 +8,7 @@ import type { VerifiedManifest } from './verified-manifest.ts';
 
 /** A manifest from the store; undefined where it is not held, or not good any more. */
 export async function heldManifest(
-  { store }: Pick<FetchComponents, 'store'>,
+  { store, published }: Pick<FetchComponents, 'store' | 'published'>,
   digest: Digest,
   signal: AbortSignal,
 ): Promise<VerifiedManifest | undefined> {
@@ -23,6 +23,7 @@ export async function heldManifest(
   }
   const bytes = Buffer.concat(pieces);
   const mediaType = blob.mediaType ?? mediaTypeOf(bytes);
+  published?.seen(digest, bytes);
   return mediaType === undefined ? undefined : { digest, mediaType, bytes, source: 'store' };
 }
 
@@ -32,13 +33,13 @@ export async function heldManifest(
  * @returns whether it is held now
  */
 export async function keepManifest(
-  { store, logger }: Pick<FetchComponents, 'store' | 'logger'>,
+  { store, logger, published }: Pick<FetchComponents, 'store' | 'logger' | 'published'>,
   { digest, bytes, mediaType }: VerifiedManifest,
   privateOf?: string,
 ): Promise<boolean> {
   let isHeld = true;
   try {
-    if (privateOf !== undefined && store.find(digest) === undefined) store.keepPrivate(digest, privateOf);
+    if (privateOf !== undefined && isNews(store, digest)) store.keepPrivate(digest, privateOf);
     await store.put(digest, bytes, mediaType);
   } catch (error) {
     if (isAgentError(error) && !isStoreFailure(error)) throw error;
@@ -47,5 +48,12 @@ export async function keepManifest(
     isHeld = false;
   }
   store.rememberDescriptors(descriptorsOf(bytes));
+  published?.seen(digest, bytes);
   return isHeld;
+}
+
+/** What the host holds elsewhere is held, and yet neither private here nor for peers: the store's own copy would be theirs. */
+function isNews(store: FetchComponents['store'], digest: Digest): boolean {
+  if (store.find(digest) === undefined) return true;
+  return store.held(digest) === undefined && !store.isPrivate(digest);
 }

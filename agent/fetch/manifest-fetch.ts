@@ -90,6 +90,7 @@ export async function fetchUpstream(
     );
   }
   const manifest = { digest, mediaType: mediaType ?? UNKNOWN_TYPE, bytes, source: 'upstream' } as const;
+  components.published?.named(repository, digest);
   if (keeps?.(repository) === false) return { manifest, isHeld: false, etag };
   const privateOf = components.isAlone === true ? repository.registry : undefined;
   return { manifest, isHeld: await keepManifest(components, manifest, privateOf), etag };

@@ -48,6 +48,8 @@ export interface Store {
    */
   keepPrivate(digest: Digest, registry: string): void;
   isPrivate(digest: Digest): boolean;
+  /** What a peer is told of a held blob; undefined where it is not held, or not for peers. */
+  held(digest: Digest): { readonly size: number; readonly root: string } | undefined;
   /** The one registry that it is private for; undefined where it is not, where they are several or it is not known. */
   privateOf(digest: Digest): string | undefined;
   /** Peers may have it after all: what is held of it is told of again. @throws where that cannot be noted */

@@ -3,6 +3,7 @@ import type { ContentComponents, FetchInit } from './init.ts';
 import { Manifests } from './manifests.ts';
 import { nobody } from './nobody.ts';
 import { Standings } from './privacy/standings.ts';
+import { onlyPublic } from './published.ts';
 import { Sharing } from './sharing.ts';
 
 /** What takes content together with the same peers. */
@@ -22,8 +23,11 @@ export class Worlds {
   constructor(components: ContentComponents, init: FetchInit, stopped: AbortSignal) {
     const { standings: records = REMEMBERS_NOTHING, now = Date.now } = components;
     this.standings = new Standings({ ...components, records, now }, init.share ?? (() => 'public'), stopped);
-    this.#lan = worldOf(components, init, stopped);
-    this.#alone = worldOf({ ...components, swarm: nobody(components.swarm), isAlone: true }, init, stopped);
+    const { published } = components;
+    const isPublic = (repository: Repository) => this.standings.isPublic(repository);
+    const shared = { ...components, published: published && onlyPublic(published, isPublic) };
+    this.#lan = worldOf(shared, init, stopped);
+    this.#alone = worldOf({ ...shared, swarm: nobody(components.swarm), isAlone: true }, init, stopped);
   }
 
   /** By what is known now. */

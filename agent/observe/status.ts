@@ -38,6 +38,8 @@ export const agentStatusSchema = z.object({
     since: z.string(),
     /** null where nothing is wrong. */
     reason: z.string().nullable(),
+    /** What else the host holds, where the configuration names any: `waiting` files are not hashed yet. */
+    also: z.object({ blobs: z.number(), bytes, waiting: z.number() }).optional(),
   }),
   traffic: z.object({
     /** Body bytes that came from upstream registries. */

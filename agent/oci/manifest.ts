@@ -19,23 +19,42 @@ export interface Descriptor {
 }
 
 /**
+ * The digests of what a registry must have had in the repository to take this manifest in: config, layers, manifests.
+ * Not a layer with URLs of its own, nor a subject: those it takes on the manifest's word (OCI image spec, "Manifest").
+ */
+export function vouchedBy(manifest: Uint8Array): Digest[] {
+  const parsed = parse(manifest);
+  const candidates = [parsed?.config, parsed?.layers, parsed?.manifests].flat();
+  return candidates.flatMap((candidate) => {
+    if (!isRecord(candidate) || candidate.urls !== undefined) return [];
+    const { digest } = candidate;
+    return typeof digest === 'string' && isDigest(digest) ? [digest] : [];
+  });
+}
+
+/**
  * Every descriptor in a manifest or index: config, layers, manifests, subject, blobs. What is not a well-formed
  * descriptor is passed over: the manifest is served as it is, whatever it holds.
  */
 export function descriptorsOf(manifest: Uint8Array): Descriptor[] {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(manifest.buffer, manifest.byteOffset, manifest.byteLength).toString('utf8'));
-  } catch {
-    return [];
-  }
-  if (!isRecord(parsed)) return [];
+  const parsed = parse(manifest);
+  if (parsed === undefined) return [];
   const candidates = [parsed.config, parsed.subject, parsed.layers, parsed.manifests, parsed.blobs].flat();
   return candidates.flatMap((candidate) => {
     if (!isRecord(candidate)) return [];
     const { digest, size } = candidate;
     return typeof digest === 'string' && isDigest(digest) && isBlobSize(size) ? [{ digest, size }] : [];
   });
+}
+
+function parse(manifest: Uint8Array): Record<string, unknown> | undefined {
+  try {
+    const text = Buffer.from(manifest.buffer, manifest.byteOffset, manifest.byteLength).toString('utf8');
+    const parsed: unknown = JSON.parse(text);
+    return isRecord(parsed) ? parsed : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

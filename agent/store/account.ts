@@ -84,6 +84,14 @@ export class Account {
     else this.#leftovers.set(digest, leftover);
   }
 
+  /**
+   * As {@link leave}, of one that lies there as far as is known: what was let go or opened while somebody looked is no
+   * leftover any more.
+   */
+  changed(digest: Digest, leftover: Leftover | undefined): void {
+    if (this.#leftovers.has(digest)) this.leave(digest, leftover);
+  }
+
   leftover(digest: Digest): Leftover | undefined {
     return this.#leftovers.get(digest);
   }

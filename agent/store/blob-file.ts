@@ -1,9 +1,9 @@
-import { type FileHandle, open } from 'node:fs/promises';
 import { type ChunkMap, chunkHash, decodeChunkMap } from '../../protocol/chunk-map.ts';
 import { type ChunkLayout, chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { BlobRecord } from './blob-index.ts';
+import type { Files, OpenFile } from './files.ts';
 import { fill, roomIn } from './pieces.ts';
 import type { Pass } from './recheck.ts';
 import { type Stamp, stampOf } from './stamp.ts';
@@ -42,7 +42,26 @@ export interface BlobFile {
  * @throws AgentError BLOB_ROTTEN where its file is gone or of another size
  */
 export async function openBlobFile(
+  files: Files,
   path: string,
+  record: BlobRecord,
+  encodedMap: () => Uint8Array | undefined,
+  findings: Findings,
+): Promise<BlobFile> {
+  let handle: OpenFile;
+  try {
+    handle = await files.open(path, 'r');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    await findings.rotten('its file is gone');
+    throw rottenError(record.digest);
+  }
+  return await blobFileOf(handle, record, encodedMap, findings);
+}
+
+/** The same for a file that is open; it is closed where this throws. @throws AgentError BLOB_ROTTEN */
+export async function blobFileOf(
+  handle: OpenFile,
   record: BlobRecord,
   encodedMap: () => Uint8Array | undefined,
   findings: Findings,
@@ -51,13 +70,6 @@ export async function openBlobFile(
     await findings.rotten(why);
     return rottenError(record.digest);
   };
-  let handle: FileHandle;
-  try {
-    handle = await open(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    throw await rotten('its file is gone');
-  }
   try {
     const stamp = stampOf(await handle.stat({ bigint: true }));
     if (stamp.size !== BigInt(record.size)) throw await rotten(`its file has ${stamp.size} bytes`);
@@ -84,17 +96,11 @@ interface Recheck {
 class OpenBlobFile implements BlobFile {
   readonly #digest: Digest;
   readonly #layout: ChunkLayout;
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #findings: Findings;
   readonly #recheck: Recheck | undefined;
 
-  constructor(
-    digest: Digest,
-    layout: ChunkLayout,
-    handle: FileHandle,
-    findings: Findings,
-    recheck: Recheck | undefined,
-  ) {
+  constructor(digest: Digest, layout: ChunkLayout, handle: OpenFile, findings: Findings, recheck: Recheck | undefined) {
     this.#digest = digest;
     this.#layout = layout;
     this.#handle = handle;

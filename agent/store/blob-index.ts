@@ -1,4 +1,3 @@
-import { type FileHandle, open, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Logger } from 'pino';
@@ -6,6 +5,7 @@ import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { BLOCK, type Candidate, roomOf } from './eviction.ts';
+import type { Files, OpenFile } from './files.ts';
 import { type Layout, unwritable } from './layout.ts';
 import { PIN_SCHEMA, preparePins } from './pin-index.ts';
 import type { Stamp } from './stamp.ts';
@@ -41,6 +41,9 @@ const MIGRATIONS = [
 /** SQLITE_ERROR (a table that is not there, or is though none should be), SQLITE_CORRUPT and SQLITE_NOTADB. */
 const BROKEN = [1, 11, 26];
 
+/** What is known of a blob before anything else of its row is read. Bytes. */
+export type SizedDigest = Pick<BlobRecord, 'digest' | 'size'>;
+
 /** A held blob, as the index has it. */
 export interface BlobRecord {
   readonly digest: Digest;
@@ -65,19 +68,19 @@ class BrokenIndexError extends Error {
  * Opens index.sqlite. One that SQLite calls broken is put aside and begun anew.
  * @throws AgentError STORE_UNWRITABLE
  */
-export async function openIndex(layout: Layout, logger: Logger): Promise<BlobIndex> {
+export async function openIndex(files: Files, layout: Layout, logger: Logger): Promise<BlobIndex> {
   const path = layout.index;
   try {
     try {
-      return await openPrepared(path);
+      return await openPrepared(files, path);
     } catch (error) {
       if (!isBroken(error)) throw error;
       logger.warn({ err: error, path }, 'the index of the store is broken; it is put aside and begun anew');
-      await rename(path, `${path}.broken`);
-      for (const suffix of ['-wal', '-shm']) await rm(path + suffix, { force: true });
+      await files.rename(path, `${path}.broken`);
+      for (const suffix of ['-wal', '-shm']) await files.rm(path + suffix);
       // Which of them were private went with it.
-      for (const name of await readdir(layout.partials)) await rm(join(layout.partials, name), { force: true });
-      return await openPrepared(path);
+      for await (const name of files.readdir(layout.partials)) await files.rm(join(layout.partials, name));
+      return await openPrepared(files, path);
     }
   } catch (error) {
     throw error instanceof AgentError ? error : unwritable(layout.root, error);
@@ -90,11 +93,11 @@ function isBroken(error: unknown): boolean {
   return error instanceof BrokenIndexError || BROKEN.includes(code & 0xff);
 }
 
-async function openPrepared(path: string): Promise<BlobIndex> {
+async function openPrepared(files: Files, path: string): Promise<BlobIndex> {
   const database = openDatabase(path);
-  let log: FileHandle | undefined;
+  let log: OpenFile | undefined;
   try {
-    log = await open(`${path}-wal`, 'a+');
+    log = await files.open(`${path}-wal`, 'a+');
     return prepare(database, log);
   } catch (error) {
     await log?.close();
@@ -128,7 +131,7 @@ function openDatabase(path: string): DatabaseSync {
   }
 }
 
-function prepare(database: DatabaseSync, log: FileHandle) {
+function prepare(database: DatabaseSync, log: OpenFile) {
   const sql = (text: string) => database.prepare(text);
   const find = sql('SELECT * FROM blob WHERE digest = ?');
   // Nanoseconds since the epoch and inodes do not fit a double.
@@ -151,11 +154,12 @@ function prepare(database: DatabaseSync, log: FileHandle) {
   const forgetPrivate = sql('DELETE FROM private WHERE digest = ?');
   const touch = sql('UPDATE blob SET last_used = ? WHERE digest = ?');
   const recent = sql(
-    'SELECT digest FROM blob WHERE digest NOT IN (SELECT digest FROM private) ORDER BY last_used DESC LIMIT ?',
+    'SELECT digest, size FROM blob WHERE digest NOT IN (SELECT digest FROM private) ORDER BY last_used DESC LIMIT ?',
   );
-  const digests = sql('SELECT digest FROM blob');
   const room = sql(`SELECT total((size + ${BLOCK - 1}) / ${BLOCK}) * ${BLOCK} AS room FROM blob`);
   const byLastUse = sql('SELECT digest, size, last_used FROM blob ORDER BY last_used');
+  const page = sql('SELECT digest, size FROM blob WHERE digest > ? ORDER BY digest LIMIT ?');
+  const has = sql('SELECT 1 FROM blob WHERE digest = ?');
   const totals = sql('SELECT count(*) AS blobs, total(size) AS bytes, max(last_used) AS lastUsed FROM blob');
   const describe = sql(
     'INSERT OR REPLACE INTO descriptor (age, digest, size) VALUES ((SELECT ifnull(max(age), 0) + 1 FROM descriptor), ?, ?)',
@@ -246,7 +250,7 @@ function prepare(database: DatabaseSync, log: FileHandle) {
       });
     },
     /** Of what is for peers. */
-    recent: (limit: number): Digest[] => recent.all(limit).map((row) => row.digest as Digest),
+    recent: (limit: number): SizedDigest[] => recent.all(limit) as unknown as SizedDigest[],
     /** What all blobs take of the disk. Bytes. */
     room: (): number => Number(room.get()!.room),
     /** All blobs, the one used longest ago first. Nothing may be written while it is read; ending it early is fine. */
@@ -255,7 +259,9 @@ function prepare(database: DatabaseSync, log: FileHandle) {
         yield { digest: digest as Digest, kind: 'blob', room: roomOf(Number(size)), lastUsed: Number(last_used) };
       }
     },
-    digests: (): Digest[] => digests.all().map((row) => row.digest as Digest),
+    /** The first `limit` behind `after`, in the order of their digests. */
+    page: (after: string, limit: number): SizedDigest[] => page.all(after, limit) as unknown as SizedDigest[],
+    has: (digest: Digest): boolean => has.get(digest) !== undefined,
     /** lastUsed: of the blob used last. */
     totals(): { blobs: number; bytes: number; lastUsed: number } {
       const row = totals.get()!;

@@ -1,9 +1,4 @@
-/** What is asked of a file system; node:fs's `statfs` fits. */
-export type StatFs = (path: string) => Promise<{
-  readonly bsize: number;
-  readonly blocks: number;
-  readonly bavail: number;
-}>;
+import type { Files } from './files.ts';
 
 /** How far the store may grow. Bytes of the disk. */
 export interface Bounds {
@@ -25,13 +20,13 @@ export function defaultMaxSize(capacity: number): number {
 }
 
 /** Bytes of the file system at `path` in all. */
-export async function capacityOf(statfs: StatFs, path: string): Promise<number> {
-  const { blocks, bsize } = await statfs(path);
+export async function capacityOf(files: Pick<Files, 'statfs'>, path: string): Promise<number> {
+  const { blocks, bsize } = await files.statfs(path);
   return blocks * bsize;
 }
 
 /** Bytes that this process may still write at `path`. */
-export async function freeOf(statfs: StatFs, path: string): Promise<number> {
-  const { bavail, bsize } = await statfs(path);
+export async function freeOf(files: Pick<Files, 'statfs'>, path: string): Promise<number> {
+  const { bavail, bsize } = await files.statfs(path);
   return bavail * bsize;
 }

@@ -17,6 +17,13 @@ export class Ceiling {
     return performance.now() < this.#setAt + LASTS ? this.#bytes : Number.POSITIVE_INFINITY;
   }
 
+  /** It is not believed any more. @returns whether there was one */
+  lift(): boolean {
+    const was = this.bytes;
+    this.#setAt = Number.NEGATIVE_INFINITY;
+    return was !== Number.POSITIVE_INFINITY;
+  }
+
   /** @returns whether that is news */
   set(bytes: number): boolean {
     const now = performance.now();

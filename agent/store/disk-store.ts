@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { type ChunkMap, chunkMap } from '../../protocol/chunk-map.ts';
@@ -8,8 +7,10 @@ import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { Account, Reservation, Usage } from './account.ts';
-import { type Bounds, freeOf, type StatFs } from './bounds.ts';
+import type { Bounds } from './bounds.ts';
+import { takeBack } from './demote.ts';
 import { writeDurably } from './durable.ts';
+import type { Files } from './files.ts';
 import { createHashThread } from './hash-thread.ts';
 import { Health, type StoreState } from './health.ts';
 import type { BlobListener, Holdings } from './holdings.ts';
@@ -22,6 +23,7 @@ import { createPartial } from './partial.ts';
 import { openPartialFile } from './partial-file.ts';
 import type { Pin } from './pin-index.ts';
 import { Readers } from './readers.ts';
+import { reconcile } from './reconcile.ts';
 import { Removal } from './removal.ts';
 import { Room } from './room.ts';
 import type { Stamp } from './stamp.ts';
@@ -36,13 +38,13 @@ import { WatchedPartial } from './watched-partial.ts';
 const MAX_DESCRIPTORS = 65_536;
 
 export interface DiskStoreComponents {
+  readonly files: Files;
   readonly layout: Layout;
   readonly lock: StoreLock;
   readonly holdings: Holdings;
   readonly logger: Logger;
   readonly now: () => number;
   readonly metrics: StoreMetrics | undefined;
-  readonly statfs: StatFs;
   /** Knows of the blobs and of what is left of partials. */
   readonly account: Account;
 }
@@ -60,6 +62,8 @@ export function createDiskStore(components: DiskStoreComponents, init: DiskStore
 class OpenDiskStore implements DiskStore {
   readonly tags: TagRecords;
   readonly standings: StandingRecords;
+  readonly inOrder: Promise<void>;
+  readonly #files: Files;
   readonly #layout: Layout;
   readonly #lock: StoreLock;
   readonly #holdings: Holdings;
@@ -78,7 +82,8 @@ class OpenDiskStore implements DiskStore {
   #closed: Promise<void> | undefined;
 
   constructor(components: DiskStoreComponents, { bounds, recheck }: DiskStoreInit) {
-    const { account, holdings, layout, logger, metrics, now, statfs } = components;
+    const { account, files, holdings, layout, logger, metrics, now } = components;
+    this.#files = files;
     this.#layout = layout;
     this.#lock = components.lock;
     this.#holdings = holdings;
@@ -87,14 +92,14 @@ class OpenDiskStore implements DiskStore {
     this.tags = new TagRecords(holdings.index.tags, logger);
     this.standings = new StandingRecords(holdings.index.standings, logger);
     const isPartialOpen = (digest: Digest) => this.#partials.has(digest);
-    this.#readers = new Readers({ ...components, turns: this.#turns, isPartialOpen }, recheck);
+    const shared = { ...components, turns: this.#turns, isPartialOpen };
+    this.#readers = new Readers(shared, recheck);
     const isComing = (digest: Digest) => isPartialOpen(digest) || this.#puts.size > 0;
-    this.#removal = new Removal({ ...components, readers: this.#readers, turns: this.#turns, isComing });
+    this.#removal = new Removal({ ...shared, readers: this.#readers, isComing });
     this.#health = new Health(logger, now, metrics, () => this.#room.refused());
     this.#room = new Room(
       {
-        ...{ account, layout, logger, metrics, health: this.#health },
-        free: () => freeOf(statfs, layout.root),
+        ...{ account, files, layout, logger, metrics, health: this.#health },
         blobs: () => holdings.byLastUse(),
         isKept: (digest) => isPartialOpen(digest) || this.#readers.isReading(digest) || this.isPinned(digest),
         evict: (victims) => this.#removal.evict(victims),
@@ -102,6 +107,7 @@ class OpenDiskStore implements DiskStore {
       bounds,
     );
     this.#room.watch();
+    this.inOrder = reconcile(shared, this.#closing.signal);
   }
 
   find(digest: Digest): HeldBlob | undefined {
@@ -122,7 +128,7 @@ class OpenDiskStore implements DiskStore {
 
   keepPrivate(digest: Digest, registry: string): void {
     this.#assertOpen();
-    this.#holdings.keepPrivate(digest, registry);
+    this.#health.watchNow(() => this.#holdings.keepPrivate(digest, registry));
   }
 
   isPrivate(digest: Digest): boolean {
@@ -135,7 +141,7 @@ class OpenDiskStore implements DiskStore {
 
   disclose(digest: Digest): void {
     this.#assertOpen();
-    this.#holdings.disclose(digest);
+    this.#health.watchNow(() => this.#holdings.disclose(digest));
   }
 
   async openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial> {
@@ -215,12 +221,12 @@ class OpenDiskStore implements DiskStore {
 
   pin(image: string, digests: Iterable<Digest>): void {
     this.#assertOpen();
-    this.#holdings.index.pins.pin(image, digests);
+    this.#health.watchNow(() => this.#holdings.index.pins.pin(image, digests));
   }
 
   unpin(image: string): boolean {
     this.#assertOpen();
-    return this.#holdings.index.pins.unpin(image);
+    return this.#health.watchNow(() => this.#holdings.index.pins.unpin(image));
   }
 
   pins(): Pin[] {
@@ -233,7 +239,7 @@ class OpenDiskStore implements DiskStore {
 
   async remove(digest: Digest): Promise<boolean> {
     this.#assertOpen();
-    return await this.#removal.remove(digest);
+    return await this.#health.watch(() => this.#removal.remove(digest));
   }
 
   close(): Promise<void> {
@@ -244,14 +250,15 @@ class OpenDiskStore implements DiskStore {
   async #openPartial(digest: Digest, size: number, signal: AbortSignal): Promise<Partial> {
     const chunks = layoutOf(size);
     // The one before may still be closing, or a rotten blob on its way to become this partial.
-    await this.#turns.wait(digest);
+    await this.#turns.run(digest, () => this.#takeBack(digest));
     let opened: Partial | undefined;
     const unwritten = () => (opened === undefined ? size : size - Math.min(size, opened.marked * chunks.chunkSize));
     const reservation = await this.#room.reserve(digest, size + journalRoom(chunks.count), true, unwritten);
     try {
-      const file = await openPartialFile(this.#layout, digest, chunks, signal);
+      const file = await openPartialFile(this.#files, this.#layout, digest, chunks, signal);
       if (file.lost > 0) this.#logger.info({ digest, lost: file.lost }, 'chunks of a partial no longer match; dropped');
       const components = {
+        files: this.#files,
         layout: this.#layout,
         hashThread: this.#hashThread,
         hold: (map: ChunkMap, mediaType: string | null, stamp: Stamp) => this.#hold(map, mediaType, stamp, reservation),
@@ -269,10 +276,17 @@ class OpenDiskStore implements DiskStore {
     }
   }
 
+  /** A crash between rename and index left the file among the blobs, and the reconciliation may not have come to it. */
+  async #takeBack(digest: Digest): Promise<void> {
+    if (this.#holdings.get(digest) !== undefined) return;
+    if ((await takeBack(this.#files, this.#layout, digest)) === undefined) return;
+    this.#account.changed(digest, await measurePartial(this.#files, this.#layout, digest));
+  }
+
   /** What is left of a partial when `done` has resolved is counted as it lies there; the next owner waits for that. */
   #leave(digest: Digest, reservation: Reservation, done: Promise<void>): void {
     const left = done
-      .then(async () => this.#account.leave(digest, await measurePartial(this.#layout, digest)))
+      .then(async () => this.#account.leave(digest, await measurePartial(this.#files, this.#layout, digest)))
       .catch((error) => this.#health.failed(error))
       .then(() => this.#room.release(reservation));
     void this.#turns.run(digest, () => left);
@@ -301,14 +315,14 @@ class OpenDiskStore implements DiskStore {
     const known = this.#holdings.get(digest);
     if (known !== undefined) return this.#holdings.describe(known, mediaType);
     const path = this.#layout.blob(digest);
-    const stamp = await writeDurably(join(this.#layout.tmp, randomUUID()), path, content);
     try {
+      const stamp = await writeDurably(this.#files, join(this.#layout.tmp, randomUUID()), path, content);
       const held = await this.#hold(map, mediaType, stamp, room);
       this.#health.stored();
       return held;
     } catch (error) {
-      // The index cannot be written (a full disk): a file without a row would only take room.
-      await rm(path, { force: true });
+      // Directory or index cannot be written (a full disk): a file without a row would only take room.
+      await this.#files.rm(path).catch(() => {});
       throw error;
     }
   }
@@ -337,6 +351,7 @@ class OpenDiskStore implements DiskStore {
 
   async #drain(): Promise<void> {
     await this.#readers.close();
+    await this.inOrder;
     const partials = await Promise.allSettled(this.#partials.values());
     const open = partials.flatMap((partial) => (partial.status === 'fulfilled' ? [partial.value] : []));
     await Promise.allSettled([...open.map((partial) => partial.close()), ...this.#puts]);

@@ -1,5 +1,6 @@
-import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import type { Files } from './files.ts';
+import { writeAll } from './pieces.ts';
 import { type Stamp, stampOf } from './stamp.ts';
 
 /**
@@ -7,17 +8,18 @@ import { type Stamp, stampOf } from './stamp.ts';
  * after a crash whole or not at all.
  * @returns what the file looks like in its place
  */
-export async function writeDurably(tmp: string, path: string, bytes: Uint8Array): Promise<Stamp> {
-  const handle = await open(tmp, 'w');
+export async function writeDurably(files: Files, tmp: string, path: string, bytes: Uint8Array): Promise<Stamp> {
+  const handle = await files.open(tmp, 'w');
   try {
-    await handle.writeFile(bytes);
+    await writeAll(handle, bytes, 0);
     await handle.sync();
-    await rename(tmp, path);
-    await syncDirectory(dirname(path));
+    await files.rename(tmp, path);
+    await syncDirectory(files, dirname(path));
     // After the rename: it changes the file's change time.
     return stampOf(await handle.stat({ bigint: true }));
   } catch (error) {
-    await rm(tmp, { force: true });
+    // What cannot be removed the next start removes.
+    await files.rm(tmp).catch(() => {});
     throw error;
   } finally {
     await handle.close();
@@ -25,8 +27,8 @@ export async function writeDurably(tmp: string, path: string, bytes: Uint8Array)
 }
 
 /** A rename is on disk only when its directory is. */
-export async function syncDirectory(path: string): Promise<void> {
-  const handle = await open(path, 'r');
+export async function syncDirectory(files: Files, path: string): Promise<void> {
+  const handle = await files.open(path, 'r');
   try {
     await handle.sync();
   } finally {

@@ -3,7 +3,16 @@ import type { Algorithm } from '../../protocol/digest.ts';
 
 /** What the thread is asked. `state` names one running hash. */
 export type HashJob =
-  | { readonly kind: 'feed'; state: number; algorithm: Algorithm; fd: number; start: number; end: number }
+  | {
+      readonly kind: 'feed';
+      state: number;
+      algorithm: Algorithm;
+      fd: number;
+      start: number;
+      end: number;
+      /** Whether the SHA-256 of the stretch itself is wanted too. */
+      isSummed: boolean;
+    }
   | { readonly kind: 'sum'; state: number; algorithm: Algorithm; end: number }
   | { readonly kind: 'drop'; state: number };
 
@@ -23,6 +32,8 @@ export interface HashThread {
    * resolved.
    */
   feed(state: number, algorithm: Algorithm, fd: number, start: number, end: number): Promise<void>;
+  /** The same. @returns the SHA-256 of the stretch alone, made in the same read */
+  feedSummed(state: number, algorithm: Algorithm, fd: number, start: number, end: number): Promise<Uint8Array>;
   /** The hash of the first `end` bytes, which were fed; more may be fed after it. */
   sum(state: number, algorithm: Algorithm, end: number): Promise<Uint8Array>;
   drop(state: number): void;
@@ -61,14 +72,16 @@ function run(): void {
         port.postMessage({ job: id, sum: new Uint8Array(running.hash.copy().digest()) });
         return;
       }
+      const stretch = job.isSummed ? createHash('sha256') : undefined;
       for (let at = job.start; at < job.end; ) {
         const read = readSync(job.fd, buffer, 0, Math.min(buffer.length, job.end - at), at);
         if (read === 0) throw new Error(`the file ends at ${at}`);
         running.hash.update(buffer.subarray(0, read));
+        stretch?.update(buffer.subarray(0, read));
         at += read;
         running.fed = at;
       }
-      port.postMessage({ job: id });
+      port.postMessage({ job: id, sum: stretch && new Uint8Array(stretch.digest()) });
     } catch (error) {
       port.postMessage({ job: id, error: String(error) });
     }
@@ -91,7 +104,11 @@ class LazyHashThread implements HashThread {
   #lastJob = 0;
 
   async feed(state: number, algorithm: Algorithm, fd: number, start: number, end: number): Promise<void> {
-    await this.#ask({ kind: 'feed', state, algorithm, fd, start, end });
+    await this.#ask({ kind: 'feed', state, algorithm, fd, start, end, isSummed: false });
+  }
+
+  async feedSummed(state: number, algorithm: Algorithm, fd: number, start: number, end: number): Promise<Uint8Array> {
+    return (await this.#ask({ kind: 'feed', state, algorithm, fd, start, end, isSummed: true })).sum!;
   }
 
   async sum(state: number, algorithm: Algorithm, end: number): Promise<Uint8Array> {

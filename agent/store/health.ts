@@ -1,5 +1,6 @@
 import type { Logger } from 'pino';
 import { AgentError, isAgentError } from '../errors.ts';
+import { asFailing, codeOf } from './failing.ts';
 
 /**
  * How long a failing store is left alone: each pull that tried it would wait for the disk's own time-outs. Short, since
@@ -85,17 +86,27 @@ export class Health {
     }
   }
 
+  /** The same for what does not wait. */
+  watchNow<Result>(work: () => Result): Result {
+    try {
+      return work();
+    } catch (error) {
+      throw this.failed(error);
+    }
+  }
+
   /** Notes a failure of the disk; what is none passes. @returns the error to be thrown */
   failed(error: unknown): unknown {
-    const code = codeOf(error);
-    if (code === undefined) return error;
+    const told = asFailing('written', error);
+    if (!isAgentError(told, 'STORE_FAILING')) return error;
+    const code = codeOf(told.cause) ?? null;
     this.#failedAt = this.#now();
-    const reason = `the store cannot be written (${code})`;
-    if (NO_SPACE.includes(code)) this.#onNoSpace();
+    if (NO_SPACE.includes(code ?? undefined)) this.#onNoSpace();
+    const reason = code === null ? told.message : `the store cannot be written (${code})`;
     if (this.#change('failing', code, reason) && this.#isNews('failing')) {
       this.#logger.error({ err: error, code }, 'the store fails; what is pulled meanwhile is not kept');
     }
-    return new AgentError('STORE_FAILING', `${reason}: ${(error as Error).message}`, { cause: error });
+    return told;
   }
 
   #full(error: AgentError): void {
@@ -125,12 +136,4 @@ export class Health {
   #show(): void {
     for (const state of STATES) this.#metrics?.storeState.set({ state }, state === this.#state.state ? 1 : 0);
   }
-}
-
-/** The code of an error of the system or of SQLite; undefined for all that were thrown for another reason. */
-function codeOf(error: unknown): string | undefined {
-  if (!(error instanceof Error) || isAgentError(error)) return undefined;
-  const { code, errno, errcode } = error as NodeJS.ErrnoException & { errcode?: number };
-  if (typeof errcode === 'number') return `SQLite ${errcode}`;
-  return typeof errno === 'number' ? code : undefined;
 }

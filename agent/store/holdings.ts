@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
 import { type ChunkMap, chunkMapRoot, encodeChunkMap } from '../../protocol/chunk-map.ts';
 import type { Digest } from '../../protocol/digest.ts';
-import type { BlobIndex, BlobRecord } from './blob-index.ts';
+import type { BlobIndex, BlobRecord, SizedDigest } from './blob-index.ts';
 import { type Candidate, roomOf } from './eviction.ts';
+import { Looked } from './looked.ts';
 import type { Stamp } from './stamp.ts';
 import type { HeldBlob } from './types.ts';
 
@@ -21,9 +22,23 @@ export interface HoldingsMetrics {
   readonly storedBytes: { set(value: number): void };
 }
 
-/** Which blobs are held: the index, what follows from it, and who wants to hear of it. Synchronous throughout. */
+export interface HoldingsComponents {
+  readonly index: BlobIndex;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly metrics: HoldingsMetrics | undefined;
+  /** Bytes of a blob's file, at once; undefined where there is none. */
+  sizeNow(digest: Digest): number | undefined;
+}
+
+/**
+ * Which blobs are held: the index, what follows from it, and who wants to hear of it. Synchronous throughout. What the
+ * index told of at start is believed when its file was looked at: in its turn, or here when somebody asks for it.
+ */
 export class Holdings {
   readonly index: BlobIndex;
+  readonly looked = new Looked();
+  readonly #sizeNow: (digest: Digest) => number | undefined;
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #metrics: HoldingsMetrics | undefined;
@@ -39,8 +54,9 @@ export class Holdings {
   #bytes: number;
   #room: number;
 
-  constructor(index: BlobIndex, logger: Logger, now: () => number, metrics: HoldingsMetrics | undefined) {
+  constructor({ index, logger, now, metrics, sizeNow }: HoldingsComponents) {
     this.index = index;
+    this.#sizeNow = sizeNow;
     this.#logger = logger;
     this.#now = now;
     this.#metrics = metrics;
@@ -53,7 +69,8 @@ export class Holdings {
   }
 
   get(digest: Digest): BlobRecord | undefined {
-    return this.#closed || this.#gone.has(digest) ? undefined : this.index.get(digest);
+    const record = this.#row(digest);
+    return record === undefined || this.#isLookedAt(record) ? record : undefined;
   }
 
   /** The same, where it is for peers. */
@@ -91,7 +108,7 @@ export class Holdings {
 
   /** The chunk map of a held blob, encoded. */
   mapOf(digest: Digest): Uint8Array | undefined {
-    return this.#closed || this.#gone.has(digest) ? undefined : this.index.map(digest);
+    return this.get(digest) && this.index.map(digest);
   }
 
   totals(): { blobs: number; bytes: number } {
@@ -134,23 +151,29 @@ export class Holdings {
   recent(limit: number): Digest[] {
     if (this.#closed) return [];
     this.flush();
-    return this.index.recent(limit).filter((digest) => !this.#gone.has(digest));
+    return this.index
+      .recent(limit)
+      .filter((row) => !this.#gone.has(row.digest) && this.#isLookedAt(row))
+      .map((row) => row.digest);
   }
 
   /** Takes in a blob whose file is in its place. */
   hold(map: ChunkMap, mediaType: string | null, stamp: Stamp): HeldBlob {
     const { digest, layout } = map;
-    const before = this.get(digest);
+    const before = this.#row(digest);
+    // Of a row that was not looked at nobody was told.
+    const isNews = before === undefined || !this.looked.has(digest);
     const known = mediaType ?? before?.mediaType ?? null;
     const root = chunkMapRoot(map);
     const record = { digest, size: layout.size, mediaType: known, root, stamp, checkedAt: this.#now() };
     this.index.put(record, encodeChunkMap(map), this.#tick());
     this.#gone.delete(digest);
+    this.looked.add(digest);
     if (before === undefined) this.#blobs++;
     this.#bytes += layout.size - (before?.size ?? 0);
     this.#room += roomOf(layout.size) - (before === undefined ? 0 : roomOf(before.size));
     this.#show();
-    if (before === undefined && !this.index.isPrivate(digest)) this.#tell(this.#onHold, digest);
+    if (isNews && !this.index.isPrivate(digest)) this.#tell(this.#onHold, digest);
     return { digest, size: layout.size, mediaType: known };
   }
 
@@ -169,35 +192,37 @@ export class Holdings {
     }
   }
 
-  /** Forgets a blob at once. @returns whether it was held */
-  drop(digest: Digest): boolean {
-    return this.dropAll([digest]).length > 0;
+  /** Forgets a blob at once. @returns what it was, where it was held */
+  drop(digest: Digest): BlobRecord | undefined {
+    return this.get(digest) && this.dropAll([digest])[0];
   }
 
-  /** Forgets blobs at once, in one transaction. @returns those of them that were held */
+  /**
+   * Forgets blobs at once, in one transaction, also those whose files nobody has looked at: what is of no use is not
+   * looked at first. @returns those of them that the index told of
+   */
   dropAll(digests: Iterable<Digest>): BlobRecord[] {
-    const records = [...new Set(digests)].flatMap((digest) => this.get(digest) ?? []);
-    if (records.length === 0) return [];
-    try {
-      this.index.remove([...this.#gone, ...records.map(({ digest }) => digest)]);
-      this.#gone.clear();
-    } catch (error) {
-      for (const { digest } of records) this.#gone.add(digest);
-      const [first] = records;
-      this.#logger.warn(
-        { err: error, digest: first?.digest, blobs: records.length },
-        'the index of the store cannot forget a blob; it is gone all the same',
-      );
-    }
-    for (const { digest, size } of records) {
-      this.#touches.delete(digest);
-      this.#blobs--;
-      this.#bytes -= size;
-      this.#room -= roomOf(size);
-    }
-    this.#show();
-    for (const { digest } of records) if (!this.index.isPrivate(digest)) this.#tell(this.#onDrop, digest);
+    const records = [...new Set(digests)].flatMap((digest) => this.#row(digest) ?? []);
+    const told = records.filter(({ digest }) => this.looked.has(digest) && !this.index.isPrivate(digest));
+    this.#forget(records);
+    for (const { digest } of told) this.#tell(this.#onDrop, digest);
     return records;
+  }
+
+  /**
+   * What comes of a look at the file of a row, which has `found` bytes: it is held, or forgotten. Nobody was told of it.
+   * What is left of a file of another size is an orphan.
+   */
+  look(row: SizedDigest, found: number | undefined): boolean {
+    const { digest, size } = row;
+    if (found === size) {
+      this.looked.add(digest);
+      return true;
+    }
+    // There may be as many as there are blobs: who took away all of them is told so once, by the reconciliation.
+    this.#logger.debug({ digest, size, found }, 'the file of a held blob is gone or of another size; it was dropped');
+    this.#forget([row]);
+    return false;
   }
 
   onHold(listener: BlobListener): () => void {
@@ -214,6 +239,44 @@ export class Holdings {
     this.flush();
     this.#closed = true;
     await this.index.close();
+  }
+
+  #row(digest: Digest): BlobRecord | undefined {
+    return this.#closed || this.#gone.has(digest) ? undefined : this.index.get(digest);
+  }
+
+  #isLookedAt(row: SizedDigest): boolean {
+    if (this.looked.has(row.digest)) return true;
+    try {
+      return this.look(row, this.#sizeNow(row.digest));
+    } catch (error) {
+      // Neither believed nor forgotten.
+      this.#logger.warn({ err: error, digest: row.digest }, 'the file of a held blob cannot be looked at');
+      return false;
+    }
+  }
+
+  /** Rows that are there. The reconciliation, which may have just read them, passes over them. */
+  #forget(rows: readonly SizedDigest[]): void {
+    if (rows.length === 0) return;
+    try {
+      this.index.remove([...this.#gone, ...rows.map(({ digest }) => digest)]);
+      this.#gone.clear();
+    } catch (error) {
+      for (const { digest } of rows) this.#gone.add(digest);
+      this.#logger.warn(
+        { err: error, digest: rows[0]?.digest, blobs: rows.length },
+        'the index of the store cannot forget a blob; it is gone all the same',
+      );
+    }
+    for (const { digest, size } of rows) {
+      this.looked.add(digest);
+      this.#touches.delete(digest);
+      this.#blobs--;
+      this.#bytes -= size;
+      this.#room -= roomOf(size);
+    }
+    this.#show();
   }
 
   /** The time, but never the same twice: two uses in one millisecond have an order too. */

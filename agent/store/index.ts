@@ -9,22 +9,22 @@
  *
  * Whatever comes in goes the same way: a temporary file, verified, fsynced, renamed, then indexed.
  */
-import { statfs as realStatfs } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { isAgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { Account, type Usage } from './account.ts';
 import { openIndex } from './blob-index.ts';
-import { type Bounds, capacityOf, defaultMaxSize, type StatFs } from './bounds.ts';
+import { type Bounds, capacityOf, defaultMaxSize } from './bounds.ts';
 import { createDiskStore } from './disk-store.ts';
+import { type Files, systemFiles } from './files.ts';
 import type { HealthMetrics, StoreState } from './health.ts';
 import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts';
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
 import { lockStore } from './lock.ts';
-import { measurePartial, partialsThere } from './measure.ts';
+import { measurePartial } from './measure.ts';
+import { emptyTmp, partialDigests } from './old-partials.ts';
 import type { Pin } from './pin-index.ts';
-import { reconcile } from './reconcile.ts';
 import type { RoomMetrics } from './room.ts';
 import type { StandingRecords } from './standing-records.ts';
 import type { TagRecords } from './tag-records.ts';
@@ -69,8 +69,8 @@ export interface StoreComponents {
    */
   readonly now?: () => number;
   readonly metrics?: StoreMetrics;
-  /** Tells of the disk. @default node:fs's */
-  readonly statfs?: StatFs;
+  /** @default the system's */
+  readonly files?: Files;
 }
 
 /** The store on disk. After {@link close}, every method throws AgentError DRAINING or finds nothing. */
@@ -138,11 +138,17 @@ export interface DiskStore {
   pins(): readonly Pin[];
   isPinned(digest: Digest): boolean;
 
+  /** With what the index tells of and was not looked at yet. */
   totals(): { readonly blobs: number; readonly bytes: number };
   /** What the store takes of the disk, and may. */
   usage(): Usage & Bounds;
   /** Whether things can be stored. */
   state(): StoreState;
+  /**
+   * Resolves when index and files were made to agree, behind everything else: until then what somebody asks for is looked
+   * at when it is asked for. Also where that failed or the store was closed. Never rejects.
+   */
+  readonly inOrder: Promise<void>;
   /** Drops a blob and its file; who is reading it may finish. @returns whether it was held */
   remove(digest: Digest): Promise<boolean>;
   /** Ends reads, closes partials, waits for what is under way, lets go of the lock. */
@@ -154,21 +160,23 @@ export interface DiskStore {
  * @throws AgentError STORE_UNWRITABLE, STORE_IN_USE
  */
 export async function openStore(components: StoreComponents, init: StoreInit): Promise<DiskStore> {
-  const { logger, now = Date.now, metrics, statfs = realStatfs } = components;
+  const { logger, now = Date.now, metrics, files = systemFiles } = components;
   const layout = layoutAt(init.path);
-  await prepareDirectories(layout);
-  const lock = lockStore(layout);
+  await prepareDirectories(files, layout);
+  const lock = await lockStore(files, layout);
   try {
-    const index = await openIndex(layout, logger);
+    const index = await openIndex(files, layout, logger);
     try {
-      await reconcile(layout, index, logger, now());
-      await writeOciLayout(layout);
-      const holdings = new Holdings(index, logger, now, metrics);
+      await emptyTmp(files, layout);
+      await writeOciLayout(files, layout);
+      const sizeNow = (digest: Digest) => files.sizeNow(layout.blob(digest));
+      const holdings = new Holdings({ index, logger, now, metrics, sizeNow });
       const account = new Account(() => holdings.room);
-      for (const digest of await partialsThere(layout)) account.leave(digest, await measurePartial(layout, digest));
-      const maxSize = init.maxSize ?? defaultMaxSize(await capacityOf(statfs, layout.root));
+      const left = await partialDigests(files, layout);
+      for (const digest of left) account.leave(digest, await measurePartial(files, layout, digest));
+      const maxSize = init.maxSize ?? defaultMaxSize(await capacityOf(files, layout.root));
       return createDiskStore(
-        { layout, lock, holdings, logger, now, metrics, statfs, account },
+        { files, layout, lock, holdings, logger, now, metrics, account },
         { bounds: { maxSize, minFree: init.minFree ?? 0 }, recheck: init.recheck ?? DEFAULT_RECHECK },
       );
     } catch (error) {

@@ -1,6 +1,6 @@
-import { type FileHandle, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import type { ChunkLayout } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
+import type { Files, OpenFile } from './files.ts';
 import {
   encodeHeader,
   encodeRecord,
@@ -10,7 +10,7 @@ import {
   RECORD_LENGTH,
   readJournal,
 } from './journal-format.ts';
-import { writeAll } from './pieces.ts';
+import { fill, writeAll } from './pieces.ts';
 
 /** Records a journal may hold beyond one a chunk, in multiples of the chunks, before it is written anew. */
 const SLACK = 4;
@@ -21,16 +21,18 @@ const MIN_SLACK = 64;
  * are matched against their records anyway, and what was lost is fetched again.
  */
 export class Journal {
+  readonly #files: Files;
   readonly #path: string;
   readonly #digest: Digest;
   readonly #layout: ChunkLayout;
-  #handle: FileHandle;
+  #handle: OpenFile;
   /** Where the next record goes. Bytes. */
   #end: number;
   /** Writes go one after the other. Never rejects. */
   #last: Promise<void> = Promise.resolve();
 
-  constructor(path: string, digest: Digest, layout: ChunkLayout, handle: FileHandle, end: number) {
+  constructor(files: Files, path: string, digest: Digest, layout: ChunkLayout, handle: OpenFile, end: number) {
+    this.#files = files;
     this.#path = path;
     this.#digest = digest;
     this.#layout = layout;
@@ -60,8 +62,8 @@ export class Journal {
   }
 
   async #rewrite(marks: Iterable<Mark>): Promise<void> {
-    const end = await writeJournal(this.#path, this.#digest, this.#layout, marks);
-    const handle = await open(this.#path, 'r+');
+    const end = await writeJournal(this.#files, this.#path, this.#digest, this.#layout, marks);
+    const handle = await this.#files.open(this.#path, 'r+');
     const before = this.#handle;
     this.#handle = handle;
     this.#end = end;
@@ -77,6 +79,7 @@ export class Journal {
 
 /** Writes a journal of exactly `marks`, in place of any that is there. @returns its length in bytes */
 export async function writeJournal(
+  files: Files,
   path: string,
   digest: Digest,
   layout: ChunkLayout,
@@ -85,15 +88,15 @@ export async function writeJournal(
   const bytes = Buffer.concat([encodeHeader(digest, layout.size), ...Array.from(marks, encodeRecord)]);
   const tmp = `${path}.tmp`;
   try {
-    const handle = await open(tmp, 'w');
+    const handle = await files.open(tmp, 'w');
     try {
-      await handle.writeFile(bytes);
+      await writeAll(handle, bytes, 0);
     } finally {
       await handle.close();
     }
-    await rename(tmp, path);
+    await files.rename(tmp, path);
   } catch (error) {
-    await rm(tmp, { force: true });
+    await files.rm(tmp).catch(() => {});
     throw error;
   }
   return bytes.length;
@@ -105,25 +108,34 @@ export function journalRoom(count: number): number {
 }
 
 /** The marks in the journal at `path`; none where there is no journal, or not one of this blob. */
-export async function loadJournal(path: string, digest: Digest, layout: ChunkLayout): Promise<Mark[]> {
+export async function loadJournal(files: Files, path: string, digest: Digest, layout: ChunkLayout): Promise<Mark[]> {
   // What cannot be a journal of this blob is not read into memory.
   const longest = HEADER_LENGTH + RECORD_LENGTH * (MIN_SLACK + (SLACK + 1) * layout.count);
+  let handle: OpenFile;
   try {
-    if ((await stat(path)).size > longest) return [];
-    return readJournal(await readFile(path), digest, layout);
+    handle = await files.open(path, 'r');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
+  }
+  try {
+    const size = Number((await handle.stat({ bigint: true })).size);
+    if (size > longest) return [];
+    const bytes = Buffer.alloc(size);
+    return readJournal(bytes.subarray(0, await fill(handle, bytes, 0)), digest, layout);
+  } finally {
+    await handle.close();
   }
 }
 
 /** Opens the journal anew, with exactly `marks`. */
 export async function createJournal(
+  files: Files,
   path: string,
   digest: Digest,
   layout: ChunkLayout,
   marks: Iterable<Mark>,
 ): Promise<Journal> {
-  const end = await writeJournal(path, digest, layout, marks);
-  return new Journal(path, digest, layout, await open(path, 'r+'), end);
+  const end = await writeJournal(files, path, digest, layout, marks);
+  return new Journal(files, path, digest, layout, await files.open(path, 'r+'), end);
 }

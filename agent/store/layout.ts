@@ -1,8 +1,9 @@
-import { access, constants, mkdir } from 'node:fs/promises';
+import { constants } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type Algorithm, algorithmOf, type Digest, HEX_LENGTH, hexOf } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
-import { writeDurably } from './durable.ts';
+import { syncDirectory, writeDurably } from './durable.ts';
+import type { Files } from './files.ts';
 
 /** OCI image spec, "Image Layout": what makes the directory one that other tools can read. */
 const OCI_LAYOUT = JSON.stringify({ imageLayoutVersion: '1.0.0' });
@@ -34,7 +35,7 @@ export interface Layout {
 }
 
 /** Ends the name of a partial's journal; what has no such ending are the bytes. */
-export const JOURNAL_SUFFIX = '.journal';
+const JOURNAL_SUFFIX = '.journal';
 
 export function layoutAt(root: string): Layout {
   const partials = join(root, 'partials');
@@ -57,14 +58,14 @@ export function layoutAt(root: string): Layout {
  * Makes the directories and the OCI layout's two files.
  * @throws AgentError STORE_UNWRITABLE
  */
-export async function prepareDirectories(layout: Layout): Promise<void> {
+export async function prepareDirectories(files: Files, layout: Layout): Promise<void> {
   try {
     const directories = [...ALGORITHMS.map((algorithm) => layout.blobs(algorithm)), layout.partials, layout.tmp];
     for (const directory of directories) {
-      await makeDirectory(directory);
-      await access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+      await makeDirectory(files, directory);
+      await files.access(directory, constants.R_OK | constants.W_OK | constants.X_OK);
     }
-    await access(layout.root, constants.W_OK);
+    await files.access(layout.root, constants.W_OK);
   } catch (error) {
     throw unwritable(layout.root, error);
   }
@@ -74,21 +75,23 @@ export async function prepareDirectories(layout: Layout): Promise<void> {
  * Makes a directory and those above it that are missing. By hand: Node's recursive mkdir never ends where the kernel
  * says ENOENT of a directory whose parent exists, as /proc does.
  */
-async function makeDirectory(directory: string): Promise<void> {
+async function makeDirectory(files: Files, directory: string): Promise<void> {
   try {
-    await mkdir(directory, { mode: DIRECTORY_MODE });
+    await files.mkdir(directory, DIRECTORY_MODE);
+    // Else a power cut could take it away with all that was fsynced in it.
+    await syncDirectory(files, dirname(directory));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EEXIST') return;
     const parent = dirname(directory);
-    if (code !== 'ENOENT' || (await isThere(parent))) throw error;
-    await makeDirectory(parent);
-    await makeDirectory(directory);
+    if (code !== 'ENOENT' || (await isThere(files, parent))) throw error;
+    await makeDirectory(files, parent);
+    await makeDirectory(files, directory);
   }
 }
 
-function isThere(path: string): Promise<boolean> {
-  return access(path).then(
+function isThere(files: Files, path: string): Promise<boolean> {
+  return files.access(path, constants.F_OK).then(
     () => true,
     () => false,
   );
@@ -98,14 +101,14 @@ function isThere(path: string): Promise<boolean> {
  * Writes the OCI layout's two files where they are missing; called by who holds the lock.
  * @throws AgentError STORE_UNWRITABLE
  */
-export async function writeOciLayout(layout: Layout): Promise<void> {
+export async function writeOciLayout(files: Files, layout: Layout): Promise<void> {
   try {
     for (const [name, text] of [
       ['oci-layout', OCI_LAYOUT],
       ['index.json', OCI_INDEX],
     ] as const) {
       const path = join(layout.root, name);
-      if (!(await isThere(path))) await writeDurably(join(layout.tmp, name), path, Buffer.from(text));
+      if (!(await isThere(files, path))) await writeDurably(files, join(layout.tmp, name), path, Buffer.from(text));
     }
   } catch (error) {
     throw unwritable(layout.root, error);

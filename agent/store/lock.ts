@@ -1,6 +1,6 @@
-import { truncateSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { AgentError } from '../errors.ts';
+import type { Files } from './files.ts';
 import { type Layout, unwritable } from './layout.ts';
 
 /** SQLITE_BUSY: somebody else holds the lock. */
@@ -21,9 +21,9 @@ export interface StoreLock {
  *
  * @throws AgentError STORE_IN_USE, STORE_UNWRITABLE
  */
-export function lockStore(layout: Layout): StoreLock {
+export async function lockStore(files: Files, layout: Layout): Promise<StoreLock> {
   try {
-    const held = beginExclusive(layout.lock);
+    const held = await beginExclusive(files, layout.lock);
     return { release: () => held.close() };
   } catch (error) {
     if (codeOf(error) === BUSY) {
@@ -34,12 +34,17 @@ export function lockStore(layout: Layout): StoreLock {
 }
 
 /** There is nothing in the file to lose: a damaged one is emptied, in place, since a new file would be another lock. */
-function beginExclusive(path: string): DatabaseSync {
+async function beginExclusive(files: Files, path: string): Promise<DatabaseSync> {
   try {
     return begin(path);
   } catch (error) {
     if (!BROKEN.includes(codeOf(error))) throw error;
-    truncateSync(path);
+    const file = await files.open(path, 'r+');
+    try {
+      await file.truncate(0);
+    } finally {
+      await file.close();
+    }
     return begin(path);
   }
 }

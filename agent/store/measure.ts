@@ -1,9 +1,9 @@
-import type { Stats } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
+import type { BigIntStats } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Digest, isDigest } from '../../protocol/digest.ts';
+import type { Digest } from '../../protocol/digest.ts';
 import type { Leftover } from './account.ts';
-import { ALGORITHMS, JOURNAL_SUFFIX, type Layout } from './layout.ts';
+import type { Files } from './files.ts';
+import { ALGORITHMS, type Layout } from './layout.ts';
 
 /** st_blocks are of this many bytes, whatever the file system's are. */
 const STAT_BLOCK = 512;
@@ -18,45 +18,39 @@ const LOG_ROOM = 4 * 1024 * 1024;
 const GROWTH = 1024 * 1024;
 
 /** What the store's directory takes beside blobs and partials: index, identity, the directories themselves. Bytes. */
-export async function measureRest(layout: Layout): Promise<number> {
-  const directories = [layout.root, layout.partials, layout.tmp, ...ALGORITHMS.map((each) => layout.blobs(each))];
-  const entries = await readdir(layout.root, { withFileTypes: true });
-  const files = entries.filter((entry) => entry.isFile()).map(({ name }) => join(layout.root, name));
-  const log = `${basename(layout.index)}-wal`;
+export async function measureRest(files: Files, layout: Layout): Promise<number> {
   let room = LOG_ROOM + GROWTH;
-  for (const path of [...directories, ...files]) {
-    const taken = allocated(await look(path));
-    room += basename(path) === log ? Math.max(0, taken - LOG_ROOM) : taken;
+  for (const path of [layout.root, layout.partials, layout.tmp, ...ALGORITHMS.map((each) => layout.blobs(each))]) {
+    room += allocated(await look(files, path));
+  }
+  const log = `${basename(layout.index)}-wal`;
+  for await (const name of files.readdir(layout.root)) {
+    const stats = await look(files, join(layout.root, name));
+    if (stats?.isFile() !== true) continue;
+    room += name === log ? Math.max(0, allocated(stats) - LOG_ROOM) : allocated(stats);
   }
   return room;
 }
 
 /** What is on disk of a partial; undefined: nothing. */
-export async function measurePartial(layout: Layout, digest: Digest): Promise<Leftover | undefined> {
-  const found = await Promise.all([look(layout.partial(digest)), look(layout.journal(digest))]);
+export async function measurePartial(files: Files, layout: Layout, digest: Digest): Promise<Leftover | undefined> {
+  const found = await Promise.all([look(files, layout.partial(digest)), look(files, layout.journal(digest))]);
   if (found.every((stats) => stats === undefined)) return undefined;
   return {
     room: found.reduce((sum, stats) => sum + allocated(stats), 0),
-    lastUsed: Math.max(...found.map((stats) => stats?.mtimeMs ?? 0)),
+    lastUsed: Math.max(...found.map((stats) => Number(stats?.mtimeMs ?? 0))),
   };
 }
 
-/** Every digest of which something lies among the partials. */
-export async function partialsThere(layout: Layout): Promise<Set<Digest>> {
-  const names = await readdir(layout.partials);
-  const digests = names.map((name) => name.replace(JOURNAL_SUFFIX, '').replace('-', ':'));
-  return new Set(digests.filter(isDigest));
-}
-
-async function look(path: string): Promise<Stats | undefined> {
+async function look(files: Files, path: string): Promise<BigIntStats | undefined> {
   try {
-    return await stat(path);
+    return await files.stat(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     return undefined;
   }
 }
 
-function allocated(stats: Stats | undefined): number {
-  return stats === undefined ? 0 : stats.blocks * STAT_BLOCK;
+function allocated(stats: BigIntStats | undefined): number {
+  return stats === undefined ? 0 : Number(stats.blocks) * STAT_BLOCK;
 }

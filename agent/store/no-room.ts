@@ -8,21 +8,17 @@ const MIB = 1024 * 1024;
 export interface Scarcity extends Bounds {
   /** What the store takes. */
   readonly used: number;
-  /** What it may take: `maxSize`, or less where the disk took no more. */
-  readonly bound: number;
   readonly free: number;
 }
 
 /** The error for a file that takes `room`; its message says which of the bounds it is. */
-export function noRoom(digest: Digest, room: number, { used, bound, free, maxSize, minFree }: Scarcity): AgentError {
+export function noRoom(digest: Digest, room: number, { used, free, maxSize, minFree }: Scarcity): AgentError {
   const why =
     room > maxSize
       ? `store.maxSize is ${inMib(maxSize)}`
       : used + room > maxSize
         ? `store.maxSize is ${inMib(maxSize)}, and the rest is in use or pinned`
-        : used + room > bound
-          ? `the disk took no more than ${inMib(bound)} a while ago`
-          : `the disk has ${inMib(free)} free, store.minFree is ${inMib(minFree)}`;
+        : `the disk has ${inMib(free)} free, store.minFree is ${inMib(minFree)}`;
   return new AgentError('STORE_FULL', `no room for ${digest} of ${inMib(room)}: ${why}`);
 }
 

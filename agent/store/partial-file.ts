@@ -1,6 +1,6 @@
-import { type FileHandle, open, rm } from 'node:fs/promises';
 import { type ChunkLayout, chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
+import type { Files, OpenFile } from './files.ts';
 import { createJournal, type Journal, loadJournal } from './journal.ts';
 import type { Mark } from './journal-format.ts';
 import type { Layout } from './layout.ts';
@@ -12,7 +12,7 @@ const CHECKS = 2;
 
 /** A partial's bytes, its journal, and the marks that still hold. */
 export interface PartialFile {
-  readonly handle: FileHandle;
+  readonly handle: OpenFile;
   readonly journal: Journal;
   readonly marks: readonly Mark[];
   /** Marks of the journal that no longer matched the bytes. */
@@ -24,21 +24,22 @@ export interface PartialFile {
  * @throws what `signal` was aborted with
  */
 export async function openPartialFile(
+  files: Files,
   layout: Layout,
   digest: Digest,
   chunks: ChunkLayout,
   signal: AbortSignal,
 ): Promise<PartialFile> {
   signal.throwIfAborted();
-  const told = await loadJournal(layout.journal(digest), digest, chunks);
+  const told = await loadJournal(files, layout.journal(digest), digest, chunks);
   // Bytes that no journal speaks for are worth nothing; emptied, they do not count on the disk either.
-  if (told.length === 0) await rm(layout.partial(digest), { force: true });
-  const handle = await openOrCreate(layout.partial(digest));
+  if (told.length === 0) await files.rm(layout.partial(digest));
+  const handle = await openOrCreate(files, layout.partial(digest));
   try {
     // Sparse: a blob takes room as it comes.
     await handle.truncate(chunks.size);
     const marks = await matching(handle, chunks, told, signal);
-    const journal = await createJournal(layout.journal(digest), digest, chunks, marks);
+    const journal = await createJournal(files, layout.journal(digest), digest, chunks, marks);
     return { handle, journal, marks, lost: told.length - marks.length };
   } catch (error) {
     await handle.close();
@@ -46,16 +47,16 @@ export async function openPartialFile(
   }
 }
 
-async function openOrCreate(path: string): Promise<FileHandle> {
+async function openOrCreate(files: Files, path: string): Promise<OpenFile> {
   try {
-    return await open(path, 'r+');
+    return await files.open(path, 'r+');
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    return await open(path, 'wx+');
+    return await files.open(path, 'wx+');
   }
 }
 
-async function matching(handle: FileHandle, chunks: ChunkLayout, told: readonly Mark[], signal: AbortSignal) {
+async function matching(handle: OpenFile, chunks: ChunkLayout, told: readonly Mark[], signal: AbortSignal) {
   const good: Mark[] = [];
   const queue = told.values();
   const check = async () => {
@@ -72,7 +73,7 @@ async function matching(handle: FileHandle, chunks: ChunkLayout, told: readonly 
   return good.sort((a, b) => a.index - b.index);
 }
 
-async function matches(handle: FileHandle, chunk: Buffer, position: number, sha256: Uint8Array): Promise<boolean> {
+async function matches(handle: OpenFile, chunk: Buffer, position: number, sha256: Uint8Array): Promise<boolean> {
   try {
     if ((await fill(handle, chunk, position)) < chunk.length) return false;
   } catch (error) {

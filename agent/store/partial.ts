@@ -1,9 +1,9 @@
-import { type FileHandle, rename, rm } from 'node:fs/promises';
 import { CHUNK_HASH_LENGTH, type ChunkMap, chunkMap } from '../../protocol/chunk-map.ts';
 import { type ChunkLayout, chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import { syncDirectory } from './durable.ts';
+import type { Files, OpenFile } from './files.ts';
 import type { HashThread } from './hash-thread.ts';
 import type { Journal } from './journal.ts';
 import type { Layout } from './layout.ts';
@@ -16,6 +16,7 @@ import { WholeHash } from './whole-hash.ts';
 
 /** What a partial needs of the store around it. */
 export interface PartialComponents {
+  readonly files: Files;
   readonly layout: Layout;
   readonly hashThread: HashThread;
   /** Puts the blob, whose file is in its place, into the index, and has it on disk when it resolves. */
@@ -50,7 +51,7 @@ class DiskPartial implements Partial {
   readonly digest: Digest;
   readonly layout: ChunkLayout;
   readonly #components: PartialComponents;
-  readonly #handle: FileHandle;
+  readonly #handle: OpenFile;
   readonly #journal: Journal;
   readonly #marks: Marks;
   readonly #whole: WholeHash;
@@ -171,13 +172,13 @@ class DiskPartial implements Partial {
   }
 
   async #commit(mediaType: string | null): Promise<HeldBlob> {
-    const found = toDigest(algorithmOf(this.digest), await this.#whole.sum(this.layout.size));
+    const found = toDigest(algorithmOf(this.digest), await this.#sum());
     if (found !== this.digest) {
       throw new AgentError('DIGEST_MISMATCH', `what was fetched as ${this.digest} is ${found}`);
     }
     await this.#syncing;
     if (this.#syncFailure !== undefined) throw this.#syncFailure;
-    await this.#handle.sync();
+    await this.#bringToDisk();
     const held = await this.#components.inTurn(this.digest, () => this.#place(mediaType));
     // The journal goes last: it is what a crash in between is mended with. The blob is held by now, so that a journal
     // that cannot be removed is not the caller's trouble; the next start removes it.
@@ -186,16 +187,16 @@ class DiskPartial implements Partial {
   }
 
   async #place(mediaType: string | null): Promise<HeldBlob> {
-    const { layout, hold } = this.#components;
-    await rename(layout.partial(this.digest), layout.blob(this.digest));
+    const { files, layout, hold } = this.#components;
+    await files.rename(layout.partial(this.digest), layout.blob(this.digest));
     try {
-      await syncDirectory(layout.blobs(algorithmOf(this.digest)));
+      await syncDirectory(files, layout.blobs(algorithmOf(this.digest)));
       // After the rename: it changes the file's change time.
       const stamp = stampOf(await this.#handle.stat({ bigint: true }));
       return await hold(chunkMap(this.digest, this.layout.size, this.#marks.hashes), mediaType, stamp);
     } catch (error) {
       // Directory or index cannot be written (a full disk): a partial again, with its journal, so that nothing is lost.
-      await rename(layout.blob(this.digest), layout.partial(this.digest));
+      await files.rename(layout.blob(this.digest), layout.partial(this.digest));
       throw error;
     }
   }
@@ -212,7 +213,7 @@ class DiskPartial implements Partial {
   }
 
   async #release(remove: boolean): Promise<void> {
-    const { layout } = this.#components;
+    const { files, layout } = this.#components;
     try {
       // The hash thread reads by descriptor: closed too early, its number could be another file's.
       await this.#whole.close();
@@ -221,9 +222,28 @@ class DiskPartial implements Partial {
       await this.#handle.close();
       await this.#journal.close();
     }
-    if (!remove) return;
-    await rm(layout.partial(this.digest), { force: true });
-    await rm(layout.journal(this.digest), { force: true });
+    // After a failed fsync the kernel may show bytes that are not on disk, and no fsync tells of them again.
+    if (!remove && this.#syncFailure === undefined) return;
+    await files.rm(layout.partial(this.digest));
+    await files.rm(layout.journal(this.digest));
+  }
+
+  async #sum(): Promise<Uint8Array> {
+    try {
+      return await this.#whole.sum(this.layout.size);
+    } catch (error) {
+      // It has been tried twice, in two threads. What a thread could not read it tells in words alone.
+      throw new AgentError('STORE_FAILING', `the store cannot read ${this.digest}: ${error}`, { cause: error });
+    }
+  }
+
+  async #bringToDisk(): Promise<void> {
+    try {
+      await this.#handle.sync();
+    } catch (error) {
+      this.#syncFailure = error;
+      throw error;
+    }
   }
 
   /** Never rejects. A failure is kept for the commit: the kernel tells of lost pages once, and the next fsync succeeds. */

@@ -1,4 +1,5 @@
-import type { FileHandle } from 'node:fs/promises';
+import { AgentError } from '../errors.ts';
+import type { OpenFile } from './files.ts';
 
 /** The first `length` bytes of `into` where it is that long; else memory of their own. */
 export function roomIn(into: Uint8Array | undefined, length: number): Uint8Array {
@@ -6,7 +7,7 @@ export function roomIn(into: Uint8Array | undefined, length: number): Uint8Array
 }
 
 /** Fills `buffer` from `position` on. @returns the bytes read: fewer than asked only where the file ends */
-export async function fill(handle: FileHandle, buffer: Uint8Array, position: number): Promise<number> {
+export async function fill(handle: OpenFile, buffer: Uint8Array, position: number): Promise<number> {
   let filled = 0;
   while (filled < buffer.length) {
     const { bytesRead } = await handle.read(buffer, filled, buffer.length - filled, position + filled);
@@ -17,10 +18,12 @@ export async function fill(handle: FileHandle, buffer: Uint8Array, position: num
 }
 
 /** Writes all of `bytes` at `position`: a single write may be short. */
-export async function writeAll(handle: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+export async function writeAll(handle: OpenFile, bytes: Uint8Array, position: number): Promise<void> {
   let written = 0;
   while (written < bytes.length) {
     const { bytesWritten } = await handle.write(bytes, written, bytes.length - written, position + written);
+    // Else a disk that takes nothing and says nothing would keep us here for ever.
+    if (bytesWritten === 0) throw new AgentError('STORE_FAILING', 'the store cannot write: the system takes no bytes');
     written += bytesWritten;
   }
 }

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import { decodeChunkMap } from '../../protocol/chunk-map.ts';
 import type { ChunkLayout } from '../../protocol/chunks.ts';
@@ -9,6 +8,8 @@ import type { Account } from './account.ts';
 import { type BlobFile, openBlobFile, rottenError } from './blob-file.ts';
 import type { BlobRecord } from './blob-index.ts';
 import { demote } from './demote.ts';
+import { asFailing } from './failing.ts';
+import type { Files } from './files.ts';
 import type { Holdings } from './holdings.ts';
 import type { StoreMetrics } from './index.ts';
 import type { Layout } from './layout.ts';
@@ -19,6 +20,7 @@ import { type Stamp, sameStamp } from './stamp.ts';
 import type { Turns } from './turns.ts';
 
 export interface ReadersComponents {
+  readonly files: Files;
   readonly layout: Layout;
   readonly holdings: Holdings;
   readonly turns: Turns;
@@ -133,9 +135,9 @@ export class Readers {
   }
 
   async #open(lease: Lease): Promise<BlobFile> {
-    const { layout, holdings } = this.#components;
+    const { files, layout, holdings } = this.#components;
     const { record } = lease;
-    const file = await openBlobFile(layout.blob(record.digest), record, () => holdings.mapOf(record.digest), {
+    const file = await openBlobFile(files, layout.blob(record.digest), record, () => holdings.mapOf(record.digest), {
       rotten: (why) => this.#rotten(lease, why),
       passOf: (of, stamp, chunks) => this.#passOf(of, stamp, chunks),
       passed: (digest, pass, stamp) => this.#passed(digest, pass, stamp),
@@ -190,7 +192,7 @@ export class Readers {
   }
 
   async #rotten(lease: Lease, why: string): Promise<void> {
-    const { account, holdings, layout, logger, metrics, turns, isPartialOpen } = this.#components;
+    const { account, files, holdings, layout, logger, metrics, turns, isPartialOpen } = this.#components;
     const { digest } = lease.record;
     // Who reads what was removed or found rotten already has nothing more to drop.
     if (this.#leases.get(digest) !== lease) return turns.wait(digest);
@@ -204,9 +206,9 @@ export class Readers {
     const left = account.leaves(lease.record.size);
     await turns
       .run(digest, async () => {
-        if (map === undefined || isPartialOpen(digest)) return await rm(layout.blob(digest), { force: true });
-        await demote(layout, map);
-        account.leave(digest, await measurePartial(layout, digest));
+        if (map === undefined || isPartialOpen(digest)) return await files.rm(layout.blob(digest));
+        await demote(files, layout, map);
+        account.leave(digest, await measurePartial(files, layout, digest));
       })
       // It is dropped all the same; the next start puts the files in order.
       .catch((error) => {
@@ -222,6 +224,7 @@ export class Readers {
 
   /** A descriptor that close() took away fails in its own words. */
   #told(error: unknown): unknown {
-    return this.#closed && !isAgentError(error) ? new AgentError('DRAINING', 'the store is closed') : error;
+    if (this.#closed && !isAgentError(error)) return new AgentError('DRAINING', 'the store is closed');
+    return asFailing('read', error);
   }
 }

@@ -6,7 +6,12 @@ import { type Stamp, sameStamp } from './stamp.ts';
 const MAX_PASSES = 256;
 
 /** Whether what is read of a blob must be checked first. `recheck` in milliseconds. */
-export function isDue(record: BlobRecord, stamp: Stamp, now: number, recheck: number): boolean {
+export function isDue(
+  record: Pick<BlobRecord, 'stamp' | 'checkedAt'>,
+  stamp: Stamp,
+  now: number,
+  recheck: number,
+): boolean {
   // A clock that was set back by more than the interval says nothing of how long ago the check was.
   return !sameStamp(record.stamp, stamp) || Math.abs(now - record.checkedAt) >= recheck;
 }

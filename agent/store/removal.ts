@@ -1,8 +1,8 @@
-import { rm } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import type { Account } from './account.ts';
 import type { Candidate } from './eviction.ts';
+import type { Files } from './files.ts';
 import type { Holdings } from './holdings.ts';
 import { Lanes } from './lanes.ts';
 import type { Layout } from './layout.ts';
@@ -17,6 +17,7 @@ import type { Turns } from './turns.ts';
 const UNLINKS = 2;
 
 export interface RemovalComponents {
+  readonly files: Files;
   readonly layout: Layout;
   readonly holdings: Holdings;
   readonly readers: Readers;
@@ -38,7 +39,7 @@ export class Removal {
 
   /** Forgets a blob at once and removes its file. @returns whether it was held @throws what the file system threw */
   async remove(digest: Digest): Promise<boolean> {
-    const [record] = this.#components.holdings.dropAll([digest]);
+    const record = this.#components.holdings.drop(digest);
     if (record === undefined) return false;
     await this.#removeBlob(digest, record.size);
     return true;
@@ -56,11 +57,11 @@ export class Removal {
   }
 
   async #removeBlob(digest: Digest, size: number): Promise<void> {
-    const { account, layout, readers, turns } = this.#components;
+    const { account, files, layout, readers, turns } = this.#components;
     const left = account.leaves(size);
     const lastReader = readers.forget(digest);
     try {
-      await turns.run(digest, () => this.#lanes.run(() => rm(layout.blob(digest), { force: true })));
+      await turns.run(digest, () => this.#lanes.run(() => files.rm(layout.blob(digest))));
       if (lastReader !== undefined) void lastReader.then(account.lingers(size));
     } catch (error) {
       // The next start removes it: no row tells of it any more.
@@ -73,18 +74,18 @@ export class Removal {
   }
 
   async #removePartial(digest: Digest, room: number): Promise<void> {
-    const { account, layout, turns } = this.#components;
+    const { account, files, layout, turns } = this.#components;
     const left = account.leaves(room);
     const unlink = () =>
       this.#lanes.run(async () => {
         // The bytes first: a journal that tells of none does no harm, and bytes without one are removed at the start.
-        await rm(layout.partial(digest), { force: true });
-        await rm(layout.journal(digest), { force: true });
+        await files.rm(layout.partial(digest));
+        await files.rm(layout.journal(digest));
       });
     try {
       await turns.run(digest, unlink);
     } catch (error) {
-      account.leave(digest, await measurePartial(layout, digest).catch(() => undefined));
+      account.leave(digest, await measurePartial(files, layout, digest).catch(() => undefined));
       throw error;
     } finally {
       left();

@@ -1,9 +1,10 @@
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import type { Account, Reservation } from './account.ts';
-import type { Bounds } from './bounds.ts';
+import { type Bounds, freeOf } from './bounds.ts';
 import { Ceiling } from './ceiling.ts';
 import { byLastUse, type Candidate, chooseVictims, roomOf, slackOf } from './eviction.ts';
+import type { Files } from './files.ts';
 import type { Health } from './health.ts';
 import type { Layout } from './layout.ts';
 import { measureRest } from './measure.ts';
@@ -27,13 +28,12 @@ export interface RoomMetrics {
 }
 
 export interface RoomComponents {
+  readonly files: Files;
   readonly layout: Layout;
   readonly logger: Logger;
   readonly metrics: RoomMetrics | undefined;
   readonly account: Account;
   readonly health: Health;
-  /** What may still be written to the disk. Bytes. */
-  free(): Promise<number>;
   /** The held blobs, the one used longest ago first. */
   blobs(): Iterable<Candidate>;
   /** Whether it is pinned, being read or being fetched. */
@@ -50,6 +50,7 @@ export class Room {
   readonly bounds: Bounds;
   readonly #components: RoomComponents;
   #restMeasured = Number.NEGATIVE_INFINITY;
+  #measuring: Promise<void> | undefined;
   #looking: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #isShort = false;
@@ -87,10 +88,16 @@ export class Room {
     // Nothing waits from here to the reservation: ten at once must see one another.
     const room = roomOf(size);
     const more = room - ((isPartial && account.leftover(digest)?.room) || 0);
-    const needed = this.#needed(more, free);
-    const victims = this.#choose(needed, free);
-    if (sumOf(victims) < needed)
-      throw noRoom(digest, room, { ...this.bounds, bound: this.#bound, used: account.total - account.leaving, free });
+    let needed = this.#needed(more, free);
+    let victims = this.#choose(needed, free);
+    // The disk may have been full for a moment only: better to try it than to refuse for what it said then.
+    if (sumOf(victims) < needed && this.#ceiling.lift()) {
+      needed = this.#needed(more, free);
+      victims = this.#choose(needed, free);
+    }
+    if (sumOf(victims) < needed) {
+      throw noRoom(digest, room, { ...this.bounds, used: account.total - account.leaving, free });
+    }
     const reservation = { room, unwritten };
     if (isPartial) account.leave(digest, undefined);
     account.reserve(reservation);
@@ -200,13 +207,22 @@ export class Room {
   }
 
   async #measure(): Promise<number> {
-    const { account, free, layout } = this.#components;
+    const { files, layout } = this.#components;
     if (performance.now() - this.#restMeasured >= REST_LASTS) {
-      const rest = await measureRest(layout);
-      this.#restMeasured = performance.now();
-      account.measured(rest);
+      // Who comes meanwhile waits for the same look.
+      this.#measuring ??= this.#measureRest().finally(() => {
+        this.#measuring = undefined;
+      });
+      await this.#measuring;
     }
-    return await free();
+    return await freeOf(files, layout.root);
+  }
+
+  async #measureRest(): Promise<void> {
+    const { account, files, layout } = this.#components;
+    const rest = await measureRest(files, layout);
+    this.#restMeasured = performance.now();
+    account.measured(rest);
   }
 
   /** Says once that others fill the disk, and once that they no longer do. */

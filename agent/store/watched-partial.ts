@@ -57,13 +57,19 @@ export class WatchedPartial implements Partial {
     return held;
   }
 
-  async close(): Promise<void> {
-    await this.#partial.close();
-    await this.#settled();
+  close(): Promise<void> {
+    return this.#end(() => this.#partial.close());
   }
 
-  async discard(): Promise<void> {
-    await this.#partial.discard();
-    await this.#settled();
+  discard(): Promise<void> {
+    return this.#end(() => this.#partial.discard());
+  }
+
+  async #end(work: () => Promise<void>): Promise<void> {
+    try {
+      await this.#health.watch(work);
+    } finally {
+      await this.#settled();
+    }
   }
 }

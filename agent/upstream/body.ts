@@ -7,6 +7,9 @@ import { isHopeless, NO_BREAKS, pauseAfter, withBreak } from './breaks.ts';
 import { pause } from './pause.ts';
 import { unlessStalled } from './stall.ts';
 
+/** How long a slow line may fill the socket's buffer before more is read. Milliseconds: nobody notices, and 25 Gbit/s need 64 MB. */
+const REST = 20;
+
 /** What a body is read with. */
 export interface BodyComponents {
   /**
@@ -109,7 +112,8 @@ async function* fromOffset(
 ): AsyncGenerator<Uint8Array> {
   let skip = offset - start;
   if (answer.statusCode === 416) return void answer.body.destroy();
-  for await (const piece of inBatches(unlessStalled(answer.body, stallTimeout, answer.host), signal)) {
+  const rest = () => pause(REST, signal);
+  for await (const piece of inBatches(unlessStalled(answer.body, stallTimeout, answer.host), rest)) {
     received(piece.length);
     // Our own wait, and no stall of the registry's: nobody waits for its bytes meanwhile.
     const held = throttle.take(piece.length, signal);

@@ -60,16 +60,25 @@ export interface MirrorAnswer {
   readonly took: number;
 }
 
+/** One of `registries`. */
+export interface RegistrySettings {
+  readonly endpoints: readonly string[];
+  readonly ca?: string;
+  readonly credentials?: { readonly username: string; readonly passwordFile: string };
+}
+
 export interface AgentInit {
   readonly space: Space;
   readonly dir: string;
   /** A file for what it prints. */
   readonly log: string;
-  /** Each registry's endpoint. */
-  readonly registries: Readonly<Record<string, string>>;
+  /** As the configuration has them. */
+  readonly registries: Readonly<Record<string, RegistrySettings>>;
+  /** As the configuration has it. @default the agent's own */
+  readonly mirror?: { readonly listen: readonly string[]; readonly allowedHosts?: readonly string[] };
   /** A network key's file. */
   readonly networkKeyFile?: string;
-  /** Keys of `store`, beside its path. */
+  /** Keys of `store`. @default of its path: in `dir` */
   readonly store?: Readonly<Record<string, string>>;
   /** peers.static. */
   readonly static?: readonly string[];
@@ -84,14 +93,13 @@ export function layerlan(...args: string[]): Promise<CommandResult> {
 export async function createAgent(init: AgentInit): Promise<Agent> {
   const { space, dir } = init;
   await mkdir(dir, { recursive: true });
-  const store = join(dir, 'store');
+  const store = init.store?.path ?? join(dir, 'store');
   const configuration = join(dir, 'layerlan.yaml');
   const output = init.log;
   const settings = {
     store: { ...init.store, path: store },
-    registries: Object.fromEntries(
-      Object.entries(init.registries).map(([registry, endpoint]) => [registry, { endpoints: [endpoint] }]),
-    ),
+    registries: init.registries,
+    ...(init.mirror !== undefined && { mirror: init.mirror }),
     peers: {
       ...(init.networkKeyFile !== undefined && { networkKeyFile: init.networkKeyFile }),
       ...(init.static !== undefined && { static: init.static }),

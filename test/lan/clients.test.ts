@@ -2,13 +2,13 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Client, nameText, type StartClient } from './clients/client.ts';
+import type { StartClient } from './clients/client.ts';
 import { containerd } from './clients/containerd.ts';
 import { startBuildah, startPodman, startSkopeo } from './clients/containers-image.ts';
 import { crane } from './clients/crane.ts';
 import { startDockerd } from './clients/dockerd.ts';
+import { pullFrom } from './clients/pull-from.ts';
 import { inMidTransfer, since } from './counters.ts';
-import type { Image } from './image.ts';
 import { labTest, SECOND_REGISTRY, untilConnected } from './lab.ts';
 import type { Space } from './network.ts';
 import { GO } from './place.ts';
@@ -76,23 +76,6 @@ for (const { name, start, registries } of PROGRAMS) {
   }
 }
 
-if (GO !== undefined) {
-  const parts = containerd({ bin: GO, part: 8 * 1024 * 1024 });
-  labTest('containerd 2.4 fetches a cold layer in parts, several at a time: upstream is read once', async (lab) => {
-    const { full } = lab.images;
-    const machine = await lab.addMachine();
-    await machine.agent.start();
-    const client = await lab.addClient(machine, parts);
-    const uplink = since(lab.network.upstream.counters.sent);
-    await pullFrom(client, 'docker.io', full);
-    const crossed = uplink();
-    const asked = new Set((await lab.clientLog(machine)).match(/range="?bytes=\d+-/gi));
-    lab.note(`${percent(crossed, full.size)} of the image crossed the uplink; parts from ${asked.size} offsets`);
-    assert.ok(asked.size > 1, 'it asked for parts');
-    assert.ok(crossed >= full.size && crossed <= full.size * OVERHEAD, `${crossed} bytes for ${full.size}`);
-  });
-}
-
 labTest('dockerd’s own build takes its base image from a peer', async (lab) => {
   const { base } = lab.images;
   const [first, second] = [await lab.addHost(), await lab.addHost()];
@@ -107,15 +90,6 @@ labTest('dockerd’s own build takes its base image from a peer', async (lab) =>
   assert.equal(await second.docker.imageId(base.reference), base.id);
   assert.deepEqual(blobGets((await lab.registry.requests()).slice(asked)), [], 'from the peer alone');
 });
-
-/** A pull that has to succeed, with the right image at its end. */
-async function pullFrom(client: Client, registry: string, image: Image): Promise<void> {
-  const [repository, tag] = image.reference.split(':') as [string, string];
-  const name = { registry, repository: `library/${repository}`, tag };
-  const { code, stdout, stderr } = await client.pull(name);
-  assert.equal(code, 0, `${nameText(name)}: ${stderr}\n${stdout}`);
-  assert.equal(await client.imageId(name), image.id);
-}
 
 async function awayFor(ms: number, upstream: Space): Promise<void> {
   await upstream.unplug();

@@ -10,6 +10,8 @@ import { until } from './until.ts';
 export interface DockerDaemon extends Docker {
   /** What it has logged. */
   log(): Promise<string>;
+  /** Has it read its configuration again. */
+  reload(): void;
   stop(): Promise<void>;
 }
 
@@ -21,6 +23,12 @@ export interface DockerDaemonInit {
   readonly log: string;
   /** registry-mirrors. @default none */
   readonly mirrors?: readonly string[];
+  /** Whether it tells of each request. @default false */
+  readonly debug?: boolean;
+  /** Whether it goes by its host's /etc/docker/daemon.json; `mirrors` and `debug` mean nothing then. @default false */
+  readonly isSystems?: boolean;
+  /** Address and prefix of its bridge, docker0, on which containers reach the host. @default no bridge */
+  readonly bridge?: string;
 }
 
 /** Starts dockerd. @throws Error where it does not answer within a minute */
@@ -32,19 +40,20 @@ export async function startDockerDaemon(init: DockerDaemonInit): Promise<DockerD
   await writeFile(
     configuration,
     JSON.stringify({
-      hosts: [socket],
-      'data-root': join(dir, 'data'),
-      'exec-root': join(dir, 'exec'),
-      pidfile: join(dir, 'docker.pid'),
-      iptables: false,
-      ip6tables: false,
-      bridge: 'none',
+      debug: init.debug === true,
       'registry-mirrors': init.mirrors ?? [],
       features: { buildkit: false },
     }),
   );
   const daemon = await startProcess({
-    argv: [...space.enter, '/usr/sbin/dockerd', '--config-file', configuration],
+    argv: [
+      ...[...space.enter, '/usr/sbin/dockerd'],
+      ...(init.isSystems === true ? [] : ['--config-file', configuration]),
+      ...['--host', socket, '--pidfile', join(dir, 'docker.pid')],
+      ...['--data-root', join(dir, 'data'), '--exec-root', join(dir, 'exec')],
+      ...['--iptables=false', '--ip6tables=false'],
+      ...(init.bridge === undefined ? ['--bridge', 'none'] : ['--bip', init.bridge]),
+    ],
     stdout: log,
   });
   const docker = createDocker(socket, join(dir, 'client'));
@@ -53,6 +62,7 @@ export async function startDockerDaemon(init: DockerDaemonInit): Promise<DockerD
   return {
     ...docker,
     log: () => readFile(log, 'utf8'),
+    reload: () => daemon.signal('SIGHUP'),
     stop: async () => {
       await daemon.stop();
     },

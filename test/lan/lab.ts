@@ -1,14 +1,14 @@
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
-import { type Agent, createAgent, MIRROR, peerId } from './agent.ts';
+import { type Agent, type AgentInit, createAgent, MIRROR, peerId } from './agent.ts';
 import type { Client, StartClient } from './clients/client.ts';
-import { type DockerDaemon, startDockerDaemon } from './daemon.ts';
+import { type DockerDaemon, type DockerDaemonInit, startDockerDaemon } from './daemon.ts';
 import { type Images, readImages } from './image.ts';
 import { createNetwork, type Network, type Space } from './network.ts';
 import { LAB_DIR } from './place.ts';
 import { recordProcess, startProcess } from './process.ts';
-import { startRegistry, type UpstreamRegistry } from './registry.ts';
+import { type RegistryLock, startRegistry, type UpstreamRegistry } from './registry.ts';
 import { until } from './until.ts';
 
 /** How long a case may take. Milliseconds: three times and more of what the slowest takes on two cores. */
@@ -43,11 +43,13 @@ export interface Lab {
   /** Adds a machine; its agent is not started yet. */
   addMachine(init?: MachineInit): Promise<Machine>;
   /** Adds a machine with a dockerd of its own; its agent is not started yet. */
-  addHost(init?: MachineInit): Promise<Host>;
+  addHost(init?: MachineInit, docker?: DockerInit): Promise<Host>;
   /** Sets up a client on a machine, with its agent as mirror of docker.io and {@link SECOND_REGISTRY}. */
   addClient(machine: Machine, start: StartClient): Promise<Client>;
   /** What the client of a machine has logged, where it is a daemon. */
   clientLog(machine: Machine): Promise<string>;
+  /** Adds a second registry upstream, with the same images behind TLS and a password. */
+  addLockedRegistry(lock: RegistryLock): Promise<UpstreamRegistry>;
   /** Adds a machine that runs a single process and no agent. It gets the machine's address; SIGTERM ends it. */
   addStranger(argv: (address: string) => readonly string[]): Promise<Stranger>;
   /** Shows a figure beside the case's result. */
@@ -60,13 +62,11 @@ export interface Stranger {
   readonly greeting: string;
 }
 
-export interface MachineInit {
-  readonly networkKeyFile?: string;
-  /** Keys of the agent's `store`, beside its path. */
-  readonly store?: Readonly<Record<string, string>>;
-  /** Multiaddrs. @default none: agents find each other by mDNS */
-  readonly static?: readonly string[];
-}
+/** What of an agent's configuration is not as the lab has it; `static` may hold multiaddrs where mDNS is not enough. */
+export type MachineInit = Partial<Pick<AgentInit, 'networkKeyFile' | 'static' | 'store' | 'mirror' | 'registries'>>;
+
+/** What of its dockerd is not as the lab has it. */
+export type DockerInit = Pick<DockerDaemonInit, 'bridge'>;
 
 /** A case with a LAN of its own, gone when it ends. Where it fails, the last lines of the agents' logs are printed. */
 export function labTest(name: string, body: (lab: Lab) => Promise<void>): void {
@@ -105,7 +105,8 @@ async function openLab(t: TestContext): Promise<Lab> {
     closers.push(() => rm(dir, { recursive: true, force: true }));
     const log = join(logDir, `${name}-agent.log`);
     logs.push(log);
-    const registries = { 'docker.io': registry.url, [SECOND_REGISTRY]: registry.url };
+    const settings = { endpoints: [registry.url] };
+    const registries = { 'docker.io': settings, [SECOND_REGISTRY]: settings };
     const agent = await createAgent({ space, dir, log, registries, ...init });
     closers.push(() => agent.stop());
     return { space, dir, agent };
@@ -127,14 +128,19 @@ async function openLab(t: TestContext): Promise<Lab> {
     addMachine,
     addClient,
     clientLog: (machine) => readFile(clientLog(machine), 'utf8'),
-    addHost: async (init) => {
+    addHost: async (init, given) => {
       const machine = await addMachine(init);
       const { space, dir } = machine;
       const log = join(logDir, `${space.name}-dockerd.log`);
       logs.push(log);
-      const docker = await startDockerDaemon({ space, dir, log, mirrors: [MIRROR] });
+      const docker = await startDockerDaemon({ space, dir, log, mirrors: [MIRROR], ...given });
       closers.push(() => docker.stop());
       return { ...machine, docker };
+    },
+    addLockedRegistry: async (locked) => {
+      const second = await startRegistry({ space: network.upstream, dir: join(logDir, 'locked'), locked });
+      closers.push(() => second.stop());
+      return second;
     },
     addStranger: async (argv) => {
       hosts++;

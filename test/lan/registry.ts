@@ -9,6 +9,9 @@ import { until } from './until.ts';
 /** Where the upstream registry listens in its namespace. */
 export const REGISTRY_PORT = 5000;
 
+/** Where one that is locked does, beside it. */
+const LOCKED_PORT = 5443;
+
 /** Debian's docker-registry. */
 export interface UpstreamRegistry {
   /** As an endpoint of the agent's configuration. */
@@ -24,12 +27,24 @@ export interface UpstreamRegistryInit {
   readonly dir: string;
   /** Whether images may be pushed. @default false */
   readonly isWritable?: boolean;
+  /** Over TLS and for one user alone. @default plain HTTP, for everybody */
+  readonly locked?: RegistryLock;
+}
+
+export interface RegistryLock {
+  /** PEM. */
+  readonly key: string;
+  /** PEM. */
+  readonly cert: string;
+  /** A line of an htpasswd file, with bcrypt. */
+  readonly htpasswd: string;
 }
 
 /** Starts the registry on what test/lan/prepare.ts has pushed. @throws Error where it does not answer */
 export async function startRegistry(init: UpstreamRegistryInit): Promise<UpstreamRegistry> {
-  const { space, dir } = init;
+  const { space, dir, locked } = init;
   await mkdir(dir, { recursive: true });
+  const [port, scheme] = locked === undefined ? [REGISTRY_PORT, 'http'] : [LOCKED_PORT, 'https'];
   const configuration = join(dir, 'registry.yml');
   // JSON is YAML.
   await writeFile(
@@ -41,7 +56,8 @@ export async function startRegistry(init: UpstreamRegistryInit): Promise<Upstrea
         filesystem: { rootdirectory: REGISTRY_DIR },
         maintenance: { uploadpurging: { enabled: false }, readonly: { enabled: init.isWritable !== true } },
       },
-      http: { addr: `:${REGISTRY_PORT}` },
+      http: { addr: `:${port}`, ...(locked && { tls: await writeKeys(dir, locked) }) },
+      ...(locked && { auth: { htpasswd: { realm: 'lan', path: join(dir, 'htpasswd') } } }),
     }),
   );
   const accessLog = join(dir, 'registry-access.log');
@@ -50,10 +66,11 @@ export async function startRegistry(init: UpstreamRegistryInit): Promise<Upstrea
     stdout: accessLog,
     stderr: join(dir, 'registry.log'),
   });
-  const ping = [...space.enter, 'curl', '--silent', '--fail', `http://127.0.0.1:${REGISTRY_PORT}/v2/`];
+  // Any answer will do, 401 among them.
+  const ping = [...space.enter, 'curl', '--silent', '--insecure', `${scheme}://127.0.0.1:${port}/v2/`];
   await until('the registry answers', async () => (await attempt(ping)).code === 0, { timeout: 30_000 });
   return {
-    url: `http://${space.address}:${REGISTRY_PORT}`,
+    url: `${scheme}://${space.address}:${port}`,
     requests: async () => parseAccessLog(await readFile(accessLog, 'utf8')),
     stop: async () => {
       await registry.stop();
@@ -61,7 +78,16 @@ export async function startRegistry(init: UpstreamRegistryInit): Promise<Upstrea
   };
 }
 
-/** Lines of the combined log format: `host - - [time] "METHOD path HTTP/1.1" status bytes "referer" "agent"`. */
+/** @returns as the registry's configuration wants it */
+async function writeKeys(dir: string, { key, cert, htpasswd }: RegistryLock) {
+  const files = { key: join(dir, 'key.pem'), certificate: join(dir, 'cert.pem') };
+  await writeFile(files.key, key);
+  await writeFile(files.certificate, cert);
+  await writeFile(join(dir, 'htpasswd'), `${htpasswd}\n`);
+  return files;
+}
+
+/** Lines of the combined log format: `host - user [time] "METHOD path HTTP/1.1" status bytes "referer" "agent"`. */
 function parseAccessLog(text: string): string[] {
   return Array.from(
     text.matchAll(/^\S+ \S+ \S+ \[[^\]]*\] "(\S+) (\S+) [^"]*" (\d+) /gm),

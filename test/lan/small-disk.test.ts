@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { mkdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { digestOfFile, MIRROR } from './agent.ts';
 import { must } from './commands.ts';
 import { labTest, untilConnected } from './lab.ts';
 import { publishLargeImage } from './large-image.ts';
+import { LAB_DIR } from './place.ts';
 import { pullRight } from './pull.ts';
 import { blobGets } from './registry.ts';
 
@@ -16,12 +18,16 @@ labTest(
   'a disk far too small for what is pulled: every pull succeeds, and what fits is held and served',
   async (lab) => {
     const large = await publishLargeImage(16, 64);
-    const first = await lab.addHost({ store: { maxSize: '1GiB', minFree: '16MiB' } });
-    const second = await lab.addHost();
-    const { agent } = first;
-    await mkdir(agent.store, { recursive: true });
-    await must(['mount', '-t', 'tmpfs', '-o', 'size=300m', 'tmpfs', agent.store]);
+    const disk = join(LAB_DIR, 'small-disk');
+    await mkdir(disk, { recursive: true });
+    // Before the host: what is mounted later is not seen from its namespace.
+    await must(['mount', '-t', 'tmpfs', '-o', 'size=300m', 'tmpfs', disk]);
+    let stop = async () => {};
     try {
+      const first = await lab.addHost({ store: { path: disk, maxSize: '1GiB', minFree: '16MiB' } });
+      const second = await lab.addHost();
+      const { agent } = first;
+      stop = () => agent.stop();
       await Promise.all([agent.start(), second.agent.start()]);
       await untilConnected(agent, second.agent);
       for (let round = 0; round < 2; round++) {
@@ -53,8 +59,8 @@ labTest(
         'taken from upstream, not from the neighbour',
       );
     } finally {
-      await agent.stop();
-      await must(['umount', agent.store]);
+      await stop();
+      await must(['umount', '--lazy', disk]);
     }
   },
 );

@@ -177,8 +177,12 @@ test('what is imported is for no peer, unless it is shared', async () => {
   const second = await host({ upstream: NOWHERE });
   assert.equal((await on(first, 'import', layout())).exit, 0);
   assert.equal((await on(first, 'import', join(directory, 'web'), '--share')).exit, 0);
-  const got = await second.pull('library/web', shared.manifest.digest);
-  assert.ok(got.matches);
+  await until('the other agent has heard of what is shared, and takes it', () =>
+    second.pull('library/web', shared.manifest.digest).then(
+      ({ matches }) => matches,
+      () => false,
+    ),
+  );
   const private_ = await (await fetch(`${first.mirror}/v2/library/app/manifests/latest`)).headers;
   const digest = private_.get('docker-content-digest');
   const denied = await fetch(`${second.mirror}/v2/library/app/manifests/${digest}`);

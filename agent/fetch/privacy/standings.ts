@@ -57,6 +57,15 @@ export class Standings {
     return this.#verdict(repository).isShared;
   }
 
+  /**
+   * Whether anybody may have what is there, by what is known now: the configuration may give more to peers, and nobody
+   * asks then.
+   */
+  isPublic(repository: Repository): boolean {
+    const { upstream } = this.#components;
+    return this.isShared(repository) && (this.shareOf(repository) !== 'all' || !upstream.mayBePrivate(repository));
+  }
+
   /** What the configuration says of its registry. */
   shareOf({ registry }: Repository): Share {
     return this.#shareOf(registry);

@@ -41,6 +41,7 @@ export class UpstreamWord {
     const { repository, tag, accept } = question;
     const head = await this.#components.upstream.headManifest(repository, tag, accept, signal);
     const { mediaType, size, etag } = head;
+    if (head.digest !== undefined) this.#components.published?.named(repository, head.digest);
     const digest = head.digest ?? this.#known.digestOf(nameOf(question), wanted, etag);
     const saysEnough = size !== undefined && isManifestType(mediaType);
     if (digest !== undefined && saysEnough) return { digest, mediaType, size, etag };

@@ -31,6 +31,15 @@ test('spans have two units, shares a percent sign', () => {
   assert.equal(shareText(1, 3), '33 %');
 });
 
+test('what else the host holds has a line where there is any', () => {
+  assert.doesNotMatch(statusText(sampleStatus()), /elsewhere/);
+  const { store, ...status } = sampleStatus();
+  const of = (waiting: number) =>
+    statusText({ ...status, store: { ...store, also: { blobs: 1, bytes: 2048, waiting } } });
+  assert.match(of(0), /^held elsewhere +1 blob, 2\.00 KiB$/m);
+  assert.match(of(7), /^held elsewhere +1 blob, 2\.00 KiB, 7 to be hashed$/m);
+});
+
 test('the status fits a terminal of 80 columns and says what was spared', () => {
   const text = statusText(sampleStatus());
   const lines = text.split('\n');

@@ -31,7 +31,11 @@ test('the defaults in the document are the defaults', () => {
 });
 
 test('the example in the document is taken', () => {
-  const { peers, limits, registries } = loaded('example');
+  const { store, peers, limits, registries } = loaded('example');
+  assert.deepEqual(
+    store.also.map(({ kind, share }) => `${kind} ${share}`),
+    ['containerd public', 'oci all'],
+  );
   assert.equal(peers.static.length, 2);
   assert.equal(limits.upstream.length, 2);
   assert.deepEqual(registries.get('registry.lan:5000')?.endpoints, ['https://registry.lan:5000']);

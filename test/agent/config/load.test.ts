@@ -41,7 +41,15 @@ test('the defaults, without any file', () => {
   assert.deepEqual(loadConfig({}, user), {
     mirror: { listen: ['127.0.0.1:5055'], allowedHosts: [] },
     metrics: { listen: null },
-    store: { path: '/home/user/.local/state/layerlan', recheck: 86_400_000 },
+    store: {
+      path: '/home/user/.local/state/layerlan',
+      recheck: 86_400_000,
+      also: [],
+      maxSize: null,
+      minFree: 2 * 1024 ** 3,
+      keep: ['*'],
+      skip: [],
+    },
     peers: {
       listen: ['/ip4/0.0.0.0/tcp/4055'],
       accept: 'private',

@@ -42,7 +42,7 @@ beforeEach(() => {
       logger: pino({ level: 'warn' }, stream),
     },
     {
-      lookupTimeout: 50,
+      lookupTimeout: 2_000,
       leaseTimeout: 250,
       holdFor: 300,
       tags: () => ({ fresh: [{ pattern: '*', time: 0 }], immutable: [] }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { descriptorsOf } from '../../../agent/oci/manifest.ts';
+import { descriptorsOf, vouchedBy } from '../../../agent/oci/manifest.ts';
 
 const digest = (n: number) => `sha256:${n.toString(16).padStart(64, '0')}`;
 const of = (value: unknown) => descriptorsOf(Buffer.from(JSON.stringify(value)));
@@ -19,6 +19,18 @@ test('config, layers, manifests and subject are all there', () => {
     }).map(({ size }) => size),
     [1, 5, 2, 3, 4],
   );
+});
+
+test('a registry vouches for config, layers and manifests; not for what it takes on the manifest’s word', () => {
+  const manifest = {
+    config: { digest: digest(1), size: 1 },
+    layers: [{ digest: digest(2), size: 2 }, { digest: digest(3), size: 3, urls: ['https://example.org'] }, 7],
+    manifests: [{ digest: digest(4) }, { digest: 'sha256:..' }],
+    subject: { digest: digest(5), size: 5 },
+    blobs: [{ digest: digest(6), size: 6 }],
+  };
+  assert.deepEqual(vouchedBy(Buffer.from(JSON.stringify(manifest))), [digest(1), digest(2), digest(4)]);
+  assert.deepEqual(vouchedBy(Buffer.from('[')), []);
 });
 
 test('what is not well formed is passed over, what is beside it is not', () => {

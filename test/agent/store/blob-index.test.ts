@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, test } from 'node:test';
 import { type BlobIndex, openIndex } from '../../../agent/store/blob-index.ts';
+import { systemFiles } from '../../../agent/store/files.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
 import { digestOfBytes } from './compliance.ts';
 import { type Place, place, quiet } from './support.ts';
@@ -9,7 +10,7 @@ let at: Place;
 let index: BlobIndex;
 beforeEach(async () => {
   at = await place();
-  index = await openIndex(layoutAt(at.path), quiet);
+  index = await openIndex(systemFiles, layoutAt(at.path), quiet);
 });
 afterEach(async () => {
   await index.close();

@@ -57,6 +57,7 @@ test('killed between rename and index: the next owner commits it without fetchin
   await access(layout.journal(digest));
   const store = await at.open();
   assert.equal(store.find(digest), undefined);
+  await store.inOrder;
   assert.deepEqual(store.totals(), { blobs: 0, bytes: 0 });
   await assert.rejects(access(layout.blob(digest)));
   const partial = await store.openPartial(digest, bytes.length, never);

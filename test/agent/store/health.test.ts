@@ -19,6 +19,7 @@ test('a disk that fails is told once, left alone for a while, and tried again', 
   const lines: { level: number; msg: string }[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void lines.push(JSON.parse(line)) });
   const store = await at.open({}, { now: () => now, logger });
+  await store.inOrder;
   const bytes = content('failing', 2 * MIB);
   const digest = digestOfBytes(bytes);
   assert.deepEqual(store.state(), { state: 'ok', since: now, code: null, reason: null });

@@ -5,7 +5,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, test } from 'node:test';
 import { isAgentError } from '../../../agent/errors.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
-import { PARTIAL_LIFETIME } from '../../../agent/store/reconcile.ts';
+import { PARTIAL_LIFETIME } from '../../../agent/store/old-partials.ts';
 import { hexOf } from '../../../protocol/digest.ts';
 import { bring, collect, content, digestOfBytes, hold, never } from './compliance.ts';
 import { type Place, place } from './support.ts';
@@ -81,6 +81,7 @@ test('at start a row without its file is dropped, a file without a row or journa
   await writeFile(join(layout.blobs('sha256'), 'README'), 'not ours');
   await writeFile(join(layout.tmp, 'left'), 'over');
   const second = await at.open();
+  await second.inOrder;
   assert.equal(second.find(gone), undefined);
   assert.deepEqual(second.totals(), { blobs: 1, bytes: MIB });
   assert.deepEqual((await readdir(layout.blobs('sha256'))).sort(), [hexOf(kept), 'README'].sort());
@@ -101,6 +102,7 @@ test('partials are removed when nobody touched them for a day', async () => {
   for (const path of [layout.partial(digests[0]!), layout.journal(digests[0]!)]) await utimes(path, old, old);
   await writeFile(layout.partial(digestOfBytes(Buffer.from('no journal'))), 'x');
   const second = await at.open();
+  await second.inOrder;
   assert.equal((await readdir(layout.partials)).length, 2);
   const partial = await second.openPartial(digests[1]!, bytes.length, never);
   assert.equal(partial.marked, 1);

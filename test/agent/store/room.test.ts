@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { isAgentError } from '../../../agent/errors.ts';
 import { Account } from '../../../agent/store/account.ts';
 import type { Candidate } from '../../../agent/store/eviction.ts';
+import { systemFiles } from '../../../agent/store/files.ts';
 import { Health } from '../../../agent/store/health.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
 import { Room } from '../../../agent/store/room.ts';
@@ -34,7 +35,7 @@ function disk(size: number) {
     blocks: (size * MIB) / 4096,
     bavail: Math.max(0, Math.floor((size * MIB - state.others * MIB - state.held()) / 4096)),
   });
-  return { state, statfs };
+  return { state, files: { ...systemFiles, statfs } };
 }
 
 function listening() {
@@ -44,11 +45,11 @@ function listening() {
 }
 
 test('others fill the disk: the store shrinks until so much is free again, and says so once', async () => {
-  const { state, statfs } = disk(100);
+  const { state, files } = disk(100);
   const { lines, logger } = listening();
   mock.timers.enable({ apis: ['setInterval'] });
   try {
-    const store = await at.open({ maxSize: 50 * MIB, minFree: 20 * MIB }, { statfs, logger });
+    const store = await at.open({ maxSize: 50 * MIB, minFree: 20 * MIB }, { files, logger });
     state.held = () => store.totals().bytes;
     const blobs = Array.from({ length: 8 }, (_, index) => content(`others ${index}`, 2 * MIB));
     for (const bytes of blobs) await hold(store, bytes);
@@ -80,9 +81,9 @@ test('others fill the disk: the store shrinks until so much is free again, and s
 });
 
 test('where the disk has no room for it, it is refused and the state says so until something is stored', async () => {
-  const { state, statfs } = disk(100);
+  const { state, files } = disk(100);
   const { lines, logger } = listening();
-  const store = await at.open({ maxSize: 50 * MIB, minFree: 20 * MIB }, { statfs, logger });
+  const store = await at.open({ maxSize: 50 * MIB, minFree: 20 * MIB }, { files, logger });
   state.others = 78;
   const bytes = content('no room', 4 * MIB);
   for (let rounds = 0; rounds < 3; rounds++) {
@@ -103,8 +104,8 @@ test('where the disk has no room for it, it is refused and the state says so unt
 });
 
 test('a disk that is smaller than the bound is filled all the same', async () => {
-  const { state, statfs } = disk(60);
-  const store = await at.open({ maxSize: 20 * 1024 * MIB, minFree: 20 * MIB }, { statfs });
+  const { state, files } = disk(60);
+  const store = await at.open({ maxSize: 20 * 1024 * MIB, minFree: 20 * MIB }, { files });
   state.held = () => store.totals().bytes;
   for (let index = 0; index < 15; index++) {
     await hold(store, content(`small disk ${index}`, 4 * MIB));
@@ -114,8 +115,8 @@ test('a disk that is smaller than the bound is filled all the same', async () =>
 });
 
 test('partials on their way count with what they will still write', async () => {
-  const { statfs } = disk(100);
-  const store = await at.open({ maxSize: 90 * MIB, minFree: 60 * MIB }, { statfs });
+  const { files } = disk(100);
+  const store = await at.open({ maxSize: 90 * MIB, minFree: 60 * MIB }, { files });
   const first = await store.openPartial(digestOfBytes(Buffer.from('1')), 25 * MIB, never);
   const second = { digest: digestOfBytes(Buffer.from('2')), size: 25 * MIB };
   await assert.rejects(store.openPartial(second.digest, second.size, never), (e) => isAgentError(e, 'STORE_FULL'));
@@ -220,9 +221,8 @@ test('who reserves waits for what has to go, and for nothing more', async () => 
   });
   const room = new Room(
     {
-      ...{ layout, account, logger: quiet, metrics: undefined },
+      ...{ layout, account, logger: quiet, metrics: undefined, files: disk(1000).files },
       health: new Health(quiet, Date.now, undefined, () => {}),
-      free: async () => 1000 * MIB,
       blobs: () => [0, 1, 2].map(candidate),
       isKept: () => false,
       evict: (victims) =>

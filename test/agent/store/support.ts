@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, open, rm, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -17,8 +18,12 @@ export interface Place {
   leave(): Promise<void>;
 }
 
-export async function place(): Promise<Place> {
-  const path = await mkdtemp(join(tmpdir(), 'layerlan-store-'));
+/** Where there is one, a file system in memory, for tests that open stores by the hundred: they test no disk. */
+const IN_MEMORY = '/dev/shm';
+
+export async function place(init: { readonly inMemory?: boolean } = {}): Promise<Place> {
+  const parent = init.inMemory === true && existsSync(IN_MEMORY) ? IN_MEMORY : tmpdir();
+  const path = await mkdtemp(join(parent, 'layerlan-store-'));
   const opened: DiskStore[] = [];
   return {
     path,

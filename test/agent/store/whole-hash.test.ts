@@ -75,6 +75,7 @@ test('closed, it reads no more by a descriptor that may be another file by then'
       fed.push(end);
       return thread.feed(state, algorithm, fd, start, end);
     },
+    feedSummed: () => assert.fail('nobody asks for the sum of a stretch'),
     sum: (state, algorithm, end) => thread.sum(state, algorithm, end),
     drop: (state) => thread.drop(state),
     close: () => thread.close(),

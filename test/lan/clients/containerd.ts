@@ -14,15 +14,17 @@ const serverOf = (registry: string) => `https://${registry === 'docker.io' ? 're
 export interface ContainerdInit {
   /** The folder of containerd and ctr. */
   readonly bin: string;
-  /** Layers larger than this are fetched in parts of it, several at a time. Bytes. @default never */
-  readonly part?: number;
+  /** Layers larger than `size` bytes are fetched in parts of it, so many at a time. @default never */
+  readonly parts?: { readonly size: number; readonly atOnce: number };
+  /** A directory of hosts.toml files, read as it is. @default one of its own, with the agent as mirror */
+  readonly hosts?: string;
 }
 
 /** A containerd of its own, and ctr, with a hosts.toml a registry. */
-export function containerd({ bin, part }: ContainerdInit): StartClient {
+export function containerd({ bin, parts, hosts: given }: ContainerdInit): StartClient {
   return async ({ space, dir, log, mirror, registries }) => {
-    const hosts = join(dir, 'certs.d');
-    for (const registry of registries) {
+    const hosts = given ?? join(dir, 'certs.d');
+    for (const registry of given === undefined ? registries : []) {
       await mkdir(join(hosts, registry), { recursive: true });
       const toml = `server = "${serverOf(registry)}"\n\n[host."http://${mirror}"]\n  capabilities = ["pull", "resolve"]\n`;
       await writeFile(join(hosts, registry, 'hosts.toml'), toml);
@@ -41,7 +43,9 @@ export function containerd({ bin, part }: ContainerdInit): StartClient {
         // It tells of each request.
         '[debug]\n  level = "debug"',
         '[plugins."io.containerd.transfer.v1.local"]',
-        ...(part === undefined ? [] : [`  concurrent_layer_fetch_buffer = ${part}`]),
+        ...(parts === undefined
+          ? []
+          : [`  concurrent_layer_fetch_buffer = ${parts.size}`, `  max_concurrent_downloads = ${parts.atOnce}`]),
         '  [[plugins."io.containerd.transfer.v1.local".unpack_config]]',
         `    platform = "linux/amd64"\n    snapshotter = "${SNAPSHOTTER}"`,
       ].join('\n'),

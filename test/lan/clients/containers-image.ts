@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { attempt, must } from '../commands.ts';
-import { type ClientInit, nameText, PULL_TIMEOUT, type StartClient } from './client.ts';
+import { type Client, type ClientInit, nameText, PULL_TIMEOUT, type StartClient } from './client.ts';
 
 /** podman, buildah and skopeo: all of them pull by containers/image, which goes by registries.conf. */
 
@@ -28,8 +28,21 @@ const storage = (dir: string) => [
   ...['--storage-driver', 'vfs'],
 ];
 
-export const startPodman: StartClient = async (init) => {
-  const { enter, policy, env } = await configure(init);
+export const startPodman: StartClient = async (init) => podmanWith(init, await configure(init));
+
+/** podman that goes by the files below /etc/containers of its host. */
+export const startSystemPodman: StartClient = async (init) => {
+  const { enter, policy } = await configure(init);
+  return podmanWith(init, { enter, policy, env: { XDG_RUNTIME_DIR: init.dir } });
+};
+
+interface Surroundings {
+  readonly enter: readonly string[];
+  readonly policy: string;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+function podmanWith(init: ClientInit, { enter, policy, env }: Surroundings): Client {
   const podman = [...enter, '/usr/bin/podman', ...storage(init.dir), '--cgroup-manager', 'cgroupfs'];
   return {
     pull: (name) =>
@@ -38,7 +51,7 @@ export const startPodman: StartClient = async (init) => {
       `sha256:${(await must([...podman, 'image', 'inspect', '--format', '{{.Id}}', nameText(name)], { env })).trim()}`,
     stop,
   };
-};
+}
 
 export const startBuildah: StartClient = async (init) => {
   const { enter, policy, env } = await configure(init);

@@ -1,13 +1,43 @@
-import { startDockerDaemon } from '../daemon.ts';
-import type { ImageName, StartClient } from './client.ts';
+import { type DockerDaemon, startDockerDaemon } from '../daemon.ts';
+import type { Client, ImageName, StartClient } from './client.ts';
 
 /** A dockerd of its own, with the agent in registry-mirrors: it mirrors docker.io alone. */
 export const startDockerd: StartClient = async ({ space, dir, log, mirror }) => {
-  const docker = await startDockerDaemon({ space, dir, log, mirrors: [`http://${mirror}`] });
+  const docker = await startDockerDaemon({ space, dir, log, mirrors: [`http://${mirror}`], debug: true });
+  return clientOf(docker);
+};
+
+export interface SystemDockerd {
+  readonly start: StartClient;
+  /** As `systemctl reload docker` does. */
+  reload(): void;
+  /** The mirrors that it goes by. */
+  mirrors(): Promise<string[]>;
+}
+
+/** A dockerd that goes by /etc/docker/daemon.json of its host; the one that was started last is meant. */
+export function systemDockerd(): SystemDockerd {
+  let docker: DockerDaemon | undefined;
+  const running = () => {
+    if (docker === undefined) throw new Error('dockerd was not started');
+    return docker;
+  };
+  return {
+    start: async ({ space, dir, log }) => {
+      docker = await startDockerDaemon({ space, dir, log, isSystems: true });
+      return clientOf(docker);
+    },
+    reload: () => running().reload(),
+    mirrors: async () =>
+      JSON.parse(await running().command('info', '--format', '{{json .RegistryConfig.Mirrors}}')) ?? [],
+  };
+}
+
+function clientOf(docker: DockerDaemon): Client {
   const short = ({ repository, tag }: ImageName) => `${repository}:${tag}`;
   return {
     pull: (name) => docker.pull(short(name)),
     imageId: (name) => docker.imageId(short(name)),
     stop: () => docker.stop(),
   };
-};
+}
