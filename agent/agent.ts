@@ -13,6 +13,7 @@ import type { AgentStatus } from './observe/status.ts';
 import { createKeeping } from './oci/keeping.ts';
 import { OWNER_KEY_FILE } from './owner-key.ts';
 import { readRegistries } from './registries.ts';
+import { createAdmission } from './registry/admission.ts';
 import { createMirror } from './registry/mirror.ts';
 import { createScrape } from './registry/scrape.ts';
 import { type DiskStore, openStore } from './store/index.ts';
@@ -20,7 +21,9 @@ import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
 import { createImport } from './upkeep/import.ts';
 import { createOwner } from './upkeep/owner.ts';
+import { extendPins } from './upkeep/pinned.ts';
 import { createPull } from './upkeep/pull.ts';
+import { createUpkeep } from './upkeep/upkeep.ts';
 import { createUpstream } from './upstream/client.ts';
 import { createProxyRule } from './upstream/proxy-rule.ts';
 import { VERSION } from './version.ts';
@@ -137,6 +140,7 @@ async function compose(
       metrics,
       logger: logger.child({ role: 'fetch' }),
       download: limits.peerDownload,
+      onManifest: (manifest) => extendPins(store, logger, manifest),
       published: also && publishedTo(also, config),
     },
     {
@@ -150,6 +154,15 @@ async function compose(
   );
   started.push({ what: 'fetch', close: () => content.stop() });
   also?.hash(() => content.isFetching);
+
+  const upkeep = createUpkeep({
+    store,
+    content,
+    lan: swarm,
+    admit: createAdmission(config.registries),
+    logger: logger.child({ role: 'upkeep' }),
+  });
+  started.push({ what: 'upkeep', close: () => upkeep.stop() });
 
   const status = async (): Promise<AgentStatus> => ({
     version: VERSION,
@@ -173,7 +186,11 @@ async function compose(
     return { ok: true, store: { state, since: new Date(since).toISOString(), code } };
   };
   const owner = await createOwner(join(config.store.path, OWNER_KEY_FILE));
-  const commands = { pull: createPull({ content, store, keeps }), ...createImport({ content, store, owner }) };
+  const commands = {
+    ...upkeep.commands,
+    pull: createPull({ content, store, keeps }),
+    ...createImport({ content, store, owner }),
+  };
   const mirror = createMirror(
     { logger: logger.child({ role: 'registry' }), metrics, content, status, health, commands },
     { registries: config.registries, allowedHosts: config.mirror.allowedHosts },

@@ -75,6 +75,18 @@ export const ERRORS = {
     oci: 'DENIED',
     means: 'Only root and the agent’s own user may import: what is imported decides what runs here.',
   },
+  IMAGE_UNKNOWN: {
+    exit: 1,
+    status: 404,
+    oci: 'MANIFEST_UNKNOWN',
+    means: 'The agent holds nothing of this image, or it is not pinned.',
+  },
+  IMAGE_PINNED: {
+    exit: 1,
+    status: 409,
+    oci: 'DENIED',
+    means: 'A pinned image is not removed; unpin it first.',
+  },
   NAME_INVALID: {
     status: 400,
     oci: 'NAME_INVALID',

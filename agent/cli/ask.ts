@@ -63,20 +63,24 @@ export async function ask(config: Config, method: 'GET' | 'POST', path: string, 
 export async function askLines(config: Config, path: string, silence: number): Promise<AskedLines> {
   const address = addressOf(config);
   const silent = new AbortController();
-  const timer = setTimeout(() => silent.abort(new DOMException('silent', 'TimeoutError')), silence);
   const request = begin(`http://${address}${path}`, 'POST', silent.signal);
-  const end = () => {
-    clearTimeout(timer);
-    request.destroy();
+  let timer: NodeJS.Timeout | undefined;
+  const waiting = {
+    begin: () => {
+      timer = setTimeout(() => silent.abort(new DOMException('silent', 'TimeoutError')), silence);
+    },
+    end: () => clearTimeout(timer),
   };
+  const failed = (error: unknown) => notRunning(address, error, silence);
+  waiting.begin();
   try {
     const [response] = (await once(request, 'response')) as [IncomingMessage];
-    response.on('data', () => timer.refresh());
-    const lines = linesOf(response, (error) => notRunning(address, error, silence), end);
-    return { address, status: response.statusCode ?? 0, lines };
+    return { address, status: response.statusCode ?? 0, lines: linesOf(response, waiting, failed) };
   } catch (error) {
-    end();
-    throw notRunning(address, error, silence);
+    request.destroy();
+    throw failed(error);
+  } finally {
+    waiting.end();
   }
 }
 
@@ -89,24 +93,29 @@ export function parsed(text: string): unknown {
   }
 }
 
+/** @param waiting told when the agent is waited for: whoever reads the lines may take as long as he likes */
 async function* linesOf(
   response: IncomingMessage,
+  waiting: { begin(): void; end(): void },
   failed: (error: unknown) => AgentError,
-  end: () => void,
 ): AsyncGenerator<string, void> {
   try {
     let rest = '';
+    waiting.begin();
     for await (const piece of response.setEncoding('utf8') as AsyncIterable<string>) {
+      waiting.end();
       const lines = (rest + piece).split('\n');
       rest = lines.pop() ?? '';
       if (rest.length > MAX_LINE) throw new Error('it says too much in one line');
       for (const line of lines) if (line !== '') yield line;
+      waiting.begin();
     }
     if (rest !== '') yield rest;
   } catch (error) {
     throw failed(error);
   } finally {
-    end();
+    waiting.end();
+    response.destroy();
   }
 }
 

@@ -79,7 +79,9 @@ export function failed(
 ): AgentError {
   const [problem] = problemSchema.safeParse(json).data?.errors ?? [];
   const code = problem?.detail?.error;
-  if (problem !== undefined && isCode(code) && code !== 'ROUTE_UNKNOWN') {
+  // An agent of an earlier version knows nothing of the command.
+  const isUnknown = code === 'ROUTE_UNKNOWN' || code === 'UNSUPPORTED';
+  if (problem !== undefined && isCode(code) && !isUnknown) {
     const message = printable(problem.message);
     return new AgentError(code, about === undefined ? message : `${about}: ${message}`);
   }

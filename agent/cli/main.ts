@@ -3,16 +3,24 @@ import { VERSION } from '../version.ts';
 import { type DoctorOptions, doctor } from './doctor/doctor.ts';
 import { exportImage } from './export.ts';
 import { failureOf, USAGE } from './failure.ts';
+import { type GcOptions, gc } from './gc.ts';
 import { type ImportOptions, importLayout } from './import.ts';
 import { key } from './key.ts';
+import { type LsOptions, ls } from './ls.ts';
 import { peers } from './peers.ts';
+import { pin, unpin } from './pin.ts';
 import { type PullOptions, pull } from './pull.ts';
 import { refresh } from './refresh.ts';
+import { rm } from './rm.ts';
 import { CLIENTS, type Client } from './setup/plan.ts';
 import { type SetupOptions, setup } from './setup/setup.ts';
 import { type StartOptions, start } from './start.ts';
 import { type QueryOptions, status } from './status.ts';
 import { processTerminal, type Terminal } from './terminal.ts';
+import { type VerifyOptions, verify } from './verify.ts';
+
+/** What names an image, beside `app@sha256:…`. */
+const IMAGE = 'as docker names it: alpine, owner/app:v1, registry.lan:5000/app@sha256:…';
 
 /**
  * Runs one command.
@@ -84,6 +92,37 @@ function createProgram(terminal: Terminal, exitWith: (code: number) => void): Co
     .option('--share', 'let peers have what comes in (default: what is imported stays on this host)')
     .option('--json', 'a line of JSON for each image')
     .action((dir: string, options: ImportOptions) => importLayout(dir, options, terminal));
+  withConfig(program.command('ls'))
+    .description('the images that the running agent holds, or parts of')
+    .option('--blobs', 'the blobs, not the images')
+    .option('--json', 'as JSON lines')
+    .action((options: LsOptions) => ls(options, terminal));
+  withConfig(program.command('pin'))
+    .description('keep an image from eviction: what is held of it, and what comes')
+    .argument('<image>', IMAGE)
+    .option('--json', 'as JSON')
+    .action((image: string, options: QueryOptions) => pin(image, options, terminal));
+  withConfig(program.command('unpin'))
+    .description('let an image be evicted again')
+    .argument('<image>', 'as it was pinned')
+    .option('--json', 'as JSON')
+    .action((image: string, options: QueryOptions) => unpin(image, options, terminal));
+  withConfig(program.command('rm'))
+    .description('remove what no other image is made of, or one blob')
+    .argument('<image>', `${IMAGE}; a digest alone: that blob`)
+    .option('--json', 'as JSON lines')
+    .action((image: string, options: QueryOptions) => rm(image, options, terminal));
+  withConfig(program.command('gc'))
+    .description('let go of what was half fetched a day ago, and of what was used longest ago')
+    .option('--dry-run', 'only say what would go')
+    .option('--to <size>', 'until the store takes so much of the disk: 10GiB (default: what its bounds allow)')
+    .option('--json', 'as JSON lines')
+    .action((options: GcOptions) => gc(options, terminal));
+  withConfig(program.command('verify'))
+    .description('check what is held and was last checked a week ago, or was touched; exits 1 where anything is rotten')
+    .option('--all', 'check everything')
+    .option('--json', 'as JSON lines')
+    .action(async (options: VerifyOptions) => exitWith(await verify(options, terminal)));
   withConfig(program.command('setup'))
     .description('the configuration that points a client at the mirror: printed, or written with --write')
     .addArgument(new Argument('<client>', 'whose').choices(CLIENTS))

@@ -116,6 +116,7 @@ class Content implements LanContent {
   async getManifest(request: ManifestRequest, signal: AbortSignal) {
     const manifest = await this.#manifest(request, signal);
     this.#disclosure.consider(request.repository, partsOf(manifest));
+    this.#components.onManifest?.(manifest);
     this.#components.metrics.clientBytes.inc({ source: manifest.source }, manifest.bytes.length);
     return manifest;
   }

@@ -8,6 +8,7 @@ import type { Share } from './privacy/standing.ts';
 import type { Published } from './published.ts';
 import type { TagSettings } from './tags/freshness.ts';
 import type { TagRecords } from './tags/ports.ts';
+import type { VerifiedManifest } from './verified-manifest.ts';
 
 /** What the fetch role works with. */
 export interface FetchComponents {
@@ -32,6 +33,8 @@ export interface ContentComponents extends FetchComponents {
   readonly standings?: StandingRecords;
   /** Milliseconds since the epoch. @default Date.now */
   readonly now?: () => number;
+  /** Told of each manifest before it is given to who asked for it. May not throw. */
+  readonly onManifest?: (manifest: VerifiedManifest) => void;
 }
 
 /** How the fetch role is set. Times are milliseconds. */

@@ -1,3 +1,4 @@
+import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import { begun } from './begun.ts';
 import { problemOf } from './problem.ts';
@@ -24,7 +25,8 @@ export async function sendLines(
   const lines = await begun(answer, BEAT);
   reply.hijack();
   const response = reply.raw;
-  response.writeHead(200, { 'Content-Type': 'application/x-ndjson' });
+  reply.header('Content-Type', 'application/x-ndjson');
+  response.writeHead(200, reply.getHeaders() as OutgoingHttpHeaders);
   response.flushHeaders();
   const client = watch(response, stallTimeout);
   // Bytes are counted in no Content-Length, so a beat may come at any time between two lines.

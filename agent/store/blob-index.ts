@@ -6,6 +6,7 @@ import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import { BLOCK, type Candidate, roomOf } from './eviction.ts';
 import type { Files, OpenFile } from './files.ts';
+import { INSPECTION_SCHEMA, prepareInspection } from './inspection-index.ts';
 import { type Layout, unwritable } from './layout.ts';
 import { PIN_SCHEMA, preparePins } from './pin-index.ts';
 import type { Stamp } from './stamp.ts';
@@ -36,6 +37,7 @@ const MIGRATIONS = [
   // Null: private for several registries, or noted before it was noted for which.
   `ALTER TABLE private ADD COLUMN registry TEXT; ${STANDING_SCHEMA}`,
   PIN_SCHEMA,
+  INSPECTION_SCHEMA,
 ];
 
 /** SQLITE_ERROR (a table that is not there, or is though none should be), SQLITE_CORRUPT and SQLITE_NOTADB. */
@@ -186,6 +188,8 @@ function prepare(database: DatabaseSync, log: OpenFile) {
     standings: prepareStandings(database, transaction),
     /** Which blobs must stay. */
     pins: preparePins(database, transaction),
+    /** For who looks after the store. */
+    inspection: prepareInspection(database),
     get(digest: Digest): BlobRecord | undefined {
       const row = find.get(digest);
       if (row === undefined) return undefined;

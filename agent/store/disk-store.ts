@@ -7,7 +7,8 @@ import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
 import type { Account, Reservation, Usage } from './account.ts';
-import type { Bounds } from './bounds.ts';
+import { type Bounds, freeOf } from './bounds.ts';
+import { Collection } from './collection.ts';
 import { takeBack } from './demote.ts';
 import { writeDurably } from './durable.ts';
 import type { Files } from './files.ts';
@@ -15,6 +16,7 @@ import { createHashThread } from './hash-thread.ts';
 import { Health, type StoreState } from './health.ts';
 import type { BlobListener, Holdings } from './holdings.ts';
 import type { DiskStore, StoreMetrics } from './index.ts';
+import { Inspection } from './inspection.ts';
 import { journalRoom } from './journal.ts';
 import type { Layout } from './layout.ts';
 import type { StoreLock } from './lock.ts';
@@ -22,7 +24,7 @@ import { measurePartial } from './measure.ts';
 import { createPartial } from './partial.ts';
 import { openPartialFile } from './partial-file.ts';
 import type { Pin } from './pin-index.ts';
-import { Readers } from './readers.ts';
+import { Readers, type RotListener } from './readers.ts';
 import { reconcile } from './reconcile.ts';
 import { Removal } from './removal.ts';
 import { Room } from './room.ts';
@@ -62,6 +64,8 @@ export function createDiskStore(components: DiskStoreComponents, init: DiskStore
 class OpenDiskStore implements DiskStore {
   readonly tags: TagRecords;
   readonly standings: StandingRecords;
+  readonly inspection: Inspection;
+  readonly collection: Collection;
   readonly inOrder: Promise<void>;
   readonly #files: Files;
   readonly #layout: Layout;
@@ -97,11 +101,17 @@ class OpenDiskStore implements DiskStore {
     const isComing = (digest: Digest) => isPartialOpen(digest) || this.#puts.size > 0;
     this.#removal = new Removal({ ...shared, readers: this.#readers, isComing });
     this.#health = new Health(logger, now, metrics, () => this.#room.refused());
+    const free = () => freeOf(files, layout.root);
+    const isKept = (digest: Digest) =>
+      isPartialOpen(digest) || this.#readers.isReading(digest) || this.isPinned(digest);
+    const isStoring = () => this.#partials.size + this.#puts.size > 0;
+    this.inspection = new Inspection({ files, layout, holdings, readers: this.#readers, isStoring });
+    this.collection = new Collection({ ...components, removal: this.#removal, bounds, isKept, free });
     this.#room = new Room(
       {
         ...{ account, files, layout, logger, metrics, health: this.#health },
         blobs: () => holdings.byLastUse(),
-        isKept: (digest) => isPartialOpen(digest) || this.#readers.isReading(digest) || this.isPinned(digest),
+        isKept,
         evict: (victims) => this.#removal.evict(victims),
       },
       bounds,
@@ -205,6 +215,10 @@ class OpenDiskStore implements DiskStore {
 
   onDrop(listener: BlobListener): () => void {
     return this.#holdings.onDrop(listener);
+  }
+
+  onRot(listener: RotListener): () => void {
+    return this.#readers.onRot(listener);
   }
 
   totals(): { blobs: number; bytes: number } {

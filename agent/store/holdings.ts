@@ -68,6 +68,10 @@ export class Holdings {
     this.#show();
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   get(digest: Digest): BlobRecord | undefined {
     const record = this.#row(digest);
     return record === undefined || this.#isLookedAt(record) ? record : undefined;

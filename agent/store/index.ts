@@ -16,15 +16,18 @@ import type { Descriptor } from '../oci/manifest.ts';
 import { Account, type Usage } from './account.ts';
 import { openIndex } from './blob-index.ts';
 import { type Bounds, capacityOf, defaultMaxSize } from './bounds.ts';
+import type { Collection } from './collection.ts';
 import { createDiskStore } from './disk-store.ts';
 import { type Files, systemFiles } from './files.ts';
 import type { HealthMetrics, StoreState } from './health.ts';
 import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts';
+import type { Inspection } from './inspection.ts';
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
 import { lockStore } from './lock.ts';
 import { measurePartial } from './measure.ts';
 import { emptyTmp, partialDigests } from './old-partials.ts';
 import type { Pin } from './pin-index.ts';
+import type { RotListener } from './readers.ts';
 import type { RoomMetrics } from './room.ts';
 import type { StandingRecords } from './standing-records.ts';
 import type { TagRecords } from './tag-records.ts';
@@ -126,7 +129,7 @@ export interface DiskStore {
   onDrop(listener: BlobListener): () => void;
 
   /** What is remembered of tags; lasts as long as the store. */
-  readonly tags: Pick<TagRecords, 'find' | 'peek' | 'put' | 'drop'>;
+  readonly tags: Pick<TagRecords, 'find' | 'peek' | 'put' | 'drop' | 'page'>;
   /** What is remembered of repositories; lasts as long as the store. */
   readonly standings: Pick<StandingRecords, 'find' | 'put'>;
 
@@ -137,6 +140,14 @@ export interface DiskStore {
   /** By image. */
   pins(): readonly Pin[];
   isPinned(digest: Digest): boolean;
+
+  /** Tells of every blob, private ones too, that was found rotten and dropped. @returns what ends it */
+  onRot(listener: RotListener): () => void;
+
+  /** Looks at what is held, without a use of it. */
+  readonly inspection: Pick<Inspection, keyof Inspection>;
+  /** Lets go of what is held, by somebody's will. */
+  readonly collection: Pick<Collection, keyof Collection>;
 
   /** With what the index tells of and was not looked at yet. */
   totals(): { readonly blobs: number; readonly bytes: number };

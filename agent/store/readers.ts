@@ -32,6 +32,17 @@ export interface ReadersComponents {
   readonly account: Account;
 }
 
+/** Hears of a blob that was found rotten. May not throw. */
+export type RotListener = (digest: Digest, mediaType: string | null) => void;
+
+/** How a read differs from that of a client. */
+export interface ReadOptions {
+  /** Whether it counts as a use of the blob. @default true */
+  readonly isUse?: boolean;
+  /** Whether every byte is checked, whenever that was last done. @default false */
+  readonly isChecked?: boolean;
+}
+
 /** What the readers of one blob share, for as long as it is held and any of them reads. */
 interface Lease {
   readonly record: BlobRecord;
@@ -49,6 +60,8 @@ export class Readers {
   readonly #passes = new Passes();
   readonly #leases = new Map<Digest, Lease>();
   readonly #files = new Set<BlobFile>();
+  readonly #rotListeners = new Set<RotListener>();
+  #uses = 0;
   #closed = false;
 
   /** @param recheck in milliseconds */
@@ -57,16 +70,23 @@ export class Readers {
     this.#recheck = recheck;
   }
 
-  async *read(digest: Digest, start: number, end: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+  async *read(
+    digest: Digest,
+    start: number,
+    end: number,
+    signal: AbortSignal,
+    { isUse = true, isChecked = false }: ReadOptions = {},
+  ): AsyncGenerator<Uint8Array> {
     signal.throwIfAborted();
     this.#assertOpen();
-    const lease = this.#enter(digest);
+    const lease = this.#enter(digest, isUse);
     if (lease === undefined) throw rottenError(digest);
+    if (isUse) this.#uses++;
     try {
       if (!(start >= 0 && start <= end && end <= lease.record.size)) {
         throw new RangeError(`bytes ${start} to ${end} are not in a blob of ${lease.record.size}`);
       }
-      const file = await this.#open(lease);
+      const file = await this.#open(lease, isChecked ? 0 : this.#recheck);
       try {
         for await (const piece of aheadByOne(file.pieces(start, end))) {
           this.#guard(lease, signal);
@@ -78,6 +98,7 @@ export class Readers {
     } catch (error) {
       throw this.#told(error);
     } finally {
+      if (isUse) this.#uses--;
       this.#leave(lease);
     }
   }
@@ -110,6 +131,17 @@ export class Readers {
     }
   }
 
+  /** Whether a client reads anything. */
+  get isUsed(): boolean {
+    return this.#uses > 0;
+  }
+
+  /** Tells of every blob that is found rotten, once it is dropped; its media type tells manifests. @returns what ends it */
+  onRot(listener: RotListener): () => void {
+    this.#rotListeners.add(listener);
+    return () => this.#rotListeners.delete(listener);
+  }
+
   isReading(digest: Digest): boolean {
     return this.#leases.has(digest);
   }
@@ -134,12 +166,13 @@ export class Readers {
     await Promise.all([...this.#files].map((file) => file.close()));
   }
 
-  async #open(lease: Lease): Promise<BlobFile> {
+  /** @param recheck milliseconds; 0: all of it is checked */
+  async #open(lease: Lease, recheck: number = this.#recheck): Promise<BlobFile> {
     const { files, layout, holdings } = this.#components;
     const { record } = lease;
     const file = await openBlobFile(files, layout.blob(record.digest), record, () => holdings.mapOf(record.digest), {
       rotten: (why) => this.#rotten(lease, why),
-      passOf: (of, stamp, chunks) => this.#passOf(of, stamp, chunks),
+      passOf: (of, stamp, chunks) => this.#passOf(of, stamp, chunks, recheck),
       passed: (digest, pass, stamp) => this.#passed(digest, pass, stamp),
     });
     if (this.#closed) await file.close();
@@ -152,11 +185,11 @@ export class Readers {
     await file.close();
   }
 
-  #enter(digest: Digest): Lease | undefined {
+  #enter(digest: Digest, isUse = true): Lease | undefined {
     const { holdings } = this.#components;
     const record = holdings.get(digest);
     if (record === undefined) return undefined;
-    holdings.use(digest);
+    if (isUse) holdings.use(digest);
     const known = this.#leases.get(digest);
     // A recheck or another commit renews the record; the lease is of the newest.
     const lease = known === undefined ? { record, readers: 0, rotten: false } : Object.assign(known, { record });
@@ -179,10 +212,10 @@ export class Readers {
     if (lease.rotten) throw rottenError(lease.record.digest);
   }
 
-  #passOf(record: BlobRecord, stamp: Stamp, layout: ChunkLayout): Pass | undefined {
+  #passOf(record: BlobRecord, stamp: Stamp, layout: ChunkLayout, recheck: number): Pass | undefined {
     const now = this.#components.now();
-    if (!isDue(record, stamp, now, this.#recheck)) return undefined;
-    return this.#passes.of(record.digest, stamp, now, this.#recheck, layout.count);
+    if (!isDue(record, stamp, now, recheck)) return undefined;
+    return this.#passes.of(record.digest, stamp, now, recheck, layout.count);
   }
 
   /** Unless the file was touched meanwhile, the blob is fresh from when the pass began. */
@@ -216,6 +249,7 @@ export class Readers {
         logger.warn({ err: error, digest }, 'what is good of a rotten blob cannot be kept');
       })
       .finally(left);
+    for (const listener of this.#rotListeners) listener(digest, lease.record.mediaType);
   }
 
   #assertOpen(): void {

@@ -53,6 +53,10 @@ export function prepareTags(database: DatabaseSync, transaction: (work: () => vo
   const ofTag = 'registry = ? AND repository = ? AND tag = ?';
   const nextUse = '(SELECT ifnull(max(used), 0) + 1 FROM tag)';
   const find = sql(`SELECT * FROM tag WHERE ${ofTag} ORDER BY checked_at DESC`);
+  const page = sql(
+    `SELECT DISTINCT registry, repository, tag FROM tag WHERE (registry, repository, tag) > (?, ?, ?)
+       ORDER BY registry, repository, tag LIMIT ?`,
+  );
   // What was used last needs no writing: a tag that is pulled again and again costs reads alone.
   const use = sql(`UPDATE tag SET used = ${nextUse} WHERE ${ofTag} AND used < (SELECT max(used) FROM tag)`);
   const put = sql(`INSERT OR REPLACE INTO tag VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ${nextUse})`);
@@ -78,6 +82,15 @@ export function prepareTags(database: DatabaseSync, transaction: (work: () => vo
         size: Number(row.size),
         etag: row.etag as string | null,
         checkedAt: Number(row.checked_at),
+      }));
+    },
+    /** Tags by name, those after `after`. */
+    page(after: TagName | undefined, limit: number): TagName[] {
+      const rows = page.all(...(after === undefined ? ['', '', ''] : keyOf(after)), limit);
+      return rows.map((row) => ({
+        registry: row.registry as string,
+        repository: row.repository as string,
+        tag: row.tag as string,
       }));
     },
     use(name: TagName): void {

@@ -36,6 +36,11 @@ export class TagRecords {
     return this.#try('find what a tag is', name, () => this.#index.find(name)) ?? [];
   }
 
+  /** Tags of which something is remembered, by name, those after `after`; the last page is empty. */
+  page(after: TagName | undefined, limit: number): readonly TagName[] {
+    return this.#try('list tags', after, () => this.#index.page(after, limit)) ?? [];
+  }
+
   put(name: TagName, record: TagRecord): void {
     this.#try('remember what a tag is', name, () => this.#index.put(name, record, this.#bounds));
   }
@@ -49,7 +54,7 @@ export class TagRecords {
     this.#isClosed = true;
   }
 
-  #try<Result>(what: string, name: TagName, work: () => Result): Result | undefined {
+  #try<Result>(what: string, name: TagName | undefined, work: () => Result): Result | undefined {
     if (this.#isClosed) return undefined;
     try {
       return work();

@@ -54,6 +54,8 @@ export interface LanSwarm {
   attend(attendant: Attendant): void;
   tag(peer: string, asked: AskedTag, signal: AbortSignal): Promise<SignedTag | undefined>;
   tellTags(teller: TagTeller): void;
+  /** How many neighbours told that they hold the blob. */
+  tellersOf(digest: Digest): number;
   /** Multiaddrs peers can dial, with the peer id. */
   readonly addresses: string[];
   peers(): PeerStatus[];
@@ -199,6 +201,11 @@ class Libp2pSwarm implements LanSwarm {
 
   tellTags(teller: TagTeller): void {
     this.#parts.tags.by(teller);
+  }
+
+  tellersOf(digest: Digest): number {
+    const { inventories } = this.#parts;
+    return this.neighbours().filter(({ peer }) => inventories.of(peer)?.get(digest) !== undefined).length;
   }
 
   peers(): PeerStatus[] {

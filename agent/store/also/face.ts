@@ -184,6 +184,18 @@ export class StoreAndAlso implements DiskStore {
     return this.#own.isPinned(digest);
   }
 
+  onRot(listener: Parameters<DiskStore['onRot']>[0]): () => void {
+    return this.#own.onRot(listener);
+  }
+
+  get inspection(): DiskStore['inspection'] {
+    return this.#own.inspection;
+  }
+
+  get collection(): DiskStore['collection'] {
+    return this.#own.collection;
+  }
+
   usage(): ReturnType<DiskStore['usage']> {
     return this.#own.usage();
   }

@@ -23,7 +23,21 @@ test('the constants are what package.json says', async () => {
 test('help is for stdout, a wrong command one line on stderr', async () => {
   const help = await command('--help');
   assert.equal(help.exit, 0);
-  for (const name of ['start', 'status', 'peers', 'refresh', 'setup', 'doctor', 'key'])
+  for (const name of [
+    'start',
+    'status',
+    'peers',
+    'refresh',
+    'ls',
+    'pin',
+    'unpin',
+    'rm',
+    'gc',
+    'verify',
+    'setup',
+    'doctor',
+    'key',
+  ])
     assert.match(help.out, new RegExp(`^ {2}${name} `, 'm'));
   for (const args of [['nonsense'], ['status', '--nonsense'], ['key'], ['refresh'], ['start', '--set']]) {
     const { exit, out, err } = await command(...args);

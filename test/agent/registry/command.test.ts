@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
+import { pino } from 'pino';
 import { AgentError } from '../../../agent/errors.ts';
+import { createMetrics } from '../../../agent/observe/metrics.ts';
+import { createApp } from '../../../agent/registry/app.ts';
 import type { LocalCommand } from '../../../agent/registry/ports.ts';
-import { dial, startMirror, until } from './support.ts';
+import { dial, MemoryContent, startMirror, until } from './support.ts';
 
 const post = (url: string) => fetch(url, { method: 'POST' });
 
@@ -66,4 +69,32 @@ test('the work ends when the caller leaves', async (t) => {
   assert.ok(lines > 0);
   socket.destroy();
   await until(() => hasEnded);
+});
+
+test('another machine, which may pull, commands nothing', async () => {
+  let asked = 0;
+  const app = createApp(
+    {
+      logger: pino({ level: 'silent' }),
+      metrics: createMetrics(),
+      content: new MemoryContent(),
+      status: () => ({}),
+      health: () => ({ ok: true }),
+      commands: { ls: async () => ({ asked: ++asked }) },
+    },
+    {
+      clientStallTimeout: 1000,
+      allowedHosts: new Set(),
+      closing: new AbortController().signal,
+      isDraining: () => false,
+      admit: () => {},
+    },
+  );
+  const from = (remoteAddress: string) => app.inject({ method: 'POST', url: '/agent/ls', remoteAddress });
+  assert.equal((await from('127.0.0.1')).statusCode, 200);
+  const refused = await from('192.0.2.6');
+  assert.equal(refused.statusCode, 403);
+  assert.equal(refused.json().errors[0].detail.error, 'REQUEST_DENIED');
+  assert.equal(asked, 1);
+  await app.close();
 });

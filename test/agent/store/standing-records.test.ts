@@ -49,7 +49,7 @@ test('what was private before it was noted for which registry stays so, and none
   await first.close();
   const database = new DatabaseSync(layoutAt(at.path).index);
   database.exec(
-    'DROP TABLE pin; DROP TABLE standing; ALTER TABLE private DROP COLUMN registry; PRAGMA user_version = 3;',
+    'DROP INDEX blob_checked_at; DROP INDEX blob_manifest; DROP TABLE pin; DROP TABLE standing; ALTER TABLE private DROP COLUMN registry; PRAGMA user_version = 3;',
   );
   database.prepare('INSERT INTO private VALUES (?)').run(digest);
   database.close();

@@ -58,7 +58,9 @@ test('a store of before there were tags is taken over with all that it holds', a
   const digest = await hold(first, content('kept', 10));
   await first.close();
   const database = new DatabaseSync(layoutAt(at.path).index);
-  database.exec('DROP TABLE pin; DROP TABLE tag; DROP TABLE private; DROP TABLE standing; PRAGMA user_version = 1;');
+  database.exec(
+    'DROP INDEX blob_checked_at; DROP INDEX blob_manifest; DROP TABLE pin; DROP TABLE tag; DROP TABLE private; DROP TABLE standing; PRAGMA user_version = 1;',
+  );
   database.close();
   const second = await at.open();
   assert.equal(second.find(digest)?.size, 10);

@@ -1,0 +1,38 @@
+import { type Digest, isDigest } from '../../protocol/digest.ts';
+import { AgentError } from '../errors.ts';
+import { imageText, parseImage } from '../oci/image.ts';
+import { type Repository, repositoryText } from '../oci/reference.ts';
+
+/** An image as people name it: by a tag, by a repository and a digest, or by a digest alone. */
+export interface NamedImage {
+  /** undefined where only a digest was given. */
+  readonly repository: Repository | undefined;
+  /** undefined where a digest was given. */
+  readonly tag: string | undefined;
+  /** undefined where a tag was given. */
+  readonly digest: Digest | undefined;
+}
+
+/**
+ * Reads an image's name as docker does. A tag before a digest says nothing (`app:v1@sha256:…`).
+ * @throws AgentError IMAGE_INVALID
+ */
+export function parseNamedImage(text: string): NamedImage {
+  if (isDigest(text)) return { repository: undefined, tag: undefined, digest: text };
+  const at = text.indexOf('@');
+  if (at === -1) return { ...parseImage(text), digest: undefined };
+  const digest = text.slice(at + 1);
+  if (!isDigest(digest)) {
+    throw new AgentError(
+      'IMAGE_INVALID',
+      `${JSON.stringify(text.slice(0, 300))} is no image: what comes after the @ is no sha256 or sha512 digest in lower-case hex`,
+    );
+  }
+  return { repository: parseImage(text.slice(0, at)).repository, tag: undefined, digest };
+}
+
+/** The whole of its name: `docker.io/library/alpine:latest`, `docker.io/library/alpine@sha256:…`, `sha256:…`. */
+export function namedImageText({ repository, tag, digest }: NamedImage): string {
+  if (repository === undefined) return digest ?? '';
+  return tag === undefined ? `${repositoryText(repository)}@${digest}` : imageText({ repository, tag });
+}
