@@ -190,6 +190,26 @@ test('what is imported is for no peer, unless it is shared', async () => {
   assert.ok(denied.status >= 500, `${denied.status}`);
 });
 
+test('one host imports and shares, and a fleet without an uplink pulls by tag', async () => {
+  const image = upstream.addImage('library/app', { layers: [400_000] });
+  const near = await host();
+  assert.equal((await on(near, 'export', 'app', layout())).exit, 0);
+  await near.stop();
+  hosts = [];
+  const networkKeyFile = join(directory, 'network.key');
+  assert.equal((await command('key', networkKeyFile)).exit, 0);
+  const fleet = { upstream: NOWHERE, networkKeyFile, tags: { fromPeers: 'when-offline' } };
+  const first = await host(fleet);
+  const second = await host(fleet);
+  assert.equal((await on(first, 'import', layout(), '--share')).exit, 0);
+  await until('the other host pulls the tag', () =>
+    second.pull('library/app', 'latest').then(
+      ({ matches, manifest }) => matches && manifest.digest === image.manifest.digest,
+      () => false,
+    ),
+  );
+});
+
 test('only who can read the owner’s key may import', async () => {
   upstream.addImage('library/app', { layers: [1000] });
   const only = await host();
