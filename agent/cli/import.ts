@@ -4,12 +4,12 @@ import { z } from 'zod';
 import type { Digest } from '../../protocol/digest.ts';
 import type { Config } from '../config/load.ts';
 import { AgentError, isAgentError } from '../errors.ts';
-import type { LayoutEntry } from '../oci/image-layout.ts';
 import { type ImageParts, partsOfImage } from '../oci/image-parts.ts';
-import { type ImageReference, imageReferenceText, parseImageReference } from '../oci/image-reference.ts';
+import { imageReferenceText, parseImageReference } from '../oci/image-reference.ts';
 import { type Descriptor, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import { OWNER_KEY_FILE } from '../owner-key.ts';
 import { inLanes } from './lanes.ts';
+import { type NamedEntry, named } from './layout/names.ts';
 import { openBlob, readLayout, readManifest, refused } from './layout/read.ts';
 import { type ConfigOptions, configOf } from './options.ts';
 import { printable } from './printable.ts';
@@ -32,10 +32,6 @@ export interface ImportOptions extends ConfigOptions {
 
 const takenSchema = z.object({ held: z.boolean() });
 const taggedSchema = z.object({ image: z.string(), digest: z.string(), was: z.string().nullable() });
-
-interface NamedEntry extends LayoutEntry {
-  readonly image: ImageReference;
-}
 
 /**
  * `layerlan import DIR`: gives the images that an OCI layout lists to the running agent, which verifies them. Of what is
@@ -201,30 +197,6 @@ async function* counted(
 const NOTHING: AsyncIterable<Uint8Array> = {
   [Symbol.asyncIterator]: async function* () {},
 };
-
-/** By which name each image of a layout comes in. @throws AgentError LAYOUT_INVALID, IMAGE_INVALID */
-function named(entries: readonly LayoutEntry[], name: ImageReference | undefined, directory: string): NamedEntry[] {
-  if (entries.length === 0) throw new AgentError('LAYOUT_INVALID', `${directory} lists no image`);
-  if (name !== undefined && entries.length > 1) {
-    throw new AgentError('LAYOUT_INVALID', `${directory} lists ${entries.length} images, which --name cannot all name`);
-  }
-  return entries.map((entry) => {
-    const image = name ?? nameOf(entry, directory);
-    if (image.digest === undefined || image.digest === entry.digest) return { ...entry, image };
-    throw new AgentError(
-      'LAYOUT_INVALID',
-      `${directory} has ${entry.digest}, which is not ${imageReferenceText(image)}`,
-    );
-  });
-}
-
-function nameOf({ fullName, refName, digest }: LayoutEntry, directory: string): ImageReference {
-  // A tag alone does not say of what.
-  const whole = fullName ?? (/^(localhost|[^/]*[.:][^/]*)\/./.test(refName ?? '') ? refName : undefined);
-  if (whole !== undefined) return parseImageReference(whole);
-  const shown = refName === undefined ? 'no name' : `only the name ${JSON.stringify(printable(refName).slice(0, 100))}`;
-  throw new AgentError('LAYOUT_INVALID', `${directory} has ${shown} for ${digest}; give it one with --name IMAGE`);
-}
 
 async function ownerKey(config: Config): Promise<string> {
   const path = join(config.store.path, OWNER_KEY_FILE);

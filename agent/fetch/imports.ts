@@ -1,16 +1,13 @@
-import { hash } from 'node:crypto';
-import { CHUNK_HASH_LENGTH } from '../../protocol/chunk-map.ts';
-import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
-import { AgentError, isAgentError } from '../errors.ts';
+import { type AgentError, isAgentError } from '../errors.ts';
 import type { TaggedImage } from '../oci/image.ts';
 import { descriptorsOf, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
+import { lively, refused, write } from './import-body.ts';
 import type { ContentComponents, FetchInit } from './init.ts';
 import { heldManifest } from './kept-manifests.ts';
 import { mediaTypeOf } from './media-type.ts';
 import { Places } from './places.ts';
-import type { Partial } from './ports.ts';
 import { isStoreFailure } from './store-failure.ts';
 import { acceptText } from './tags/accept.ts';
 import { KnownTags } from './tags/known-tags.ts';
@@ -19,9 +16,6 @@ import { notStored } from './taking.ts';
 
 /** Blobs that are taken in at once; each has a chunk in memory. */
 const MAX_AT_ONCE = 4;
-
-/** How long who sends a blob may send nothing. Milliseconds. */
-const STALL = 30_000;
 
 /** Content that somebody on this machine brings from elsewhere. */
 export interface ImportedBlob {
@@ -158,58 +152,4 @@ export class Imports {
 /** What is told who wants something stored of a repository that the configuration leaves out. */
 export function notKept(repository: Repository): AgentError {
   return notStored(`store.keep and store.skip leave ${repositoryText(repository)} out`);
-}
-
-async function write(partial: Partial, pieces: AsyncIterable<Uint8Array>): Promise<void> {
-  const { digest, layout } = partial;
-  const buffer = Buffer.allocUnsafeSlow(Math.min(layout.chunkSize, layout.size));
-  let index = 0;
-  let filled = 0;
-  for await (const piece of pieces) {
-    for (let at = 0; at < piece.length; ) {
-      if (index >= layout.count) throw refused(digest, `it has more than ${layout.size} bytes`);
-      const length = chunkLength(layout, index);
-      const part = piece.subarray(at, at + length - filled);
-      buffer.set(part, filled);
-      filled += part.length;
-      at += part.length;
-      if (filled < length) continue;
-      const chunk = buffer.subarray(0, length);
-      await partial.write(chunkStart(layout, index), chunk);
-      // `peer`: nobody has vouched for it. What is left of it after a crash must not be taken for upstream's.
-      await partial.mark(index, hash('sha256', chunk, 'buffer').subarray(0, CHUNK_HASH_LENGTH), 'peer');
-      index += 1;
-      filled = 0;
-    }
-  }
-  if (index < layout.count) throw refused(digest, `it has fewer than ${layout.size} bytes`);
-}
-
-/** The body, for as long as something comes. @throws AgentError IMPORT_REFUSED where nothing does */
-async function* lively(body: AsyncIterable<Uint8Array>, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-  const iterator = body[Symbol.asyncIterator]();
-  try {
-    for (;;) {
-      const { promise: over, reject } = Promise.withResolvers<never>();
-      const onAbort = () => reject(signal.reason);
-      const timer = setTimeout(() => reject(new AgentError('IMPORT_REFUSED', 'nothing more of it came')), STALL);
-      signal.addEventListener('abort', onAbort);
-      if (signal.aborted) onAbort();
-      try {
-        const next = await Promise.race([iterator.next(), over]);
-        if (next.done) return;
-        yield next.value;
-      } finally {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', onAbort);
-      }
-    }
-  } finally {
-    // It may itself wait for what never comes.
-    void iterator.return?.()?.then(undefined, () => {});
-  }
-}
-
-function refused(digest: Digest, why: string, cause?: unknown): AgentError {
-  return new AgentError('IMPORT_REFUSED', `${digest} is refused: ${why}`, { cause });
 }
