@@ -10,6 +10,8 @@ import type { Store, Swarm, Upstream } from './fetch/ports.ts';
 import { createThrottle, type Throttle, UNLIMITED } from './limits/throttle.ts';
 import { createMetrics, type Metrics } from './observe/metrics.ts';
 import type { AgentStatus } from './observe/status.ts';
+import { createKeeping } from './oci/keeping.ts';
+import { OWNER_KEY_FILE } from './owner-key.ts';
 import { readRegistries } from './registries.ts';
 import { createAdmission } from './registry/admission.ts';
 import { createMirror } from './registry/mirror.ts';
@@ -17,7 +19,10 @@ import { createScrape } from './registry/scrape.ts';
 import { type DiskStore, openStore } from './store/index.ts';
 import { createSwarm } from './swarm/create.ts';
 import { parseNetworkKey } from './swarm/key.ts';
+import { createImport } from './upkeep/import.ts';
+import { createOwner } from './upkeep/owner.ts';
 import { extendPins } from './upkeep/pinned.ts';
+import { createPull } from './upkeep/pull.ts';
 import { createUpkeep } from './upkeep/upkeep.ts';
 import { createUpstream } from './upstream/client.ts';
 import { createProxyRule } from './upstream/proxy-rule.ts';
@@ -127,6 +132,7 @@ async function compose(
   started.push({ what: 'swarm', close: () => swarm.stop() });
 
   const ports: { store: Store; swarm: Swarm; upstream: Upstream } = { store, swarm, upstream };
+  const keeps = createKeeping(config.store);
   const content = createContent(
     {
       ...ports,
@@ -144,6 +150,7 @@ async function compose(
       holdFor: config.release.holdFor,
       tags: (registry) => tagSettings(config.registries, registry),
       share: (registry) => shareOf(config.registries, registry),
+      keeps,
     },
   );
   started.push({ what: 'fetch', close: () => content.stop() });
@@ -179,8 +186,14 @@ async function compose(
     const { state, since, code } = own.state();
     return { ok: true, store: { state, since: new Date(since).toISOString(), code } };
   };
+  const owner = await createOwner(join(config.store.path, OWNER_KEY_FILE));
+  const commands = {
+    ...upkeep.commands,
+    pull: createPull({ content, store, keeps }),
+    ...createImport({ content, store, owner }),
+  };
   const mirror = createMirror(
-    { logger: logger.child({ role: 'registry' }), metrics, content, status, health, commands: upkeep.commands },
+    { logger: logger.child({ role: 'registry' }), metrics, content, status, health, commands },
     { registries: config.registries, allowedHosts: config.mirror.allowedHosts },
   );
   await mirror.listen(config.mirror.listen);

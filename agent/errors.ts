@@ -41,6 +41,40 @@ export const ERRORS = {
     oci: 'NAME_INVALID',
     means: 'Not an image reference with a tag, such as alpine, owner/app:v1 or registry.lan:5000/app:v1.',
   },
+  PLATFORM_INVALID: {
+    exit: 2,
+    status: 400,
+    oci: 'UNSUPPORTED',
+    means: 'Not a platform such as linux/amd64 or linux/arm/v7, and not `all`.',
+  },
+  PLATFORM_UNKNOWN: {
+    exit: 1,
+    status: 404,
+    oci: 'MANIFEST_UNKNOWN',
+    means: 'The image has nothing for this platform.',
+  },
+  NOT_STORED: {
+    exit: 1,
+    status: 507,
+    oci: 'UNKNOWN',
+    means: 'The store did not take it in: it has no room, its disk fails, or store.keep or store.skip leaves it out.',
+  },
+  LAYOUT_INVALID: {
+    exit: 1,
+    means: 'A directory is no OCI image layout, or cannot be read or written.',
+  },
+  IMPORT_REFUSED: {
+    exit: 1,
+    status: 400,
+    oci: 'DIGEST_INVALID',
+    means: 'Something of a layout is missing, or is not what its digest says; it was not taken in.',
+  },
+  NOT_OWNER: {
+    exit: 1,
+    status: 403,
+    oci: 'DENIED',
+    means: 'Only root and the agent’s own user may import: what is imported decides what runs here.',
+  },
   IMAGE_UNKNOWN: {
     exit: 1,
     status: 404,

@@ -119,7 +119,8 @@ async function* linesOf(
   }
 }
 
-function addressOf(config: Config): string {
+/** Where the agent with this configuration is reached, as `host:port`. */
+export function addressOf(config: Config): string {
   return addressText(reachable(parseAddress(config.mirror.listen[0]!)!));
 }
 
@@ -131,7 +132,8 @@ function begin(url: string, method: string, signal: AbortSignal): ClientRequest 
   return request.end();
 }
 
-function notRunning(address: string, error: unknown, timeout: number): AgentError {
+/** @param timeout milliseconds that it was waited for */
+export function notRunning(address: string, error: unknown, timeout: number): AgentError {
   const reason = reasonOf(error, timeout);
   return new AgentError('AGENT_NOT_RUNNING', `no agent answers at ${address}: ${reason}`, { cause: error });
 }

@@ -64,12 +64,19 @@ export async function* followAgent<Answer>(
   }
 }
 
-function pathOf({ name, parameters }: Command): string {
+/** Where the agent is asked it. */
+export function pathOf({ name, parameters }: Command): string {
   const query = new URLSearchParams(parameters).toString();
   return `/agent/${name}${query === '' ? '' : `?${query}`}`;
 }
 
-function failed({ what, about }: Command, address: string, status: number, json: unknown): AgentError {
+/** What ends a command whose answer is none. @param json what came in its place */
+export function failed(
+  { what, about }: Pick<Command, 'what' | 'about'>,
+  address: string,
+  status: number,
+  json: unknown,
+): AgentError {
   const [problem] = problemSchema.safeParse(json).data?.errors ?? [];
   const code = problem?.detail?.error;
   // An agent of an earlier version knows nothing of the command.

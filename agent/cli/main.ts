@@ -1,12 +1,15 @@
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { VERSION } from '../version.ts';
 import { type DoctorOptions, doctor } from './doctor/doctor.ts';
+import { exportImage } from './export.ts';
 import { failureOf, USAGE } from './failure.ts';
 import { type GcOptions, gc } from './gc.ts';
+import { type ImportOptions, importLayout } from './import.ts';
 import { key } from './key.ts';
 import { type LsOptions, ls } from './ls.ts';
 import { peers } from './peers.ts';
 import { pin, unpin } from './pin.ts';
+import { type PullOptions, pull } from './pull.ts';
 import { refresh } from './refresh.ts';
 import { rm } from './rm.ts';
 import { CLIENTS, type Client } from './setup/plan.ts';
@@ -69,6 +72,26 @@ function createProgram(terminal: Terminal, exitWith: (code: number) => void): Co
     .argument('<image>', 'as docker names it: alpine, owner/app:v1, registry.lan:5000/app:v1')
     .option('--json', 'as JSON')
     .action((image: string, options: QueryOptions) => refresh(image, options, terminal));
+  withConfig(program.command('pull'))
+    .description('have the running agent take an image into its store')
+    .argument('<image>', 'as docker names it, also by digest: alpine, owner/app:v1, alpine@sha256:…')
+    .option('--platform <platform>', 'linux/arm64, linux/arm/v7, or all (default: this machine’s)')
+    .option('--json', 'progress and result as JSON lines')
+    .action((image: string, options: PullOptions) => pull(image, options, terminal));
+  withConfig(program.command('export'))
+    .description('write an image, as the running agent gives it, into an OCI image layout')
+    .argument('<image>', 'as for pull')
+    .argument('<dir>', 'new, empty, or an OCI layout to which the image is added')
+    .option('--platform <platform>', 'linux/arm64, linux/arm/v7, or all (default: this machine’s)')
+    .option('--json', 'as JSON')
+    .action((image: string, dir: string, options: PullOptions) => exportImage(image, dir, options, terminal));
+  withConfig(program.command('import'))
+    .description('give the images of an OCI image layout to the running agent, by their names')
+    .argument('<dir>', 'the layout')
+    .option('--name <image>', 'the name of the one image that the layout lists')
+    .option('--share', 'let peers have what comes in (default: what is imported stays on this host)')
+    .option('--json', 'a line of JSON for each image')
+    .action((dir: string, options: ImportOptions) => importLayout(dir, options, terminal));
   withConfig(program.command('ls'))
     .description('the images that the running agent holds, or parts of')
     .option('--blobs', 'the blobs, not the images')

@@ -10,6 +10,7 @@ import {
   duration,
   filePath,
   hostName,
+  keepingPatterns,
   mustBe,
   oneOrMore,
   proxy,
@@ -92,6 +93,16 @@ function shapes(around: Surroundings) {
        * @default 2GiB
        */
       minFree: size().prefault('2GiB'),
+      /**
+       * Repositories whose content is stored, as patterns of `registry/repository`; what comes from others passes through.
+       * @default ["*"]
+       */
+      keep: keepingPatterns().default(() => ['*']),
+      /**
+       * Repositories whose content is not, whatever `keep` says.
+       * @default []
+       */
+      skip: keepingPatterns().default(() => []),
     },
     peers: {
       /**

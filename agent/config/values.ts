@@ -1,6 +1,7 @@
 import { multiaddr } from '@multiformats/multiaddr';
 import { z } from 'zod';
 import { parseAddress } from '../address.ts';
+import { keepingPatternProblem } from '../oci/keeping.ts';
 import { isRepositoryPattern } from '../oci/pattern.ts';
 import { parseProxy } from '../proxy.ts';
 import { parseDuration } from './duration.ts';
@@ -140,6 +141,16 @@ export function repositoryPatterns() {
   const what = 'a repository pattern such as library/*, in lower case and without a tag';
   const pattern = z.string(mustBe(what)).refine(isRepositoryPattern, { error: `must be ${what}` });
   return z.array(pattern, mustBe('a list of repository patterns'));
+}
+
+/** Patterns of repositories with their registries. */
+export function keepingPatterns() {
+  const what = 'a pattern such as docker.io/library/* or ghcr.io/owner/*';
+  const pattern = z.string(mustBe(what)).superRefine((text, context) => {
+    const problem = keepingPatternProblem(text);
+    if (problem !== undefined) complain(context, problem);
+  });
+  return z.array(pattern, mustBe('a list of patterns such as docker.io/library/*'));
 }
 
 /** A message in place of zod's for a value of the wrong type, or for none. */

@@ -34,6 +34,8 @@ export class Acquisitions {
   readonly #proven: Proven;
   /** Each ends soon after its last reader has left, so clients bound their number. */
   readonly #running = new Map<Digest, Acquisition>();
+  /** Digests that are brought from elsewhere; settles when each is let go of. */
+  readonly #elsewhere = new Map<Digest, Promise<void>>();
   #stopped: unknown;
 
   constructor({ store, worlds, disclosure, proven }: AcquisitionsComponents, init: FetchInit) {
@@ -60,6 +62,33 @@ export class Acquisitions {
   }
 
   /**
+   * Runs `work`, which writes this digest's partial itself, while nobody fetches it.
+   * @throws the reason of `signal`, of {@link stop}
+   */
+  async apart<Result>(digest: Digest, signal: AbortSignal, work: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      signal.throwIfAborted();
+      if (this.#stopped !== undefined) throw this.#stopped;
+      const others = this.#running.get(digest)?.ended ?? this.#elsewhere.get(digest);
+      if (others === undefined) break;
+      await others;
+    }
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#elsewhere.set(digest, promise);
+    try {
+      return await work();
+    } finally {
+      this.#elsewhere.delete(digest);
+      resolve();
+    }
+  }
+
+  /** Waits while the digest is brought from elsewhere. */
+  async brought(digest: Digest): Promise<void> {
+    await this.#elsewhere.get(digest);
+  }
+
+  /**
    * The digest's one acquisition, started where there is none.
    * @throws AgentError STORE_FAILING where what may be private cannot be kept so; the reason of {@link stop}
    */
@@ -69,7 +98,12 @@ export class Acquisitions {
     for (;;) {
       if (this.#stopped !== undefined) throw this.#stopped;
       const running = this.#running.get(digest);
-      if (running === undefined) break;
+      const elsewhere = this.#elsewhere.get(digest);
+      if (running === undefined && elsewhere === undefined) break;
+      if (running === undefined) {
+        await elsewhere;
+        continue;
+      }
       if (!running.isEnding) {
         if (running.isAlone || mayTell) running.join(repository);
         return running;
@@ -110,7 +144,7 @@ export class Acquisitions {
     this.#stopped = reason;
     const running = [...this.#running.values()];
     for (const acquisition of running) acquisition.stop(reason);
-    await Promise.all(running.map((acquisition) => acquisition.ended));
+    await Promise.all([...running.map((acquisition) => acquisition.ended), ...this.#elsewhere.values()]);
   }
 
   /** Before the first byte is written. @throws AgentError STORE_FAILING: what cannot be kept private is not stored */

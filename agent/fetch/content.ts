@@ -6,6 +6,7 @@ import type { Repository } from '../oci/reference.ts';
 import type { Acquisition } from './acquisition.ts';
 import { Acquisitions } from './acquisitions.ts';
 import { BlobSizes } from './blob-sizes.ts';
+import { type ImportedBlob, Imports, notKept } from './imports.ts';
 import type { ContentComponents, FetchInit } from './init.ts';
 import { type LazyPart, LazyParts } from './lazy-parts.ts';
 import { Listings, type TagsRequest } from './listings.ts';
@@ -18,6 +19,7 @@ import { isStoreFailure } from './store-failure.ts';
 import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
 import { tagTeller } from './tags/telling.ts';
+import { JUST_BYTES, notStored, type Taking } from './taking.ts';
 import { Unstored } from './unstored.ts';
 import { isAway, type NamedManifest } from './verified-manifest.ts';
 import { Worlds } from './worlds.ts';
@@ -46,7 +48,11 @@ export interface LanContent {
   /** Asks upstream now what a tag is, whatever is known of it. */
   refreshTag(request: TaggedImage, signal: AbortSignal): Promise<RefreshedTag>;
   headBlob(request: BlobRequest, signal: AbortSignal): Promise<{ size: number }>;
-  openBlob(request: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob>;
+  openBlob(request: BlobRequest, signal: AbortSignal, taking?: Taking): Promise<AcquiredBlob>;
+  /** Takes in what somebody brings; see {@link Imports.blob}. */
+  importBlob(blob: ImportedBlob, body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<{ held: boolean }>;
+  /** Records what a tag is; see {@link Imports.tag}. */
+  importTag(image: TaggedImage, digest: Digest, signal: AbortSignal): Promise<Digest | undefined>;
   listTags(request: TagsRequest, signal: AbortSignal): Promise<TagsPart>;
   listReferrers(request: ReferrersRequest, signal: AbortSignal): Promise<Referrers>;
   /** Whether any blob is on its way into the store. */
@@ -77,6 +83,8 @@ class Content implements LanContent {
   readonly #listings: Listings;
   readonly #unstored: Unstored;
   readonly #sizes: BlobSizes;
+  readonly #imports: Imports;
+  readonly #keeps: (repository: Repository) => boolean;
 
   constructor(components: ContentComponents, init: FetchInit) {
     this.#components = components;
@@ -91,6 +99,11 @@ class Content implements LanContent {
     this.#disclosure = new Disclosure({ ...components, anonymous, standings }, this.#stopped.signal);
     this.#acquisitions = new Acquisitions({ store, worlds: this.#worlds, disclosure: this.#disclosure, proven }, init);
     this.#unstored = new Unstored(proven, init, this.#stopped.signal);
+    this.#imports = new Imports(
+      { ...components, apart: (digest, signal, work) => this.#acquisitions.apart(digest, signal, work) },
+      init,
+    );
+    this.#keeps = init.keeps ?? (() => true);
     swarm.tellTags(tagTeller(components, (repository) => !standings.isShared(repository)));
   }
 
@@ -125,20 +138,34 @@ class Content implements LanContent {
     }
   }
 
-  async openBlob({ repository, digest }: BlobRequest, signal: AbortSignal): Promise<AcquiredBlob> {
+  async openBlob(
+    { repository, digest }: BlobRequest,
+    signal: AbortSignal,
+    taking: Taking = JUST_BYTES,
+  ): Promise<AcquiredBlob> {
+    if (taking.intoStore === true && !this.#keeps(repository)) throw notKept(repository);
+    const opened = (size: number) => this.#opened(repository, digest, size, taking);
     const known =
       this.#components.store.find(digest)?.size ?? this.#acquisitions.sizeOf(digest) ?? this.#sizes.told(digest);
     this.#disclosure.consider(repository, [digest]);
-    if (known !== undefined) return this.#opened(repository, digest, known);
+    if (known !== undefined) return opened(known);
     try {
       const { size } = await this.#sizes.upstream(repository, digest, signal);
-      return this.#opened(repository, digest, size);
+      return opened(size);
     } catch (error) {
       if (!isAway(error)) throw error;
       const doubtful = this.#components.store.sizeOf(digest);
-      if (doubtful !== undefined) return this.#opened(repository, digest, doubtful);
-      return await this.#openOnWord(repository, digest, error, signal);
+      if (doubtful !== undefined) return opened(doubtful);
+      return opened(await this.#sizeOnWord(repository, digest, error, signal));
     }
+  }
+
+  importBlob(blob: ImportedBlob, body: AsyncIterable<Uint8Array>, signal: AbortSignal) {
+    return this.#imports.blob(blob, body, AbortSignal.any([signal, this.#stopped.signal]));
+  }
+
+  importTag(image: TaggedImage, digest: Digest, signal: AbortSignal) {
+    return this.#imports.tag(image, digest, signal);
   }
 
   listTags(request: TagsRequest, signal: AbortSignal) {
@@ -179,19 +206,19 @@ class Content implements LanContent {
    * A peer's word for the size counts only when upstream is away, and nothing is told to the client before the whole
    * has matched.
    */
-  async #openOnWord(repository: Repository, digest: Digest, away: unknown, signal: AbortSignal): Promise<AcquiredBlob> {
+  async #sizeOnWord(repository: Repository, digest: Digest, away: unknown, signal: AbortSignal): Promise<number> {
     const { swarm } = this.#worlds.of(repository).components;
-    if (!swarm.hasNeighbours) throw away;
+    // Past the store a size that is wrong would show in the client's headers.
+    if (!swarm.hasNeighbours || !this.#keeps(repository)) throw away;
     const looking = AbortSignal.any([signal, AbortSignal.timeout(LOOKUP_PATIENCE)]);
     const tried = new Set<number>();
     for await (const holder of swarm.holders(digest, looking)) {
       if (!isBlobSize(holder.size) || tried.has(holder.size)) continue;
       tried.add(holder.size);
-      const blob = this.#opened(repository, digest, holder.size);
       try {
         const wanted = { repository, digest, size: holder.size, position: 0 };
         await (await this.#acquisitions.acquire(wanted)).whole(signal);
-        return blob;
+        return holder.size;
       } catch (error) {
         signal.throwIfAborted();
         if (!isAgentError(error)) throw error;
@@ -200,26 +227,26 @@ class Content implements LanContent {
     throw away;
   }
 
-  #opened(repository: Repository, digest: Digest, size: number): AcquiredBlob {
+  #opened(repository: Repository, digest: Digest, size: number, taking: Taking): AcquiredBlob {
     return {
       digest,
       size,
       read: (start, end, signal, isPart = false) =>
-        this.#read({ repository, digest, size, start, end }, isPart, signal),
+        this.#read({ repository, digest, size, start, end }, isPart, taking, signal),
       // Nothing is held between opening and reading: an acquisition starts with its first reader.
       close: () => {},
     };
   }
 
   /** From the store what is there, the rest from the acquisition; rot found on the way is mended behind the client. */
-  async *#read(part: LazyPart, isPart: boolean, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    const { store, metrics } = this.#components;
+  async *#read(part: LazyPart, isPart: boolean, taking: Taking, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    const { store } = this.#components;
     const { repository, digest, size, end } = part;
     let position = part.start;
     if (isPart && !this.#isHereOrComing(digest) && this.#lazy.suits(part)) {
       try {
         for await (const bytes of this.#lazy.read(part, signal)) {
-          metrics.clientBytes.inc({ source: 'upstream' }, bytes.length);
+          this.#came('upstream', bytes.length, taking);
           position += bytes.length;
           yield bytes;
         }
@@ -230,35 +257,39 @@ class Content implements LanContent {
       }
     }
     let followed: Acquisition | undefined;
-    if (size === 0 && store.find(digest) === undefined) return yield* this.#readEmpty(part, signal);
+    if (size === 0 && store.find(digest) === undefined) return yield* this.#readEmpty(part, taking, signal);
     for (let turns = 0; position < end; turns++) {
       signal.throwIfAborted();
       if (turns > MAX_TURNS) throw new AgentError('CONTENT_UNAVAILABLE', `${digest} keeps going bad on disk`);
+      await this.#acquisitions.brought(digest);
       if (store.find(digest) !== undefined) {
         try {
           for await (const bytes of store.read(digest, position, end, signal)) {
             // What this very request had to wait for is not the store's merit.
-            metrics.clientBytes.inc({ source: followed?.sourceAt(position) ?? 'store' }, bytes.length);
+            this.#came(followed?.sourceAt(position) ?? 'store', bytes.length, taking);
             position += bytes.length;
             yield bytes;
           }
           return;
         } catch (error) {
           if (isAgentError(error, 'BLOB_ROTTEN')) continue;
-          if (isStoreFailure(error)) return yield* this.#readUnstored({ ...part, start: position }, signal);
+          if (isStoreFailure(error)) return yield* this.#goOn({ ...part, start: position }, error, taking, signal);
           throw error;
         }
+      }
+      if (!this.#keeps(repository) && !this.#acquisitions.isComing(digest)) {
+        return yield* this.#readUnstored({ ...part, start: position }, taking, signal);
       }
       try {
         followed = await this.#acquisitions.acquire({ repository, digest, size, position });
         for await (const { bytes, source } of followed.read(position, end, signal)) {
-          metrics.clientBytes.inc({ source }, bytes.length);
+          this.#came(source, bytes.length, taking);
           position += bytes.length;
           yield bytes;
         }
       } catch (error) {
         signal.throwIfAborted();
-        if (isStoreFailure(error)) return yield* this.#readUnstored({ ...part, start: position }, signal);
+        if (isStoreFailure(error)) return yield* this.#goOn({ ...part, start: position }, error, taking, signal);
         // It had no part in what the LAN takes together, and its own registry has not been asked yet.
         if (followed !== undefined && isAgentError(error) && this.#acquisitions.isGuest(repository, followed)) continue;
         if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#sizes.doubt(repository, digest, size, signal);
@@ -268,23 +299,40 @@ class Content implements LanContent {
   }
 
   /** It has no last chunk that could wait for the digest: a registry's "0 bytes" would be any blob's whole. */
-  async *#readEmpty(part: LazyPart, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  async *#readEmpty(part: LazyPart, taking: Taking, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+    if (!this.#keeps(part.repository)) return yield* this.#readUnstored(part, taking, signal);
     try {
       await (await this.#acquisitions.acquire({ ...part, position: 0 })).whole(signal);
     } catch (error) {
       signal.throwIfAborted();
       if (!isStoreFailure(error)) throw error;
-      yield* this.#readUnstored(part, signal);
+      yield* this.#goOn(part, error, taking, signal);
     }
   }
 
-  /** What the store has no room or no disk for. */
-  async *#readUnstored(part: LazyPart, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  /** What the store has no room or no disk for. @param failure what it says */
+  async *#goOn(
+    part: LazyPart,
+    failure: AgentError,
+    taking: Taking,
+    signal: AbortSignal,
+  ): AsyncGenerator<Uint8Array, void> {
+    if (taking.intoStore === true) throw notStored(failure.message, failure);
+    yield* this.#readUnstored(part, taking, signal);
+  }
+
+  /** Past the store. */
+  async *#readUnstored(part: LazyPart, taking: Taking, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
     const world = this.#acquisitions.worldOf(part);
     for await (const { bytes, source } of this.#unstored.read(world, part, signal)) {
-      this.#components.metrics.clientBytes.inc({ source }, bytes.length);
+      this.#came(source, bytes.length, taking);
       yield bytes;
     }
+  }
+
+  #came(source: 'store' | 'peer' | 'upstream', bytes: number, taking: Taking): void {
+    this.#components.metrics.clientBytes.inc({ source }, bytes);
+    taking.told?.(source, bytes);
   }
 
   #isHereOrComing(digest: Digest): boolean {

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { Throttle } from '../limits/throttle.ts';
 import type { Metrics } from '../observe/metrics.ts';
+import type { Repository } from '../oci/reference.ts';
 import type { Store, Swarm, Upstream } from './ports.ts';
 import type { StandingRecords } from './privacy/ports.ts';
 import type { Share } from './privacy/standing.ts';
@@ -48,4 +49,6 @@ export interface FetchInit {
   readonly tags: (registry: string) => TagSettings;
   /** What of a registry peers may have. @default public */
   readonly share?: (registry: string) => Share;
+  /** Whether what comes from a repository is stored; else it only passes through. @default everything is */
+  readonly keeps?: (repository: Repository) => boolean;
 }

@@ -45,16 +45,16 @@ export async function fetchManifest(
   const until = performance.now() + PEERS_DEADLINE;
   const holders = new ManifestHolders(components, wanted.digest, until);
   const near = await holders.take(init.lookupTimeout, signal);
-  if (isManifest(near)) return keep(components, near);
+  if (isManifest(near)) return keep(components, init, wanted, near);
   try {
-    return await fetchInTurn(components, wanted, holders, until, signal);
+    return await fetchInTurn(components, init, wanted, holders, until, signal);
   } catch (error) {
     if (!isAway(error)) throw error;
     const late = await new ManifestHolders(components, wanted.digest, performance.now() + PEERS_DEADLINE).take(
       LOOKUP_PATIENCE,
       signal,
     );
-    if (isManifest(late)) return keep(components, late);
+    if (isManifest(late)) return keep(components, init, wanted, late);
     throw error;
   }
 }
@@ -65,6 +65,7 @@ export async function fetchManifest(
  */
 export async function fetchUpstream(
   components: FetchComponents,
+  { keeps }: Pick<FetchInit, 'keeps'>,
   repository: Repository,
   reference: string,
   accept: readonly string[],
@@ -90,23 +91,28 @@ export async function fetchUpstream(
   }
   const manifest = { digest, mediaType: mediaType ?? UNKNOWN_TYPE, bytes, source: 'upstream' } as const;
   components.published?.named(repository, digest);
+  if (keeps?.(repository) === false) return { manifest, isHeld: false, etag };
   const privateOf = components.isAlone === true ? repository.registry : undefined;
   return { manifest, isHeld: await keepManifest(components, manifest, privateOf), etag };
 }
 
 async function fetchInTurn(
   components: ManifestFetchComponents,
-  { repository, digest, accept }: WantedManifest,
+  init: FetchInit,
+  wanted: WantedManifest,
   holders: ManifestHolders,
   until: number,
   signal: AbortSignal,
 ): Promise<VerifiedManifest> {
-  const place = components.turns.enter(digest);
+  const { repository, digest, accept } = wanted;
+  // What is not kept is of no use to the others: they must not wait for it.
+  const place = init.keeps?.(repository) === false ? undefined : components.turns.enter(digest);
   let isHeld = false;
   try {
-    const near = place === undefined ? undefined : await untilTurn(components, digest, place, holders, until, signal);
+    const near =
+      place === undefined ? undefined : await untilTurn(components, init, wanted, place, holders, until, signal);
     if (near !== undefined) return near;
-    const fetched = await fetchUpstream(components, repository, digest, accept, signal);
+    const fetched = await fetchUpstream(components, init, repository, digest, accept, signal);
     isHeld = fetched.isHeld;
     return fetched.manifest;
   } finally {
@@ -117,7 +123,8 @@ async function fetchInTurn(
 /** The manifest as others get it; undefined as soon as upstream is to be asked. */
 async function untilTurn(
   components: ManifestFetchComponents,
-  digest: Digest,
+  init: FetchInit,
+  wanted: WantedManifest,
   place: Place,
   holders: ManifestHolders,
   until: number,
@@ -130,9 +137,9 @@ async function untilTurn(
     // Before the look: what somebody got until this agent's turn came must be seen by it.
     const { isOurs } = place;
     const near = await holders.take(Math.min(GLANCE, left), signal);
-    if (isManifest(near)) return keep(components, near);
+    if (isManifest(near)) return keep(components, init, wanted, near);
     // Another repository of this agent's may have had it meanwhile.
-    const held = await heldManifest(components, digest, signal);
+    const held = await heldManifest(components, wanted.digest, signal);
     if (held !== undefined) return held;
     if (isOurs && near !== 'busy') return undefined;
     const now = performance.now();
@@ -142,7 +149,13 @@ async function untilTurn(
   }
 }
 
-async function keep(components: FetchComponents, manifest: VerifiedManifest): Promise<VerifiedManifest> {
+async function keep(
+  components: FetchComponents,
+  { keeps }: FetchInit,
+  { repository }: WantedManifest,
+  manifest: VerifiedManifest,
+): Promise<VerifiedManifest> {
+  if (keeps?.(repository) === false) return manifest;
   await keepManifest(components, manifest);
   return manifest;
 }

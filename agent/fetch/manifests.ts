@@ -39,7 +39,7 @@ export class Manifests {
     this.#heads = new SingleFlight(stopped);
     const byDigest = this.#byDigest.bind(this);
     const byTag = ({ repository, tag, accept }: TagQuestion, signal: AbortSignal) =>
-      fetchUpstream(components, repository, tag, accept, signal);
+      fetchUpstream(components, init, repository, tag, accept, signal);
     this.#tags = new Tags({ ...components, byDigest, byTag }, init, stopped);
   }
 

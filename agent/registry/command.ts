@@ -9,6 +9,9 @@ import { sendLines } from './send-lines.ts';
 /** Where the agent is asked to do something, by `layerlan` on this machine: `POST /agent/NAME?…`. */
 export const COMMANDS_PATH = '/agent/';
 
+/** Where a caller shows the owner's key. */
+const OWNER_HEADER = 'x-layerlan-owner';
+
 /**
  * Answers one of the agent's own commands. Whoever may pull may not have the agent ask upstream at will, or learn or
  * change what it holds, so only callers on this machine are served; web pages in its browsers are refused as they are
@@ -39,6 +42,9 @@ export function createCommand(
       optional,
       flag: (name) => optional(name) === 'true',
       admit,
+      ownerKey: request.headers[OWNER_HEADER]?.toString(),
+      // Who reads no more of it must still be able to say why.
+      body: request.raw.iterator({ destroyOnReturn: false }),
       signal,
     });
     if (Symbol.asyncIterator in answer) return await sendLines(reply, answer, signal, clientStallTimeout);

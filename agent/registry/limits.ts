@@ -6,9 +6,6 @@ const MAX_HEADER_SIZE = 16 * 1024;
 /** Milliseconds until the headers of a request are in; who sends them byte by byte holds a connection no longer. */
 export const HEADERS_TIMEOUT = 15_000;
 
-/** Times {@link HEADERS_TIMEOUT} until the whole of a request is in: no request with a body is worth a longer wait. */
-const REQUEST_TIMEOUT = 2;
-
 /** Looks at these time-outs in the time that headers have. */
 const CHECKS = 3;
 
@@ -26,7 +23,8 @@ export function serverLimits(headersTimeout: number): ServerOptions {
   return {
     maxHeaderSize: MAX_HEADER_SIZE,
     headersTimeout,
-    requestTimeout: REQUEST_TIMEOUT * headersTimeout,
+    // No body is waited for but that of a blob that is imported, which may take long and has a time-out of its own.
+    requestTimeout: 0,
     connectionsCheckingInterval: Math.ceil(headersTimeout / CHECKS),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     noDelay: true,

@@ -16,7 +16,7 @@ export interface MirrorInit {
    */
   readonly clientStallTimeout?: number;
   /**
-   * Milliseconds a client may take to send the headers of a request; twice that for the whole of it.
+   * Milliseconds a client may take to send the headers of a request.
    * @default 15_000
    */
   readonly headersTimeout?: number;

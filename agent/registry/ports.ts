@@ -108,6 +108,10 @@ export interface LocalRequest {
   flag(name: string): boolean;
   /** To be asked before anything of a repository is fetched. */
   readonly admit: Admission;
+  /** What the caller gives to show that it may do what only the agent's owner may. */
+  readonly ownerKey: string | undefined;
+  /** What the caller sends. It has no time-out of its own. */
+  readonly body: AsyncIterable<Uint8Array>;
   /** Fires when the caller is gone or the agent stops. */
   readonly signal: AbortSignal;
 }

@@ -47,6 +47,8 @@ test('the defaults, without any file', () => {
       also: [],
       maxSize: null,
       minFree: 2 * 1024 ** 3,
+      keep: ['*'],
+      skip: [],
     },
     peers: {
       listen: ['/ip4/0.0.0.0/tcp/4055'],
