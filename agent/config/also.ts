@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { absolutePath, type Surroundings } from './surroundings.ts';
 
 /** Something else on the host that holds content. */
-interface AlsoEntry {
+export interface AlsoEntry {
   readonly kind: 'containerd' | 'oci';
   readonly path: string;
   readonly share: 'public' | 'all';
