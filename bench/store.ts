@@ -21,9 +21,18 @@ export interface StoreFigures {
   readonly commits: number;
 }
 
+/** What a store costs that is at its bound: each blob of 1 MiB first makes its room, of tiny blobs as long as there are any. */
+export interface BoundFigures {
+  /** Per second. */
+  readonly commits: number;
+  readonly slowestMs: number;
+  /** Left at the end. */
+  readonly blobs: number;
+}
+
 /** What a store costs that holds many blobs: its start, a look-up, a blob more. */
 export async function store() {
-  const results: { count: number; figures: Record<keyof StoreFigures, number> }[] = [];
+  const results: { count: number; figures: Record<keyof StoreFigures, number>; bound: BoundFigures }[] = [];
   for (const count of COUNTS) {
     const path = await mkdtemp(join(tmpdir(), 'layerlan-bench-store-'));
     try {
@@ -32,7 +41,8 @@ export async function store() {
       for (let start = 0; start < STARTS; start++) starts.push(await told<StoreFigures>(path, 'measure', count));
       const keys = Object.keys(starts[0] as StoreFigures) as (keyof StoreFigures)[];
       const figures = Object.fromEntries(keys.map((key) => [key, median(starts.map((each) => each[key]))]));
-      results.push({ count, figures: figures as Record<keyof StoreFigures, number> });
+      const bound = await told<BoundFigures>(path, 'bound', count);
+      results.push({ count, figures: figures as Record<keyof StoreFigures, number>, bound });
     } finally {
       await rm(path, { recursive: true });
     }
@@ -50,8 +60,10 @@ export async function store() {
         'look-ups/s',
         'puts/s',
         'commits/s',
+        'commits/s at the bound',
+        'slowest, ms',
       ],
-      results.map(({ count, figures }) => [
+      results.map(({ count, figures, bound }) => [
         `${count}`,
         figures.readyMs.toFixed(0),
         figures.readyMs + figures.recentMs <= empty + ALLOWED ? 'yes' : 'NO',
@@ -61,13 +73,15 @@ export async function store() {
         figures.lookUps.toFixed(0),
         figures.puts.toFixed(0),
         figures.commits.toFixed(0),
+        bound.commits.toFixed(0),
+        bound.slowestMs.toFixed(0),
       ]),
     ),
   );
   return results;
 }
 
-async function told<Result>(path: string, what: 'make' | 'measure', count: number): Promise<Result> {
+async function told<Result>(path: string, what: 'make' | 'measure' | 'bound', count: number): Promise<Result> {
   const program = run('bench/programs/store.ts', path, what, `${count}`);
   try {
     return await program.line<Result>();

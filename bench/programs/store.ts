@@ -1,6 +1,6 @@
 /**
  * A store of many tiny blobs, in a process of its own.
- * Usage: store.ts PATH make|measure COUNT. Prints one line of JSON: nothing of note, or the figures.
+ * Usage: store.ts PATH make|measure|bound COUNT. Prints one line of JSON: nothing of note, or the figures.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { pino } from 'pino';
@@ -8,12 +8,14 @@ import { type DiskStore, openStore } from '../../agent/store/index.ts';
 import { chunkStart } from '../../protocol/chunks.ts';
 import { type Digest, toDigest } from '../../protocol/digest.ts';
 import { makeTinyBlobs, tinyDigest } from '../../test/agent/store/many-blobs.ts';
-import type { StoreFigures } from '../store.ts';
+import type { BoundFigures, StoreFigures } from '../store.ts';
 
 const LOOK_UPS = 20_000;
 const PUTS = 100;
 const COMMITS = 20;
 const MIB = 1024 * 1024;
+/** What fits before the bound is reached. */
+const ROOM = 4 * MIB;
 /** What the swarm asks for at start: agent/swarm/limits.ts, ROSTER_LENGTH. */
 const RECENT = 20_001;
 
@@ -71,6 +73,29 @@ async function measure(path: string, count: number): Promise<StoreFigures> {
   };
 }
 
+/** The same commits where each has to make its room first. Lets go of blobs. */
+async function measureBound(path: string): Promise<BoundFigures> {
+  const logger = pino({ level: 'silent' });
+  const before = await openStore({ logger }, { path });
+  await before.inOrder;
+  const { blobs: held, partials, leaving, rest } = before.usage();
+  const used = held + partials + leaving + rest;
+  await before.close();
+  const store = await openStore({ logger }, { path, maxSize: used + ROOM });
+  await store.inOrder;
+  const large = Array.from({ length: COMMITS + ROOM / MIB }, () => randomBytes(MIB - 17));
+  const digests = new Map(large.map((bytes) => [bytes, digestOf(bytes)]));
+  const times: number[] = [];
+  for (const bytes of large) times.push(await timed(() => commit(store, bytes, digests.get(bytes)!)));
+  const { blobs } = store.totals();
+  await store.close();
+  // The first still find room.
+  const slowest = times.slice(ROOM / MIB).sort((a, b) => a - b);
+  const total = slowest.reduce((sum, each) => sum + each, 0);
+  return { commits: perSecond(COMMITS, total), slowestMs: slowest.at(-1) ?? 0, blobs };
+}
+
 const [, , path = '', what, count] = process.argv;
 if (what === 'make') await makeTinyBlobs(path, Number(count));
-console.log(JSON.stringify(what === 'make' ? {} : await measure(path, Number(count))));
+if (what === 'bound') console.log(JSON.stringify(await measureBound(path)));
+else console.log(JSON.stringify(what === 'make' ? {} : await measure(path, Number(count))));
