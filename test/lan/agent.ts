@@ -67,6 +67,12 @@ export interface RegistrySettings {
   readonly credentials?: { readonly username: string; readonly passwordFile: string };
 }
 
+/** Keys of `store`. */
+export interface StoreKeys {
+  readonly path?: string;
+  readonly [key: string]: unknown;
+}
+
 export interface AgentInit {
   readonly space: Space;
   readonly dir: string;
@@ -78,8 +84,8 @@ export interface AgentInit {
   readonly mirror?: { readonly listen: readonly string[]; readonly allowedHosts?: readonly string[] };
   /** A network key's file. */
   readonly networkKeyFile?: string;
-  /** Keys of `store`. @default of its path: in `dir` */
-  readonly store?: Readonly<Record<string, string>>;
+  /** Keys of `store`; they may depend on where the machine keeps things. @default of its path: in `dir` */
+  readonly store?: StoreKeys | ((dir: string) => StoreKeys);
   /** peers.static. */
   readonly static?: readonly string[];
 }
@@ -93,11 +99,12 @@ export function layerlan(...args: string[]): Promise<CommandResult> {
 export async function createAgent(init: AgentInit): Promise<Agent> {
   const { space, dir } = init;
   await mkdir(dir, { recursive: true });
-  const store = init.store?.path ?? join(dir, 'store');
+  const keys = typeof init.store === 'function' ? init.store(dir) : init.store;
+  const store = keys?.path ?? join(dir, 'store');
   const configuration = join(dir, 'layerlan.yaml');
   const output = init.log;
   const settings = {
-    store: { ...init.store, path: store },
+    store: { ...keys, path: store },
     registries: init.registries,
     ...(init.mirror !== undefined && { mirror: init.mirror }),
     peers: {
