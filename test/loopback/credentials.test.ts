@@ -198,3 +198,34 @@ test('what a registry says of its limits is in the status', async () => {
   const { rateLimits } = await host.agent.status();
   assert.deepEqual(rateLimits, [{ registry: 'docker.io', limit: 200, remaining: 199, window: 21_600 }]);
 });
+
+test('a right to a repository that was refused counts as soon as it is granted', async (context) => {
+  const home = await homeOf(context);
+  live(context, home);
+  const hub = hubDoor({ username: 'me', password: 'pw' });
+  let refused = 0;
+  let isGranted = false;
+  const door: Door = {
+    ...hub,
+    enter: (request) => {
+      if (isGranted) return hub.enter(request);
+      refused++;
+      return 403;
+    },
+  };
+  const registry = await registryWith(door);
+  registry.addImage('group/app', { layers: [1000] });
+  const credentials = { username: 'me', passwordFile: await home.file('password', 'pw') };
+  const { host } = await hostOf(registry, credentials);
+  const status = async () => {
+    const answer = await fetch(`${host.mirror}/v2/group/app/manifests/latest`);
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  await until('it is refused a third time, and told each time', async () => {
+    assert.equal(await status(), 403);
+    return refused >= 3;
+  });
+  isGranted = true;
+  await until('it is let in', async () => (await status()) === 200, 10_000);
+});
