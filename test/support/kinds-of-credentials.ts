@@ -52,10 +52,10 @@ export const KINDS_OF_CREDENTIALS: readonly KindOfCredentials[] = [
   },
   {
     name: 'a helper for all',
-    door: (password) => ghcrDoor({ username: 'me', password }),
+    door: (secret) => ghcrDoor({ username: 'me', password: `ghp_${secret}` }),
     async lay(home, _, secret) {
       await home.file('.docker/config.json', { credsStore: 'canary' });
-      await home.file('answer', { Username: 'me', Secret: secret });
+      await home.file('answer', { Username: 'me', Secret: `ghp_${secret}` });
       await home.helper('canary', `cat "${home.path}/answer"; cat "${home.path}/answer" >&2`);
       return 'docker-config';
     },

@@ -208,7 +208,10 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
     } else if (auth === 'bearer' && !isAllowed(entry)) {
       const realm = options.realm ?? `${origin}/token`;
       const scope = route.repository === undefined ? '' : `,scope="repository:${route.repository}:pull"`;
-      return refuse(401, 'UNAUTHORIZED', { 'www-authenticate': `Bearer realm="${realm}",service="test"${scope}` });
+      const service = door?.service ?? 'test';
+      return refuse(401, 'UNAUTHORIZED', {
+        'www-authenticate': `Bearer realm="${realm}",service="${service}"${scope}`,
+      });
     }
     if (route.kind === 'ping') {
       if (!/^\/v2\/?$/.test(entry.path)) return refuse(404, 'UNSUPPORTED');
