@@ -69,6 +69,16 @@ export const KINDS_OF_CREDENTIALS: readonly KindOfCredentials[] = [
     },
   },
   {
+    name: 'a helper in podman’s file',
+    door: (password) => hubDoor({ username: 'me', password }),
+    async lay(home, { host }, secret) {
+      await home.file('run/containers/auth.json', { credHelpers: { [host]: 'canary' } });
+      await home.file('answer', { Username: 'me', Secret: secret });
+      await home.helper('canary', `cat "${home.path}/answer"; cat "${home.path}/answer" >&2`);
+      return 'podman-auth';
+    },
+  },
+  {
     name: 'a file of its own',
     door: (password) => hubDoor({ username: 'me', password }),
     lay: async (home, _, secret) => ({ username: 'me', passwordFile: await home.file('password', secret) }),
