@@ -35,7 +35,7 @@ export function wantedOf(config: Config, names: readonly string[] = []): Pick<Wa
  */
 function addressFor(listen: readonly string[]): Address {
   const [first, ...others] = listen.map((text) => reachable(parseAddress(text)!));
-  return [first!, ...others].find(({ host }) => host === 'localhost' || isLoopback(host)) ?? first!;
+  return [first!, ...others].find(({ host }) => isLoopback(host)) ?? first!;
 }
 
 /** Of several endpoints the last is by custom the registry itself, and those before it are mirrors. */
