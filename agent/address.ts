@@ -54,3 +54,13 @@ export function reachable(address: Address): Address {
   if (address.host === '::') return { ...address, host: '::1' };
   return address;
 }
+
+/**
+ * Of the addresses that an agent listens on, where it is reached from its own machine: on loopback where it listens
+ * there. Other addresses are for clients in containers, and a bridge may come later than the agent does.
+ * @param listen at least one, each as {@link parseAddress} reads it
+ */
+export function homeAddress(listen: readonly string[]): Address {
+  const [first, ...others] = listen.map((text) => reachable(parseAddress(text)!));
+  return [first!, ...others].find(({ host }) => isLoopback(host)) ?? first!;
+}

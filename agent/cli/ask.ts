@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { addressText, parseAddress, reachable } from '../address.ts';
+import { addressText, homeAddress } from '../address.ts';
 import type { Config } from '../config/load.ts';
 import { AgentError } from '../errors.ts';
 
@@ -22,8 +22,7 @@ export interface Asked {
  * @throws AgentError AGENT_NOT_RUNNING where nothing answers
  */
 export async function ask(config: Config, method: 'GET' | 'POST', path: string, timeout: number): Promise<Asked> {
-  const listen = config.mirror.listen[0]!;
-  const address = addressText(reachable(parseAddress(listen)!));
+  const address = addressText(homeAddress(config.mirror.listen));
   try {
     return { address, ...(await exchange(`http://${address}${path}`, method, timeout)) };
   } catch (error) {
