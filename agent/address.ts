@@ -1,4 +1,4 @@
-import { isIPv4, isIPv6 } from 'node:net';
+import { BlockList, isIP, isIPv4, isIPv6 } from 'node:net';
 
 /** Where a socket listens or is reached. */
 export interface Address {
@@ -29,9 +29,18 @@ export function addressText(address: Address): string {
   return address.host.includes(':') ? `[${address.host}]:${address.port}` : `${address.host}:${address.port}`;
 }
 
-/** Whether an IP address leads nowhere but to this machine. */
+const LOOPBACK = new BlockList();
+LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
+LOOPBACK.addAddress('::1', 'ipv6');
+
+/**
+ * Whether a host is this machine by its very address, or name (RFC 6761 §6.3). Of other names nobody knows before they
+ * are resolved: 127.example.org leads anywhere.
+ */
 export function isLoopback(host: string): boolean {
-  return host.startsWith('127.') || host === '::1';
+  const family = isIP(host);
+  if (family === 0) return /^(?:.*\.)?localhost$/i.test(host);
+  return LOOPBACK.check(host, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** Those of `addresses` (`host:port`, as bound) at which others than this machine may connect. */
@@ -44,4 +53,14 @@ export function reachable(address: Address): Address {
   if (address.host === '0.0.0.0') return { ...address, host: '127.0.0.1' };
   if (address.host === '::') return { ...address, host: '::1' };
   return address;
+}
+
+/**
+ * Of the addresses that an agent listens on, where it is reached from its own machine: on loopback where it listens
+ * there. Other addresses are for clients in containers, and a bridge may come later than the agent does.
+ * @param listen at least one, each as {@link parseAddress} reads it
+ */
+export function homeAddress(listen: readonly string[]): Address {
+  const [first, ...others] = listen.map((text) => reachable(parseAddress(text)!));
+  return [first!, ...others].find(({ host }) => isLoopback(host)) ?? first!;
 }

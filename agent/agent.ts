@@ -169,7 +169,7 @@ async function compose(
     version: VERSION,
     peerId: swarm.peerId,
     uptimeSeconds: Math.floor((Date.now() - since) / 1000),
-    mirror: { addresses: [...mirror.addresses] },
+    mirror: { addresses: [...mirror.addresses], awaited: [...mirror.awaited] },
     store: { path: config.store.path, ...own.totals(), ...storeStatus(own), ...(also && { also: also.totals() }) },
     traffic: await trafficOf(metrics),
     rateLimits: upstream.rateLimits(),

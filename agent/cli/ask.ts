@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
-import { addressText, parseAddress, reachable } from '../address.ts';
+import { addressText, homeAddress } from '../address.ts';
 import type { Config } from '../config/load.ts';
 import { AgentError } from '../errors.ts';
 
@@ -121,7 +121,7 @@ async function* linesOf(
 
 /** Where the agent with this configuration is reached, as `host:port`. */
 export function addressOf(config: Config): string {
-  return addressText(reachable(parseAddress(config.mirror.listen[0]!)!));
+  return addressText(homeAddress(config.mirror.listen));
 }
 
 /** node:http and not fetch, which refuses to talk to ports such as 6000, and may ask a proxy. */

@@ -16,10 +16,10 @@ export function statusText(status: AgentStatus): string {
   return [
     `layerlan ${printable(status.version)}, up ${spanText(status.uptimeSeconds)}`,
     '',
-    ...list(
-      'mirror',
-      status.mirror.addresses.map((address) => `http://${address}`),
-    ),
+    ...list('mirror', [
+      ...status.mirror.addresses.map((address) => `http://${address}`),
+      ...status.mirror.awaited.map((address) => `${address} is not there yet`),
+    ]),
     line('peer id', printable(status.peerId)),
     ...list('peers at', swarm.addresses.map(withoutPeer)),
     line('neighbours', `${swarm.neighbours} connected, ${swarm.networkKey ? 'network key set' : 'no network key'}`),

@@ -25,7 +25,11 @@ export const agentStatusSchema = z.object({
   version: z.string(),
   peerId: z.string(),
   uptimeSeconds: z.number(),
-  mirror: z.object({ addresses: z.array(z.string()) }),
+  mirror: z.object({
+    addresses: z.array(z.string()),
+    /** What it is to listen on and is not there yet; an older agent waits for none. */
+    awaited: z.array(z.string()).default([]),
+  }),
   store: z.object({
     path: z.string(),
     blobs: z.number(),

@@ -91,6 +91,8 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
 
   /** @throws AgentError where the request is not let in */
   function enter(request: FastifyRequest, reply: FastifyReply): void {
+    // Whatever becomes of the request: clients look for it in errors too.
+    if (/^\/v2(?:[/?]|$)/.test(request.url)) reply.header('Docker-Distribution-API-Version', 'registry/2.0');
     if (isLast(request.raw) || init.isDraining()) reply.header('Connection', 'close');
     admit(request.raw, request.originalUrl, init.allowedHosts);
   }

@@ -1,21 +1,29 @@
-import { once } from 'node:events';
 import { createServer, type IncomingMessage, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { type Address, addressText, parseAddress } from '../address.ts';
+import type { Logger } from 'pino';
+import { addressText, parseAddress } from '../address.ts';
 import { AgentError } from '../errors.ts';
+import { bind, isAbsent, type Listen, listenByKernel } from './bind.ts';
+import { createLatecomers } from './latecomers.ts';
 import { serverLimits } from './limits.ts';
 import { endLingering } from './linger.ts';
 import { refuse } from './refuse.ts';
 import { createTurns } from './turns.ts';
 import { answerUnparsed, errorOfParser } from './unparsed.ts';
 
+/** How often an address that was not there is tried again. Milliseconds: a look at the kernel's table. */
+const RETRY_INTERVAL = 5_000;
+
 /** Sockets that listen, all with one handler. */
 export interface Listeners {
-  /** What was bound, as `host:port`. */
-  readonly addresses: string[];
+  /** What was bound, as `host:port`, in the order in which it was asked for. */
+  readonly addresses: readonly string[];
+  /** What was asked for and is not there yet; it is tried again until it is. */
+  readonly awaited: readonly string[];
   /**
-   * Listens on every one of `addresses` (`host:port`), or on none.
+   * Listens on every one of `addresses` (`host:port`) that is there, and waits for the others; on none where none is
+   * there, or where one cannot be had for another reason. To be called once.
    * @throws AgentError CONFIG_INVALID, ADDRESS_IN_USE, ADDRESS_UNUSABLE
    */
   open(addresses: readonly string[]): Promise<void>;
@@ -26,59 +34,96 @@ export interface Listeners {
   closeAll(): void;
 }
 
+export interface ListenersComponents {
+  readonly logger: Logger;
+  /** Told of what was bound: at the start, and of each that came later. */
+  readonly onBound?: (addresses: readonly string[]) => void;
+  /** @default the kernel */
+  readonly listen?: Listen;
+}
+
 export interface ListenersInit {
   /** For each address. */
   readonly maxConnections: number;
   /** Milliseconds until the headers of a request are in. */
   readonly headersTimeout: number;
+  /**
+   * Milliseconds between two tries of an address that is not there.
+   * @default 5_000
+   */
+  readonly retryInterval?: number;
 }
 
 /** `handler` gets the requests of a connection one at a time. */
-export function createListeners(handler: RequestListener, init: ListenersInit): Listeners {
-  const servers: Server[] = [];
-  const bound: string[] = [];
+export function createListeners(
+  handler: RequestListener,
+  { logger, onBound, listen = listenByKernel }: ListenersComponents,
+  init: ListenersInit,
+): Listeners {
+  let wanted: readonly string[] = [];
+  const bound = new Map<string, { readonly server: Server; readonly text: string }>();
+  const openOne = async (text: string): Promise<void> => {
+    const address = parseAddress(text);
+    if (address === undefined) throw new AgentError('CONFIG_INVALID', `"${text}" is not host:port.`);
+    const server = createServer(serverLimits(init.headersTimeout));
+    server.maxConnections = init.maxConnections;
+    answerAll(server, handler);
+    await bind(server, address, listen);
+    bound.set(text, { server, text: boundText(server) });
+  };
+  const boundOf = (addresses: readonly string[]): string[] =>
+    addresses.flatMap((address) => bound.get(address)?.text ?? []);
+  const late = createLatecomers(
+    async (address) => {
+      await openOne(address);
+      onBound?.(boundOf([address]));
+    },
+    init.retryInterval ?? RETRY_INTERVAL,
+    logger,
+  );
+  const closeServers = async (): Promise<void> => {
+    await Promise.all([...bound.values()].map(({ server }) => closed(server)));
+  };
   return {
     get addresses() {
-      return bound;
+      return boundOf(wanted);
+    },
+    get awaited() {
+      return late.addresses;
     },
     async open(addresses) {
+      wanted = [...new Set(addresses)];
+      const absent = new Map<string, AgentError>();
       try {
-        for (const address of addresses) {
-          const parsed = parseAddress(address);
-          if (parsed === undefined) throw new AgentError('CONFIG_INVALID', `"${address}" is not host:port.`);
-          const server = await bind(parsed, handler, init);
-          servers.push(server);
-          bound.push(boundText(server));
+        for (const address of wanted) {
+          await openOne(address).catch((error: unknown) => {
+            if (!isAbsent(error)) throw error;
+            absent.set(address, error);
+          });
         }
+        const [error] = absent.values();
+        if (error !== undefined && bound.size === 0) throw error;
       } catch (error) {
-        await Promise.all(servers.splice(0).map(closed));
-        bound.length = 0;
+        await closeServers();
+        bound.clear();
         throw error;
       }
+      for (const { message } of absent.values()) logger.warn(`${message} It is tried again until it is there.`);
+      onBound?.(boundOf(wanted));
+      late.wait([...absent.keys()]);
     },
     async close() {
-      await Promise.all(servers.map(closed));
+      await Promise.all([closeServers(), late.stop()]);
+      // What was about to be bound meanwhile.
+      await closeServers();
     },
     closeIdle() {
-      for (const server of servers) server.closeIdleConnections();
+      for (const { server } of bound.values()) server.closeIdleConnections();
     },
     closeAll() {
-      for (const server of servers) server.closeAllConnections();
+      for (const { server } of bound.values()) server.closeAllConnections();
     },
   };
-}
-
-async function bind(address: Address, handler: RequestListener, init: ListenersInit): Promise<Server> {
-  const server = createServer(serverLimits(init.headersTimeout));
-  server.maxConnections = init.maxConnections;
-  answerAll(server, handler);
-  server.listen({ host: address.host, port: address.port });
-  try {
-    await once(server, 'listening');
-  } catch (error) {
-    throw bindError(error, addressText(address));
-  }
-  return server;
 }
 
 /** Whatever comes, there is an answer: Node has none, or one without a body, for all but a plain request. */
@@ -109,22 +154,6 @@ function answerAll(server: Server, handler: RequestListener): void {
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Duplex) => {
     refuseUnparsed(socket, errorOfParser(error.code));
   });
-}
-
-function bindError(error: unknown, address: string): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined;
-  if (code === 'EADDRINUSE') {
-    return new AgentError('ADDRESS_IN_USE', `${address} is in use by another process.`, { cause: error });
-  }
-  const why = {
-    EADDRNOTAVAIL: 'is not an address of this machine',
-    EACCES: 'needs more rights to listen on',
-    ENOTFOUND: 'is not a host name that resolves',
-    EAI_AGAIN: 'is not a host name that resolves now',
-    EAFNOSUPPORT: 'is of a kind that this machine does not have',
-  }[String(code)];
-  if (why === undefined) return error;
-  return new AgentError('ADDRESS_UNUSABLE', `${address} ${why}.`, { cause: error });
 }
 
 async function closed(server: Server): Promise<void> {

@@ -3,10 +3,14 @@ import { AgentError } from '../errors.ts';
 import { OTHER_REGISTRIES } from '../oci/reference.ts';
 import { createAdmission, type RepositoryRules } from './admission.ts';
 import { type AppComponents, createApp } from './app.ts';
+import type { Listen } from './bind.ts';
 import { HEADERS_TIMEOUT } from './limits.ts';
 import { createListeners, hostsOf } from './listeners.ts';
 
-export type MirrorComponents = AppComponents;
+export interface MirrorComponents extends AppComponents {
+  /** @default the kernel */
+  readonly listen?: Listen;
+}
 
 export interface MirrorInit {
   /**
@@ -31,6 +35,11 @@ export interface MirrorInit {
    */
   readonly maxConnections?: number;
   /**
+   * Milliseconds between two tries of an address that was not there.
+   * @default 5_000
+   */
+  readonly retryInterval?: number;
+  /**
    * Names the Host header may have, beside localhost, loopback addresses, the address that was connected to, and the
    * names listened on.
    * @default []
@@ -47,9 +56,11 @@ export interface MirrorInit {
 export interface Mirror {
   /** What was bound, as `host:port`. */
   readonly addresses: readonly string[];
+  /** What it is to listen on and is not there yet. */
+  readonly awaited: readonly string[];
   /**
-   * Listens on every one of `addresses` (`host:port`, `[ipv6]:port`; port 0: the kernel chooses), or on none.
-   * To be called once.
+   * Listens on every one of `addresses` (`host:port`, `[ipv6]:port`; port 0: the kernel chooses), or on none; only such
+   * as do not exist are waited for, where there is another. To be called once.
    * @throws AgentError CONFIG_INVALID, ADDRESS_IN_USE, ADDRESS_UNUSABLE
    */
   listen(addresses: readonly string[]): Promise<void>;
@@ -83,22 +94,32 @@ export function createMirror(components: MirrorComponents, init: MirrorInit = {}
     closing: closing.signal,
     isDraining: () => isDraining,
   });
-  const listeners = createListeners(app.routing, {
-    maxConnections: init.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
-    headersTimeout: init.headersTimeout ?? HEADERS_TIMEOUT,
-  });
+  const onBound = (addresses: readonly string[]) => {
+    const open = beyondLoopback(addresses);
+    if (open.length > 0) components.logger.warn({ addresses: open }, 'whoever can connect here can pull through it');
+  };
+  const listeners = createListeners(
+    app.routing,
+    { ...components, onBound },
+    {
+      ...init,
+      maxConnections: init.maxConnections ?? DEFAULT_MAX_CONNECTIONS,
+      headersTimeout: init.headersTimeout ?? HEADERS_TIMEOUT,
+    },
+  );
 
   return {
     get addresses() {
       return listeners.addresses;
+    },
+    get awaited() {
+      return listeners.awaited;
     },
 
     async listen(addresses) {
       for (const host of hostsOf(addresses)) allowedHosts.add(host);
       await app.ready();
       await listeners.open(addresses);
-      const open = beyondLoopback(listeners.addresses);
-      if (open.length > 0) components.logger.warn({ addresses: open }, 'whoever can connect here can pull through it');
     },
 
     async close() {

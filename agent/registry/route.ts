@@ -99,11 +99,21 @@ function kindOf(noun: string | undefined, last: string): 'manifest' | 'blob' | '
   return noun === 'tags' && last === 'list' ? 'tags' : undefined;
 }
 
+/** More than any repository has: whoever wants more means all. */
+const MAX_TAGS = 999_999_999;
+
 function tagsRoute(repository: Repository, name: string, query: URLSearchParams, namespace: string | undefined): Route {
   const n = query.get('n') || undefined;
-  if (n !== undefined && !/^[0-9]{1,9}$/.test(n)) return refuse('REQUEST_INVALID', 'n is not a number of tags.');
+  if (n !== undefined && !/^[0-9]+$/.test(n)) return refuse('REQUEST_INVALID', 'n is not a number of tags.');
   const last = query.get('last') || undefined;
-  return { kind: 'tags', repository, name, n: n === undefined ? undefined : Number(n), last, namespace };
+  return {
+    kind: 'tags',
+    repository,
+    name,
+    n: n === undefined ? undefined : Math.min(Number(n), MAX_TAGS),
+    last,
+    namespace,
+  };
 }
 
 function refuse(code: ErrorCode, message: string): Route {

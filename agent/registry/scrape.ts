@@ -30,7 +30,8 @@ export interface Scrape {
   /** What was bound, as `host:port`. */
   readonly addresses: readonly string[];
   /**
-   * Listens on every one of `addresses` (`host:port`), or on none. To be called once.
+   * Listens on every one of `addresses` (`host:port`), or on none; only such as do not exist are waited for, where there
+   * is another. To be called once.
    * @throws AgentError CONFIG_INVALID, ADDRESS_IN_USE, ADDRESS_UNUSABLE
    */
   listen(addresses: readonly string[]): Promise<void>;
@@ -49,7 +50,7 @@ export function createScrape(components: ScrapeComponents, init: ScrapeInit = {}
   const names = [hostname(), ...(init.allowedHosts ?? [])];
   const allowedHosts = new Set(names.map((name) => name.toLowerCase()));
   const limits = { maxConnections: MAX_CONNECTIONS, headersTimeout: HEADERS_TIMEOUT };
-  const listeners = createListeners((request, response) => void serve(request, response), limits);
+  const listeners = createListeners((request, response) => void serve(request, response), { logger }, limits);
 
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {

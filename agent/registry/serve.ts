@@ -15,7 +15,6 @@ export function createServe(components: ServeComponents, init: ServeInit) {
   const { content } = components;
 
   return async function serve(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
-    reply.header('Docker-Distribution-API-Version', 'registry/2.0');
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       reply.header('Allow', 'GET, HEAD');
       throw new AgentError('UNSUPPORTED', `${request.method} is not for a pull-through mirror.`);

@@ -1,5 +1,6 @@
 import { type LookupAddress, lookup as resolve } from 'node:dns';
 import { BlockList, isIP, type LookupFunction } from 'node:net';
+import { isLoopback } from '../address.ts';
 import { AgentError } from '../errors.ts';
 
 /** IPv4 networks that are not the public internet (IANA special-purpose registry). */
@@ -31,10 +32,6 @@ const PRIVATE_IPV6 = [
 
 const PRIVATE = privateNetworks();
 
-const LOOPBACK = new BlockList();
-LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
-LOOPBACK.addAddress('::1', 'ipv6');
-
 function privateNetworks(): BlockList {
   const list = new BlockList();
   for (const [network, prefix] of PRIVATE_IPV4) {
@@ -52,13 +49,6 @@ export function isPrivateAddress(address: string): boolean {
   const [bare = ''] = address.split('%');
   const family = isIP(bare);
   return family === 0 || PRIVATE.check(bare, family === 6 ? 'ipv6' : 'ipv4');
-}
-
-/** Whether a host is this machine by its very name (RFC 6761 §6.3) or address. */
-export function isLoopback(hostname: string): boolean {
-  const family = isIP(hostname);
-  if (family === 0) return /^(?:.*\.)?localhost$/i.test(hostname);
-  return LOOPBACK.check(hostname, family === 6 ? 'ipv6' : 'ipv4');
 }
 
 /** Whether a host is private as it is written: a name but localhost is not, whatever it resolves to. */

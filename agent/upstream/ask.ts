@@ -74,7 +74,7 @@ export function createAsk(
 
 /** Whether it is the endpoint's answer, and no failure to give one. */
 function isFinal(error: AgentError): boolean {
-  return isAgentError(error, 'UPSTREAM_DENIED', 'MANIFEST_UNKNOWN', 'BLOB_UNKNOWN');
+  return isAgentError(error, 'UPSTREAM_DENIED', 'MANIFEST_UNKNOWN', 'BLOB_UNKNOWN', 'NAME_UNKNOWN');
 }
 
 function rotated(endpoints: readonly Endpoint[], by: number): readonly Endpoint[] {

@@ -47,7 +47,7 @@ export interface Authorizer {
     sent: Authorization,
     signal: AbortSignal,
   ): Promise<Authorization | undefined>;
-  /** The error for what is denied to whoever came with `sent`. */
+  /** The error for what is denied to whoever came with `sent`; a token that was not enough is used no more. */
   denied(
     endpoint: Endpoint,
     repository: Repository,
@@ -130,7 +130,7 @@ export function createAuthorizer(
       const challenge = bearerChallenge(challenges);
       if (challenge !== undefined) {
         const found = await lookup(endpoint, repository, undefined, signal);
-        const refused = sent?.scheme === 'bearer' ? sent.header.slice('Bearer '.length) : undefined;
+        const refused = sent?.scheme === 'bearer' ? tokenOf(sent) : undefined;
         return bearer(endpoint, repository, challenge, found, refused, signal);
       }
       if (!hasBasicChallenge(challenges)) return undefined;
@@ -150,6 +150,7 @@ export function createAuthorizer(
       return isOther ? basicOf(endpoint, repository, credential) : undefined;
     },
     async denied(endpoint, repository, what, sent, signal) {
+      if (sent?.scheme === 'bearer') tokens.drop(endpoint, repository, tokenOf(sent));
       const { host } = new URL(endpoint.origin);
       if (sent?.credential !== undefined) {
         const { registry } = repository;
@@ -162,6 +163,10 @@ export function createAuthorizer(
       return explained(new AgentError('UPSTREAM_DENIED', `${host} refuses ${what} to anonymous clients`), found);
     },
   };
+}
+
+function tokenOf({ header }: Authorization): string {
+  return header.slice('Bearer '.length);
 }
 
 /** Whoever configured credentials is told why they did not help. */

@@ -1,5 +1,5 @@
 import { isIP } from 'node:net';
-import { isLoopback } from './address.ts';
+import { isLoopback } from '../address.ts';
 
 /** Where a connection is to go. */
 export interface Destination {

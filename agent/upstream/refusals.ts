@@ -4,9 +4,15 @@ import type { Repository } from '../oci/reference.ts';
 import type { Credential } from './credentials/source.ts';
 import type { Endpoint } from './endpoint.ts';
 
-/** After the first refusal; each further one doubles it. Milliseconds. */
+/** After the first refusal of credentials as such; each further one doubles it. Milliseconds. */
 const FIRST = 10_000;
 const MOST = 300_000;
+
+/**
+ * After each refusal of one repository. Enough that the requests of one pull show the credentials once, and no more: a
+ * right that was just granted must count at the next try. Milliseconds.
+ */
+const REPOSITORY = 2_000;
 
 /** Credentials kept in mind. */
 const MAX_REFUSALS = 256;
@@ -22,7 +28,7 @@ export interface Refused {
 /**
  * Credentials that a registry refused a moment ago. They are not shown again at once: registries lock accounts, and
  * bar addresses, after a few wrong passwords, and a host pulls many layers. A changed secret is another credential,
- * and is tried at once.
+ * and is tried at once. Where only one repository was refused the credentials may be good: then it is a moment.
  */
 export interface Refusals {
   note(refused: Refused): void;
@@ -43,7 +49,7 @@ export function createRefusals(now: () => number = () => performance.now()): Ref
       if (before !== undefined && now() < before.until) return;
       // What went well for long begins anew.
       const isRow = before !== undefined && now() < before.until + MOST;
-      const pause = isRow ? Math.min(MOST, before.pause * 2) : FIRST;
+      const pause = refused.repository !== undefined ? REPOSITORY : isRow ? Math.min(MOST, before.pause * 2) : FIRST;
       rows.set(key, { until: now() + pause, pause });
     },
     remaining: (refused) => Math.max(0, (rows.get(keyOf(refused))?.until ?? 0) - now()),

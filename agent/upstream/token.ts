@@ -88,6 +88,8 @@ export interface Tokens {
    * challenge of the day, and shows that it can be reached before anybody waits for its token server.
    */
   current(endpoint: Endpoint, repository: Repository): HeldToken | undefined;
+  /** A token that was not enough: what comes next asks for another, which may be worth more by then. */
+  drop(endpoint: Endpoint, repository: Repository, token: string): void;
   /** A token for a challenge; never again the one that was refused, or that is to be replaced. */
   renew(query: TokenQuery, refused: string | undefined, signal: AbortSignal): Promise<string>;
 }
@@ -139,6 +141,10 @@ export function createTokens(fetch: FetchToken, lifetime: AbortSignal, now: () =
       // Once: where that fails, it is renewed when it has ended.
       if (isDue) entry.dueAt = Number.POSITIVE_INFINITY;
       return { value: entry.token.value, challenge: entry.challenge, credential: entry.credential, isDue };
+    },
+    drop(endpoint, repository, token) {
+      const entry = entries.get(keyOf({ endpoint, repository }));
+      if (entry?.token?.value === token) entry.token = undefined;
     },
     async renew(query, refused, signal) {
       const key = keyOf(query);

@@ -71,10 +71,24 @@ test('the door: names that are let in, figures on a listener of their own, one l
 
 test('a metrics listener that cannot be ends the start', async (t) => {
   const directory = await directoryOf(t);
-  const config = { metrics: { listen: ['127.0.0.2:0', '192.0.2.1:9'] } };
+  const config = { metrics: { listen: ['192.0.2.1:9'] } };
   await assert.rejects(
     startHost({ upstream: 'http://127.0.0.1:9', directory, config }),
     /192\.0\.2\.1:9 is not an address/,
+  );
+});
+
+test('what is listened on, and what is waited for, is in the status', async (t) => {
+  const listen = ['192.0.2.1:9', '127.0.0.2:0'];
+  const config = { mirror: { listen }, metrics: { listen } };
+  const host = await startHost({ upstream: 'http://127.0.0.1:9', directory: await directoryOf(t), config });
+  t.after(() => host.stop());
+  const { mirror } = await host.agent.status();
+  assert.deepEqual(mirror, { addresses: host.agent.mirror, awaited: ['192.0.2.1:9'] });
+  const absent = host.log.filter(({ msg }) => /^192\.0\.2\.1:9 is not an address/.test(String(msg)));
+  assert.deepEqual(
+    absent.map(({ role }) => role),
+    ['registry', 'metrics'],
   );
 });
 

@@ -1,6 +1,8 @@
 import type { Case } from './case.ts';
 import { baseCases } from './cases/base.ts';
+import { behindCases } from './cases/behind.ts';
 import { blobCases } from './cases/blobs.ts';
+import { crowdCases } from './cases/crowd.ts';
 import { fetchingCases } from './cases/fetching.ts';
 import { manifestCases } from './cases/manifests.ts';
 import { rangeCases } from './cases/ranges.ts';
@@ -18,4 +20,6 @@ export const CASES: readonly Case[] = [
   ...tagCases,
   ...referrerCases,
   ...refusalCases,
+  ...behindCases,
+  ...crowdCases,
 ];

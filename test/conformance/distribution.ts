@@ -64,6 +64,9 @@ export async function startDistribution(): Promise<Target> {
         await created(await fetch(address, { method: 'PUT', headers, body: bytes }), 201);
       }
     },
+    misbehave() {
+      throw new Error('there is nothing behind it');
+    },
     close,
   };
 }

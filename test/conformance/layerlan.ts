@@ -1,7 +1,7 @@
 import { algorithmOf } from '../../protocol/digest.ts';
 import { startHost } from '../support/host.ts';
 import { startUpstreamRegistry } from '../support/upstream-registry.ts';
-import { OLD_REGISTRY, type Target } from './target.ts';
+import { DENIED_REPOSITORY, OLD_REGISTRY, type Target } from './target.ts';
 
 /** An agent in front of two registries: docker.io, and one that knows of no referrers. */
 export async function startLayerlan(): Promise<Target> {
@@ -9,7 +9,12 @@ export async function startLayerlan(): Promise<Target> {
   const old = await startUpstreamRegistry({ referrers: false });
   const host = await startHost({
     upstream: upstream.url,
-    config: { registries: { [OLD_REGISTRY]: { endpoints: [old.url] } } },
+    config: {
+      registries: {
+        'docker.io': { endpoints: [upstream.url], deny: [DENIED_REPOSITORY] },
+        [OLD_REGISTRY]: { endpoints: [old.url] },
+      },
+    },
   });
   const behind = (repository: string) => {
     const isOld = repository.startsWith(`${OLD_REGISTRY}/`);
@@ -28,6 +33,7 @@ export async function startLayerlan(): Promise<Target> {
       const { registry, name } = behind(repository);
       registry.addManifest(name, mediaType, bytes, tag, algorithmOf(digest));
     },
+    misbehave: (fault) => upstream.misbehave(fault),
     async close() {
       await host.stop();
       await Promise.all([upstream.close(), old.close()]);

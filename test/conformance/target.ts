@@ -1,5 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import { type Algorithm, type Digest, toDigest } from '../../protocol/digest.ts';
+import type { Fault } from '../support/upstream-faults.ts';
 
 /** A registry that the suite is run against, and how content gets into it. */
 export interface Target {
@@ -10,6 +11,11 @@ export interface Target {
   addBlob(repository: string, bytes: Buffer, digest: Digest): Promise<void>;
   /** The same for a manifest; under a tag too, where one is given. */
   addManifest(repository: string, manifest: AddedManifest, tag?: string): Promise<void>;
+  /**
+   * Has what is behind the target misbehave, where its fault fits. @returns what ends that
+   * @throws Error where nothing is behind it
+   */
+  misbehave(fault: Fault): () => void;
   close(): Promise<void>;
 }
 
@@ -38,6 +44,9 @@ export const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
  * repositories of that name.
  */
 export const OLD_REGISTRY = 'old.example';
+
+/** A repository that a mirror is told not to give. */
+export const DENIED_REPOSITORY = 'library/denied';
 
 let repositories = 0;
 

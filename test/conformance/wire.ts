@@ -66,7 +66,8 @@ export class Wire {
   }
 
   send({ method = 'GET', path, headers = [], body = '' }: Ask): void {
-    const lines = [`${method} ${path} HTTP/1.1`, `Host: ${this.#host}`, ...headers];
+    const host = headers.some((line) => /^host:/i.test(line)) ? [] : [`Host: ${this.#host}`];
+    const lines = [`${method} ${path} HTTP/1.1`, ...host, ...headers];
     if (body !== '') lines.push(`Content-Length: ${Buffer.byteLength(body)}`);
     this.#socket.write(`${lines.join('\r\n')}\r\n\r\n${body}`);
   }

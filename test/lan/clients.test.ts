@@ -1,18 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StartClient } from './clients/client.ts';
 import { containerd } from './clients/containerd.ts';
 import { startBuildah, startPodman, startSkopeo } from './clients/containers-image.ts';
 import { crane } from './clients/crane.ts';
-import { startDockerd } from './clients/dockerd.ts';
+import { startDockerBuild, startDockerd } from './clients/dockerd.ts';
 import { pullFrom } from './clients/pull-from.ts';
 import { inMidTransfer, since } from './counters.ts';
 import { labTest, SECOND_REGISTRY, untilConnected } from './lab.ts';
 import type { Space } from './network.ts';
 import { GO } from './place.ts';
-import { percent, pullRight } from './pull.ts';
+import { percent } from './pull.ts';
 import { blobGets } from './registry.ts';
 
 /** What TCP, HTTP and manifests may add to an image's bytes. */
@@ -33,6 +31,7 @@ interface Program {
 const BOTH = ['docker.io', SECOND_REGISTRY];
 const PROGRAMS: readonly Program[] = [
   { name: 'dockerd', start: startDockerd, registries: ['docker.io'] },
+  { name: 'docker build', start: startDockerBuild, registries: ['docker.io'] },
   { name: 'containerd 1.6', start: containerd({ bin: '/usr/bin' }), registries: BOTH },
   ...(GO === undefined ? [] : [{ name: 'containerd 2.4', start: containerd({ bin: GO }), registries: BOTH }]),
   { name: 'podman', start: startPodman, registries: BOTH },
@@ -75,21 +74,6 @@ for (const { name, start, registries } of PROGRAMS) {
     });
   }
 }
-
-labTest('dockerd’s own build takes its base image from a peer', async (lab) => {
-  const { base } = lab.images;
-  const [first, second] = [await lab.addHost(), await lab.addHost()];
-  await Promise.all([first.agent.start(), second.agent.start()]);
-  await untilConnected(first.agent, second.agent);
-  await pullRight(first, base);
-  const asked = (await lab.registry.requests()).length;
-  const context = join(second.dir, 'context');
-  await mkdir(context);
-  await writeFile(join(context, 'Dockerfile'), `FROM ${base.reference}\nLABEL built=here\n`);
-  await second.docker.command('build', '--quiet', context);
-  assert.equal(await second.docker.imageId(base.reference), base.id);
-  assert.deepEqual(blobGets((await lab.registry.requests()).slice(asked)), [], 'from the peer alone');
-});
 
 async function awayFor(ms: number, upstream: Space): Promise<void> {
   await upstream.unplug();

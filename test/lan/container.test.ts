@@ -4,6 +4,7 @@ import { startDockerInDocker } from './clients/docker-in-docker.ts';
 import { since } from './counters.ts';
 import { labTest } from './lab.ts';
 import { percent } from './pull.ts';
+import { until } from './until.ts';
 
 /** What TCP, HTTP and manifests may add to an image's bytes. */
 const OVERHEAD = 1.03;
@@ -16,11 +17,21 @@ const PORT = 5055;
 
 labTest('Docker-in-Docker, on a network of its own, pulls through the agent at the gateway', async (lab) => {
   const { base, full } = lab.images;
-  const host = await lab.addHost(
-    { mirror: { listen: [`127.0.0.1:${PORT}`, `${GATEWAY}:${PORT}`], allowedHosts: [NAME] } },
-    { bridge: `${GATEWAY}/24` },
-  );
-  await host.agent.start();
+  // As at boot: the agent is there before the bridge is.
+  const machine = await lab.addMachine({
+    mirror: { listen: [`${GATEWAY}:${PORT}`, `127.0.0.1:${PORT}`], allowedHosts: [NAME] },
+  });
+  const { agent } = machine;
+  await agent.start();
+  const [own, gateway] = [`127.0.0.1:${PORT}`, `${GATEWAY}:${PORT}`];
+  assert.deepEqual((await agent.status()).mirror, { addresses: [own], awaited: [gateway] });
+  const host = await lab.addDocker(machine, { bridge: `${GATEWAY}/24` });
+  const isThere = async () => {
+    const { addresses } = (await agent.status()).mirror as { addresses: string[] };
+    return addresses.includes(gateway);
+  };
+  await until('the agent listens on the bridge', isThere, { timeout: 30_000 });
+  assert.deepEqual((await agent.status()).mirror, { addresses: [gateway, own], awaited: [] });
   const inner = await startDockerInDocker({
     docker: host.docker,
     dir: host.dir,

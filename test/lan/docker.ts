@@ -9,6 +9,8 @@ export interface Docker {
   command(...args: string[]): Promise<string>;
   /** `docker pull`, whatever comes of it. The daemon drops a pull whose client is gone, as `signal` makes it. */
   pull(reference: string, signal?: AbortSignal): Promise<CommandResult>;
+  /** `docker build` of a directory, whatever comes of it. */
+  build(context: string): Promise<CommandResult>;
   /** The image's id: the digest of its configuration, which covers every layer. */
   imageId(reference: string): Promise<string>;
 }
@@ -21,6 +23,7 @@ export function createDocker(socket: string, configuration: string): Docker {
     command,
     pull: (reference, signal) =>
       attempt([...docker, 'pull', reference], { timeout: PULL_TIMEOUT, env, ...(signal && { signal }) }),
+    build: (context) => attempt([...docker, 'build', context], { timeout: PULL_TIMEOUT, env }),
     imageId: async (reference) => (await command('image', 'inspect', '--format', '{{.Id}}', reference)).trim(),
   };
 }

@@ -44,6 +44,8 @@ export interface Lab {
   addMachine(init?: MachineInit): Promise<Machine>;
   /** Adds a machine with a dockerd of its own; its agent is not started yet. */
   addHost(init?: MachineInit, docker?: DockerInit): Promise<Host>;
+  /** Starts a dockerd on a machine, whose agent may be running. */
+  addDocker(machine: Machine, docker?: DockerInit): Promise<Host>;
   /** Sets up a client on a machine, with its agent as mirror of docker.io and {@link SECOND_REGISTRY}. */
   addClient(machine: Machine, start: StartClient): Promise<Client>;
   /** What the client of a machine has logged, where it is a daemon. */
@@ -111,6 +113,14 @@ async function openLab(t: TestContext): Promise<Lab> {
     closers.push(() => agent.stop());
     return { space, dir, agent };
   };
+  const addDocker = async (machine: Machine, given?: DockerInit): Promise<Host> => {
+    const { space, dir } = machine;
+    const log = join(logDir, `${space.name}-dockerd.log`);
+    logs.push(log);
+    const docker = await startDockerDaemon({ space, dir, log, mirrors: [MIRROR], ...given });
+    closers.push(() => docker.stop());
+    return { ...machine, docker };
+  };
   const clientLog = ({ space }: Machine) => join(logDir, `${space.name}-client.log`);
   const addClient: Lab['addClient'] = async (machine, start) => {
     const { space, dir } = machine;
@@ -128,15 +138,8 @@ async function openLab(t: TestContext): Promise<Lab> {
     addMachine,
     addClient,
     clientLog: (machine) => readFile(clientLog(machine), 'utf8'),
-    addHost: async (init, given) => {
-      const machine = await addMachine(init);
-      const { space, dir } = machine;
-      const log = join(logDir, `${space.name}-dockerd.log`);
-      logs.push(log);
-      const docker = await startDockerDaemon({ space, dir, log, mirrors: [MIRROR], ...given });
-      closers.push(() => docker.stop());
-      return { ...machine, docker };
-    },
+    addDocker,
+    addHost: async (init, given) => addDocker(await addMachine(init), given),
     addLockedRegistry: async (locked) => {
       const second = await startRegistry({ space: network.upstream, dir: join(logDir, 'locked'), locked });
       closers.push(() => second.stop());

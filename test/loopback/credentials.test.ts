@@ -1,13 +1,11 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
-import { rm, writeFile } from 'node:fs/promises';
 import { basename, join, relative } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { pino } from 'pino';
 import { type Home, homeOf } from '../agent/upstream/credentials/fixture.ts';
-import { connected, type Host, startHost, until } from '../support/host.ts';
+import { connected, type Host, until } from '../support/host.ts';
 import { KINDS_OF_CREDENTIALS } from '../support/kinds-of-credentials.ts';
-import { filesWith, formsOf } from '../support/secrets.ts';
+import { assertNotSaid, assertNotStored, everythingSaid, type Said, startTalkative } from '../support/said.ts';
+import { canary, filesWith, formsOf } from '../support/secrets.ts';
 import { type Door, hubDoor } from '../support/upstream-doors.ts';
 import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
 
@@ -33,35 +31,16 @@ async function registryWith(door: Door): Promise<UpstreamRegistry> {
   return registry;
 }
 
-/** Everything that a host says: its log at the lowest level, its status, its metrics, and what it answers. */
-interface Said {
-  readonly lines: string[];
-  readonly host: Host;
-}
-
 async function hostOf(registry: UpstreamRegistry, credentials: unknown): Promise<Said> {
-  const lines: string[] = [];
-  const logger = pino({ level: 'trace' }, { write: (line: string) => void lines.push(line) });
-  const host = await startHost({
+  const said = await startTalkative({
     address: `127.0.0.${hosts.length + 2}`,
     upstream: registry.url,
     peers: hosts.flatMap(({ agent }) => agent.peerAddresses),
-    logger,
     config: { registries: { 'docker.io': { endpoints: [registry.url], credentials } } },
   });
-  hosts.push(host);
-  return { lines, host };
+  hosts.push(said.host);
+  return said;
 }
-
-async function everythingSaid({ lines, host }: Said): Promise<string> {
-  const answers = await Promise.all(
-    ['/status', '/metrics'].map(async (path) => (await fetch(`${host.mirror}${path}`)).text()),
-  );
-  return [...lines, ...answers].join('\n');
-}
-
-/** Characters that look different in a URL and in base64. */
-const canary = () => `c4n/ry+${randomBytes(18).toString('hex')}=?&`;
 
 /** Puts the process's surroundings at a test's home, as those of an agent that was started there. */
 function live(context: { after(fn: () => void): void }, home: Home): void {
@@ -102,9 +81,7 @@ for (const { name, door, lay } of KINDS_OF_CREDENTIALS) {
     const text = `${await everythingSaid(said)}\n${await everythingSaid(refused)}\n${body}`;
     assert.ok(text.includes(image.manifest.digest) || text.includes(image.config.digest), 'something is said at all');
     const forms = [secret, wrong, ...tokens].flatMap(formsOf);
-    for (const form of forms) {
-      assert.ok(!text.includes(form), `said: …${text.slice(Math.max(0, text.indexOf(form) - 200)).slice(0, 400)}`);
-    }
+    assertNotSaid(text, forms);
     for (const { host } of [said, refused]) await assertNotStored(host, forms, formsOf(secret));
     const places = [...(await filesWith(store, ['']))].map((file) => relative(store, file).split(/[/-]/)[0]);
     for (const place of ['index.sqlite', 'swarm.sqlite', 'partials', 'blobs', 'identity.key']) {
@@ -131,16 +108,6 @@ async function leavePartial(registry: UpstreamRegistry, { mirror, directory }: H
     return files.some((file) => file.endsWith('.journal'));
   });
   return () => leaving.abort();
-}
-
-/** Searches every byte of a host's store for `forms`; those of `planted` are put there, to see that they are found. */
-async function assertNotStored(host: Host, forms: readonly string[], planted: readonly string[]): Promise<void> {
-  const store = join(host.directory, 'store');
-  assert.deepEqual(await filesWith(store, forms), []);
-  const files = planted.map((_, index) => join(store, 'tmp', `planted-${index}`));
-  await Promise.all(files.map((file, index) => writeFile(file, `\0\xff${planted[index]}\0`, 'latin1')));
-  assert.deepEqual((await filesWith(store, forms)).sort(), files.toSorted());
-  await Promise.all(files.map((file) => rm(file)));
 }
 
 test('a broken file of logins is named, and not quoted', async (context) => {
@@ -197,4 +164,35 @@ test('what a registry says of its limits is in the status', async () => {
   assert.ok((await host.pull('library/app', 'latest')).matches);
   const { rateLimits } = await host.agent.status();
   assert.deepEqual(rateLimits, [{ registry: 'docker.io', limit: 200, remaining: 199, window: 21_600 }]);
+});
+
+test('a right to a repository that was refused counts as soon as it is granted', async (context) => {
+  const home = await homeOf(context);
+  live(context, home);
+  const hub = hubDoor({ username: 'me', password: 'pw' });
+  let refused = 0;
+  let isGranted = false;
+  const door: Door = {
+    ...hub,
+    enter: (request) => {
+      if (isGranted) return hub.enter(request);
+      refused++;
+      return 403;
+    },
+  };
+  const registry = await registryWith(door);
+  registry.addImage('group/app', { layers: [1000] });
+  const credentials = { username: 'me', passwordFile: await home.file('password', 'pw') };
+  const { host } = await hostOf(registry, credentials);
+  const status = async () => {
+    const answer = await fetch(`${host.mirror}/v2/group/app/manifests/latest`);
+    await answer.arrayBuffer();
+    return answer.status;
+  };
+  await until('it is refused a third time, and told each time', async () => {
+    assert.equal(await status(), 403);
+    return refused >= 3;
+  });
+  isGranted = true;
+  await until('it is let in', async () => (await status()) === 200, 10_000);
 });

@@ -52,10 +52,10 @@ export const KINDS_OF_CREDENTIALS: readonly KindOfCredentials[] = [
   },
   {
     name: 'a helper for all',
-    door: (password) => ghcrDoor({ username: 'me', password }),
+    door: (secret) => ghcrDoor({ username: 'me', password: `ghp_${secret}` }),
     async lay(home, _, secret) {
       await home.file('.docker/config.json', { credsStore: 'canary' });
-      await home.file('answer', { Username: 'me', Secret: secret });
+      await home.file('answer', { Username: 'me', Secret: `ghp_${secret}` });
       await home.helper('canary', `cat "${home.path}/answer"; cat "${home.path}/answer" >&2`);
       return 'docker-config';
     },
@@ -65,6 +65,16 @@ export const KINDS_OF_CREDENTIALS: readonly KindOfCredentials[] = [
     door: (password) => basicDoor({ username: 'me', password }),
     async lay(home, { host }, secret) {
       await home.file('run/containers/auth.json', { auths: { [host]: { auth: base64(`me:${secret}`) } } });
+      return 'podman-auth';
+    },
+  },
+  {
+    name: 'a helper in podman’s file',
+    door: (password) => hubDoor({ username: 'me', password }),
+    async lay(home, { host }, secret) {
+      await home.file('run/containers/auth.json', { credHelpers: { [host]: 'canary' } });
+      await home.file('answer', { Username: 'me', Secret: secret });
+      await home.helper('canary', `cat "${home.path}/answer"; cat "${home.path}/answer" >&2`);
       return 'podman-auth';
     },
   },

@@ -1,5 +1,9 @@
+import { randomBytes } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+
+/** A secret to look for, with characters that look different in a URL and in base64. */
+export const canary = () => `c4n/ry+${randomBytes(18).toString('hex')}=?&`;
 
 /** A secret as it may leak: as it is, in base64 (of both alphabets) at each of three offsets, and in a URL. */
 export function formsOf(secret: string): string[] {
@@ -14,7 +18,7 @@ export function formsOf(secret: string): string[] {
 }
 
 /** The files of a folder, at any depth, that hold one of `texts` somewhere in their bytes. */
-export async function filesWith(folder: string, texts: readonly string[]): Promise<string[]> {
+export async function filesWith(folder: string, texts: readonly (string | Uint8Array)[]): Promise<string[]> {
   const found: string[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;

@@ -17,6 +17,7 @@ import {
   type ServedManifest,
 } from './upstream-image.ts';
 import { type Listed, listReferrers, listTags, type TagsStyle } from './upstream-listings.ts';
+import { createSignatures, type SignatureStyle } from './upstream-signatures.ts';
 
 export interface UpstreamRegistryOptions {
   /** @default '127.0.0.1' */
@@ -39,6 +40,8 @@ export interface UpstreamRegistryOptions {
   readonly tags?: TagsStyle;
   /** Whether it knows of referrers. @default true */
   readonly referrers?: boolean;
+  /** How its storage signs the addresses that blobs are redirected to. @default 's3' */
+  readonly signatures?: SignatureStyle;
 }
 
 /** One request that was served, or is being served. */
@@ -72,6 +75,8 @@ export interface UpstreamRegistry {
   readonly host: string;
   /** Where redirected blobs lie: another origin. */
   readonly storageUrl: string;
+  /** The secret part of every address that blobs were redirected to. */
+  readonly signatures: readonly string[];
   /** Everything asked of the registry and its storage, in order. */
   readonly requests: readonly ServedRequest[];
   addImage(repository: string, spec: ImageSpec): GeneratedImage;
@@ -126,7 +131,7 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
   const contents = new Map<Digest, Content>();
   const faults = createFaults();
   const tokens = new Map<string, string>();
-  const signatures = new Set<string>();
+  const signatures = createSignatures(options.signatures ?? 's3');
   const open = new Set<Promise<void>>();
   let entries: Entry[] = [];
   let silent = false;
@@ -200,7 +205,9 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
       return void response.end(body);
     }
     if (route.kind === 'storage') {
-      if (!signatures.has(query.get('signature') ?? '')) return refuse(403, 'DENIED');
+      // As S3 and Azure: a signature and a header are two ways to say who asks, and one too many.
+      if (entry.authorization) return refuse(400, 'UNSUPPORTED');
+      if (!signatures.isGood(query)) return refuse(403, 'DENIED');
     } else if (auth === 'basic') {
       const refused = door?.refuses(entry.authorization);
       const challenge = refused === 401 ? { 'www-authenticate': 'Basic realm="a registry",service="test"' } : {};
@@ -208,7 +215,10 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
     } else if (auth === 'bearer' && !isAllowed(entry)) {
       const realm = options.realm ?? `${origin}/token`;
       const scope = route.repository === undefined ? '' : `,scope="repository:${route.repository}:pull"`;
-      return refuse(401, 'UNAUTHORIZED', { 'www-authenticate': `Bearer realm="${realm}",service="test"${scope}` });
+      const service = door?.service ?? 'test';
+      return refuse(401, 'UNAUTHORIZED', {
+        'www-authenticate': `Bearer realm="${realm}",service="${service}"${scope}`,
+      });
     }
     if (route.kind === 'ping') {
       if (!/^\/v2\/?$/.test(entry.path)) return refuse(404, 'UNSUPPORTED');
@@ -234,9 +244,7 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
     const content = digest === undefined ? undefined : contents.get(digest);
     if (digest === undefined || content === undefined || !held) return refuse(404, 'BLOB_UNKNOWN');
     if (route.kind === 'blob' && metFault(met, 'redirect') !== undefined) {
-      const signature = randomUUID();
-      signatures.add(signature);
-      head(307, { location: `${storageOrigin}/storage/${digest}?signature=${signature}`, 'content-length': 0 });
+      head(307, { location: `${storageOrigin}/storage/${digest}?${signatures.sign()}`, 'content-length': 0 });
       return void response.end();
     }
     const headers = { 'content-type': 'application/octet-stream', 'docker-content-digest': digest };
@@ -291,6 +299,7 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
     url: origin,
     host: `${address}:${port}`,
     storageUrl: storageOrigin,
+    signatures: signatures.given,
     get requests() {
       return entries;
     },
@@ -339,7 +348,7 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
     misbehave: (fault) => faults.add(fault),
     behave: () => faults.clear(),
     expireTokens: () => tokens.clear(),
-    expireSignatures: () => signatures.clear(),
+    expireSignatures: () => signatures.expire(),
     async refuse() {
       await stop(registry, true);
     },

@@ -1,4 +1,4 @@
-import { type Address, addressText, parseAddress, reachable } from '../../address.ts';
+import { type Address, addressText, homeAddress } from '../../address.ts';
 import type { Config } from '../../config/load.ts';
 import type { AgentStatus } from '../../observe/status.ts';
 import { printable } from '../printable.ts';
@@ -59,7 +59,7 @@ function ownerText(process: Process | undefined): string {
 
 /** Where clients of this host reach the mirror. */
 export function mirrorAddress(config: Config): Address {
-  return reachable(parseAddress(config.mirror.listen[0]!)!);
+  return homeAddress(config.mirror.listen);
 }
 
 /** What a multiaddr of `peers.listen` is as an address; undefined where it is a name, or any port will do. */

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { isLoopback } from '../../address.ts';
 import { type Finding, ok, warn } from './finding.ts';
-import { isLoopback } from './loopback.ts';
 import type { Process, Processes } from './processes.ts';
 
 const NAME = 'container';

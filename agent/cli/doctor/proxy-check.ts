@@ -1,6 +1,6 @@
+import { isLoopback } from '../../address.ts';
 import { printable } from '../printable.ts';
 import { type Finding, ok, warn } from './finding.ts';
-import { isLoopback } from './loopback.ts';
 
 const NAME = 'proxy';
 

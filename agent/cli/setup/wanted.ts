@@ -1,4 +1,4 @@
-import { type Address, addressText, isLoopback, parseAddress, reachable } from '../../address.ts';
+import { addressText, homeAddress } from '../../address.ts';
 import type { Config } from '../../config/load.ts';
 import { AgentError } from '../../errors.ts';
 import { canonicalRegistry, DEFAULT_REGISTRY, isRegistry } from '../../oci/reference.ts';
@@ -13,7 +13,7 @@ const DOCKER_HUB = 'https://registry-1.docker.io';
  * @throws AgentError CONFIG_INVALID
  */
 export function wantedOf(config: Config, names: readonly string[] = []): Pick<Wanted, 'mirror' | 'registries'> {
-  const address = addressFor(config.mirror.listen);
+  const address = homeAddress(config.mirror.listen);
   if (address.port === 0) {
     throw new AgentError(
       'CONFIG_INVALID',
@@ -27,15 +27,6 @@ export function wantedOf(config: Config, names: readonly string[] = []): Pick<Wa
   const chosen = names.length > 0 ? names.map(canonicalRegistry) : [...config.registries.keys()];
   const unique = [...new Set(chosen)].filter(isRegistry);
   return { mirror: addressText(address), registries: unique.map((name) => mirrored(name, config)) };
-}
-
-/**
- * Where clients of this host reach the mirror: on loopback where it listens there. Other addresses are for clients in
- * containers; clients of the host want TLS there, and a bridge may come later than they do.
- */
-function addressFor(listen: readonly string[]): Address {
-  const [first, ...others] = listen.map((text) => reachable(parseAddress(text)!));
-  return [first!, ...others].find(({ host }) => host === 'localhost' || isLoopback(host)) ?? first!;
 }
 
 /** Of several endpoints the last is by custom the registry itself, and those before it are mirrors. */

@@ -50,7 +50,7 @@ export function sampleStatus(): AgentStatus {
     version: '0.1.0',
     peerId: PEER,
     uptimeSeconds: 273_600,
-    mirror: { addresses: ['127.0.0.1:5055', '[::1]:5055'] },
+    mirror: { addresses: ['127.0.0.1:5055', '[::1]:5055'], awaited: [] },
     store: {
       path: '/var/lib/layerlan',
       blobs: 132,

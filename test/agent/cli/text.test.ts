@@ -54,6 +54,14 @@ test('the status fits a terminal of 80 columns and says what was spared', () => 
   assert.ok(text.endsWith('\n') && !text.endsWith('\n\n'));
 });
 
+test('where the mirror listens, and where it will once the address is there', () => {
+  const status = sampleStatus();
+  status.mirror.awaited.push('172.17.0.1:5055');
+  const listed =
+    /^mirror +http:\/\/127\.0\.0\.1:5055\n +http:\/\/\[::1\]:5055\n +172\.17\.0\.1:5055 is not there yet$/m;
+  assert.match(statusText(status), listed);
+});
+
 test('what the store takes and may, and what is wrong with it', () => {
   const status = sampleStatus();
   assert.match(statusText(status), /^ +4\.28 GiB of 20\.0 GiB used$/m);

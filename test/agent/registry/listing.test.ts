@@ -59,7 +59,7 @@ test('what makes no sense is refused before anybody is asked', async (t) => {
   for (const [path, code] of [
     ['alpine/tags/list?n=x', 'REQUEST_INVALID'],
     ['alpine/tags/list?n=-1', 'REQUEST_INVALID'],
-    ['alpine/tags/list?n=99999999999', 'REQUEST_INVALID'],
+    ['alpine/tags/list?n=1e3', 'REQUEST_INVALID'],
     ['Alpine/tags/list', 'NAME_INVALID'],
     ['alpine/tags/list?ns=a&ns=b', 'NAME_INVALID'],
     ['alpine/referrers/latest', 'DIGEST_INVALID'],

@@ -54,6 +54,23 @@ test('short and with FIN too where the client has already sent its next request'
   assert.equal(body.length, MIB / 2);
 });
 
+test('and where the kernel holds what the client has sent, and nobody has read: then closing at once would reset it', async (t) => {
+  const { content, port } = await startMirror(t);
+  const { digest, bytes } = content.addBlob(MIB);
+  const request = requestText(`/v2/alpine/blobs/${digest}`);
+  const socket = await dial(t, port);
+  const reader = readToEnd(socket);
+  content.beforePiece = (position) => {
+    if (position < MIB / 2) return;
+    // In this turn of the loop, so that the response ends before the server can look at it.
+    socket.write(request);
+    throw new AgentError('CONTENT_UNAVAILABLE', 'It broke.');
+  };
+  socket.write(request);
+  const { body } = await reader;
+  assert.ok(body.equals(bytes.subarray(0, MIB / 2)));
+});
+
 test('a source that gives too little or too much is a broken source, not a broken connection', async (t) => {
   const { content, port } = await startMirror(t);
   const { digest, bytes } = content.addBlob(1000);

@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { amazonDoor, basicDoor, type Door, ghcrDoor, hubDoor, identityDoor } from '../../support/upstream-doors.ts';
+import {
+  amazonDoor,
+  basicDoor,
+  type Door,
+  ghcrDoor,
+  googleDoor,
+  hubDoor,
+  identityDoor,
+} from '../../support/upstream-doors.ts';
 import { startUpstreamRegistry } from '../../support/upstream-registry.ts';
 import { homeOf } from './credentials/fixture.ts';
 import { client, failsWith, PATIENCE } from './fixture.ts';
@@ -44,8 +52,23 @@ test('what anybody may have is public, what is given with credentials alone is n
   assert.equal(head.withCredentials, true);
 });
 
+const github = () => ghcrDoor({ username: 'me', password: 'ghp_pat' });
+const google = () => googleDoor({ username: 'oauth2accesstoken', password: 'ya29.now' });
+
+for (const [name, door] of [
+  ['GitHub', github()],
+  ['Google', google()],
+] as const) {
+  test(`${name}: public is told as public`, async (context) => {
+    const { standing } = await visit(context, door);
+    assert.equal(await standing(PUBLIC), 'public');
+    assert.equal(await standing(PUBLIC, null), 'public');
+  });
+}
+
 const closed: [name: string, door: Door][] = [
-  ['GitHub', ghcrDoor({ username: 'me', password: 'pw' })],
+  ['GitHub', github()],
+  ['Google', google()],
   ['Amazon', amazonDoor(() => 'pw')],
   ['distribution’s Basic', basicDoor({ username: 'me', password: 'pw' })],
   ['an identity token', identityDoor('refresh')],

@@ -57,3 +57,13 @@ test('a token that still counts is not given up for an anonymous one', async () 
   assert.equal(server.asked.length, 1);
   assert.equal(await current(), 'Bearer token-1');
 });
+
+test('a token that was not enough is used no more, unless it was replaced meanwhile', async () => {
+  const { authorizer, current } = start();
+  const sent = await authorizer.meet(endpoint, REPOSITORY, BEARER, undefined, never);
+  await authorizer.denied(endpoint, REPOSITORY, 'a manifest', sent, never);
+  assert.equal(await current(), undefined);
+  await authorizer.meet(endpoint, REPOSITORY, BEARER, undefined, never);
+  await authorizer.denied(endpoint, REPOSITORY, 'a manifest', sent, never);
+  assert.equal(await current(), 'Bearer token-2');
+});

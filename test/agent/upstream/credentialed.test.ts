@@ -40,6 +40,9 @@ async function visit(
   return { registry, home, upstream, login, signal, head, asked };
 }
 
+/** A service account's, as Google writes it: several lines, quotes and colons. */
+const KEY = JSON.stringify({ type: 'service_account', private_key: '-----BEGIN PRIVATE KEY-----\nMII=\n' }, null, 2);
+
 const shapes: [name: string, door: Door, entry: Record<string, string>, wrong: Record<string, string>][] = [
   [
     'Docker Hub',
@@ -47,18 +50,29 @@ const shapes: [name: string, door: Door, entry: Record<string, string>, wrong: R
     { auth: authOf('me', 'pw') },
     { auth: authOf('me', 'no') },
   ],
-  ['GHCR', ghcrDoor({ username: 'me', password: 'pat' }), { auth: authOf('me', 'pat') }, { auth: authOf('me', 'no') }],
+  [
+    'GHCR',
+    ghcrDoor({ username: 'me', password: 'ghp_pat' }),
+    { auth: authOf('me', 'ghp_pat') },
+    { auth: authOf('me', 'ghp_no') },
+  ],
   [
     'Google, an access token',
-    googleDoor({ username: 'oauth2accesstoken', password: 'ya29' }),
-    { auth: authOf('oauth2accesstoken', 'ya29') },
-    { auth: authOf('oauth2accesstoken', 'old') },
+    googleDoor({ username: 'oauth2accesstoken', password: 'ya29.now' }),
+    { auth: authOf('oauth2accesstoken', 'ya29.now') },
+    { auth: authOf('oauth2accesstoken', 'ya29.old') },
   ],
   [
     'Google, a key',
-    googleDoor({ username: '_json_key', password: '{"type": "service_account"}' }),
-    { auth: authOf('_json_key', '{"type": "service_account"}') },
+    googleDoor({ username: '_json_key', password: KEY }),
+    { auth: authOf('_json_key', KEY) },
     { auth: authOf('_json_key', '{}') },
+  ],
+  [
+    'Google, a key in base64',
+    googleDoor({ username: '_json_key_base64', password: btoa(KEY) }),
+    { auth: authOf('_json_key_base64', btoa(KEY)) },
+    { auth: authOf('_json_key_base64', KEY) },
   ],
   ['Amazon', amazonDoor(() => 'pw'), { auth: authOf('AWS', 'pw') }, { auth: authOf('AWS', 'no') }],
   [
@@ -106,6 +120,21 @@ for (const [name, door, entry, wrong] of shapes) {
     assert.ok(
       asked('manifest').some(({ status }) => status === 200),
       'changed ones are tried at once',
+    );
+  });
+}
+
+for (const [name, door] of [
+  ['GHCR', ghcrDoor({ username: 'me', password: 'ghp_pat' })],
+  ['Google', googleDoor({ username: '_json_key', password: KEY })],
+] as const) {
+  test(`${name}: what is public comes by an anonymous token, what is private is refused by the token server`, async (context) => {
+    const { head, asked } = await visit(context, door, { credentials: null });
+    assert.equal((await head(PUBLIC)).withCredentials, false);
+    await assert.rejects(head(), failsWith('UPSTREAM_DENIED', /gives no anonymous token for docker\.io\/group\/app/));
+    assert.deepEqual(
+      asked('token').map(({ status, authorization }) => [status, authorization]),
+      [200, 401].map((status) => [status, undefined]),
     );
   });
 }

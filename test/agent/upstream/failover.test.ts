@@ -16,17 +16,19 @@ async function pair(context: TestContext, avoidFor: number) {
   const head = (reference = 'latest') => upstream.headManifest(REPOSITORY, reference, [], signal);
   const asked = (registry: UpstreamRegistry): number => registry.requests.length;
   mirror.misbehave({ kind: 'black-hole', on: 'any' });
-  return { mirror, origin, head, asked, signal };
+  const tags = (name: string) => upstream.listTags({ ...REPOSITORY, name }, '', signal);
+  return { mirror, origin, head, tags, asked, signal };
 }
 
 test('an endpoint that does not answer is waited for once, and then left alone', async (context) => {
-  const { mirror, origin, head, asked } = await pair(context, PATIENCE);
+  const { mirror, origin, head, tags, asked } = await pair(context, PATIENCE);
   await head();
   assert.equal(asked(mirror), 1);
   for (let index = 0; index < 5; index++) await head();
   assert.equal(asked(mirror), 1);
   assert.equal(asked(origin), 6);
   await assert.rejects(head('none'), failsWith('MANIFEST_UNKNOWN'));
+  await assert.rejects(tags('no/such'), failsWith('NAME_UNKNOWN'));
   assert.equal(asked(mirror), 1, 'nor is it waited for where the registry itself has said no');
   await origin.refuse();
   mirror.behave();

@@ -59,3 +59,22 @@ test('a redirect to nowhere we would go', async (context) => {
     off();
   }
 });
+
+test('a token stays at home: storage refuses what comes with an Authorization beside its signature', async (context) => {
+  const { registry, upstream, signal } = await fixture(context, { auth: 'bearer' });
+  const { digest, size } = registry.addBlob(REPOSITORY.name, Buffer.alloc(1000, 7));
+  registry.misbehave({ kind: 'redirect' });
+  assert.deepEqual(await upstream.headBlob(REPOSITORY, digest, signal), { size });
+  assert.deepEqual(
+    await readAll((await upstream.getBlob(REPOSITORY, digest, 0, signal)).body),
+    registry.blobBytes(digest),
+  );
+  const token = registry.requests.find(({ kind, authorization }) => kind === 'blob' && authorization)?.authorization;
+  const signed = registry.requests.find(({ kind }) => kind === 'storage')?.path;
+  assert.ok(token !== undefined && signed !== undefined);
+  for (const authorization of [token, 'Basic bWU6cHc=', '']) {
+    const answer = await fetch(`${registry.storageUrl}${signed}`, { headers: { authorization }, signal });
+    assert.equal(answer.status, authorization === '' ? 200 : 400);
+    await answer.arrayBuffer();
+  }
+});

@@ -27,6 +27,22 @@ test('after each refusal it waits twice as long, up to five minutes; what went w
   assert.equal(refusals.remaining({ endpoint, credential }), 10_000);
 });
 
+test('a refusal of one repository stands for two seconds, however often it comes', () => {
+  let now = 0;
+  const refusals = createRefusals(() => now);
+  const one = { endpoint, credential, repository: 'group/app' };
+  for (let row = 0; row < 8; row++) {
+    refusals.note(one);
+    assert.equal(refusals.remaining(one), 2000);
+    now += 1999;
+    assert.equal(refusals.remaining(one), 1);
+    refusals.note(one);
+    assert.equal(refusals.remaining(one), 1, 'of one time with the first');
+    now += 1;
+    assert.equal(refusals.remaining(one), 0);
+  }
+});
+
 test('another credential, endpoint or repository is not meant', () => {
   const refusals = createRefusals(() => 0);
   refusals.note({ endpoint, credential, repository: 'group/app' });

@@ -19,6 +19,14 @@ const noSha512 = (algorithm: string) =>
 /** JSON as nobody's library writes it: who parses and writes it again changes its digest. */
 const oddly = (value: unknown) => `\n\t${JSON.stringify(value, null, 3)}\n\n`;
 
+/** What a registry should take at least, and may refuse beyond. Bytes. */
+const LARGEST = 4 * 1024 * 1024;
+
+const padded = (value: unknown) => {
+  const text = (note: string) => JSON.stringify({ ...(value as object), annotations: { note } });
+  return text('x'.repeat(LARGEST - text('').length));
+};
+
 export const manifestCases: Case[] = [
   ...forEachAlgorithm((algorithm) => ({
     title: 'GET by digest: the bytes, the type, the length, the digest',
@@ -137,6 +145,20 @@ export const manifestCases: Case[] = [
       assert.ok(etag, 'an ETag');
       const answer = await get(target, path, `If-None-Match: "other", ${etag}`, ...ACCEPTS);
       assert.equal(answer.status, 304);
+    },
+  })),
+  ...forEachAlgorithm((algorithm) => ({
+    title: 'a manifest of 4 MiB, the most that registries have to take',
+    section: 'Pushing Manifests (a limit of at least 4 MiB)',
+    differs: noSha512(algorithm),
+    async run(target) {
+      const { repository, bytes, digest } = await newManifest(target, algorithm, { tag: 'large', spell: padded });
+      assert.equal(bytes.length, LARGEST);
+      for (const reference of ['large', digest]) {
+        const path = `/v2/${repository}/manifests/${reference}`;
+        assert.equal((await head(target, path, ...ACCEPTS)).header('content-length'), String(LARGEST));
+        assert.ok((await get(target, path, ...ACCEPTS)).body.equals(bytes));
+      }
     },
   })),
   ...forEachAlgorithm((algorithm) => ({

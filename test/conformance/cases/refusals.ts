@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
-import { assertError, type Case, forEachAlgorithm, get, send } from '../case.ts';
-import { newBlob, newManifest, newRepository, unknownDigest } from '../target.ts';
+import { assertError, assertNoChallenge, type Case, forEachAlgorithm, get, send } from '../case.ts';
+import { DENIED_REPOSITORY, newBlob, newManifest, newRepository, unknownDigest } from '../target.ts';
 
 const TAKES_PUSHES = { because: 'it is a registry, and takes pushes', seen: /202 !== 405/ };
 
@@ -21,6 +21,47 @@ export const refusalCases: Case[] = [
         const answer = await send(target, { method, path: `/v2/${repository}/${path}`, body: '{}' });
         assertError(answer, 405, 'UNSUPPORTED');
         assert.ok(answer.header('allow'), 'Allow');
+      }
+    },
+  },
+  {
+    title: 'what method it may be, even one that is nobody’s, the answer is a registry’s',
+    section: 'Determining Support (end-1), Error Codes; the legacy Docker-Distribution-API-Version',
+    client: 'dockerd tells a registry by that header',
+    differs: { because: 'it takes OPTIONS, as a web server does', seen: /200 !== 405/ },
+    async run(target) {
+      for (const method of ['OPTIONS', 'TRACE', 'PROPFIND', 'PURGE', 'LINK', 'M-SEARCH']) {
+        const answer = await send(target, { method, path: `/v2/${newRepository()}/manifests/v1` });
+        assertError(answer, 405, 'UNSUPPORTED');
+        assert.equal(answer.header('docker-distribution-api-version'), 'registry/2.0');
+      }
+    },
+  },
+  {
+    title: 'a name that is not the mirror’s, or a web page: 403 DENIED, as a registry says it',
+    section: 'RFC 9112, 3.2; Error Codes (DENIED)',
+    differs: { because: 'it answers under every name', seen: /404 !== 403/ },
+    async run(target) {
+      for (const headers of [['Host: rebound.example'], ['Origin: http://rebound.example']]) {
+        const path = `/v2/${newRepository()}/manifests/v1`;
+        const answer = await send(target, { path, headers });
+        assertError(answer, 403, 'DENIED');
+        assert.equal(answer.header('docker-distribution-api-version'), 'registry/2.0');
+        assertNoChallenge(answer);
+      }
+    },
+  },
+  {
+    title: 'a repository that may not be pulled is 403 DENIED, and nobody is asked who they are',
+    section: 'Error Codes (DENIED)',
+    client: 'dockerd would answer a challenge with its password of Docker Hub',
+    differs: { because: 'it is told to deny nothing', seen: /404 !== 403/ },
+    async run(target) {
+      const digest = unknownDigest('sha256');
+      for (const rest of ['manifests/v1', `manifests/${digest}`, `blobs/${digest}`, 'tags/list']) {
+        const answer = await get(target, `/v2/${DENIED_REPOSITORY}/${rest}`);
+        assertError(answer, 403, 'DENIED');
+        assertNoChallenge(answer);
       }
     },
   },

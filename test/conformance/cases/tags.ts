@@ -128,6 +128,18 @@ export const tagCases: Case[] = [
     },
   },
   {
+    title: 'an n that is larger than any list: all of it, and no Link',
+    section: SECTION,
+    async run(target) {
+      const repository = await tagged(target);
+      for (const n of ['999999999', '1000000000', '99999999999999999999', '9'.repeat(400)]) {
+        const answer = await get(target, `/v2/${repository}/tags/list?n=${n}`);
+        assert.deepEqual(tagsOf(answer).toSorted(), TAGS, n);
+        assert.equal(answer.header('link'), undefined);
+      }
+    },
+  },
+  {
     title: 'a tag that was not there is listed once it is',
     section: SECTION,
     async run(target) {

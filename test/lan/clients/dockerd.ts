@@ -1,3 +1,5 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { type DockerDaemon, startDockerDaemon } from '../daemon.ts';
 import type { Client, ImageName, StartClient } from './client.ts';
 
@@ -5,6 +7,23 @@ import type { Client, ImageName, StartClient } from './client.ts';
 export const startDockerd: StartClient = async ({ space, dir, log, mirror }) => {
   const docker = await startDockerDaemon({ space, dir, log, mirrors: [`http://${mirror}`], debug: true });
   return clientOf(docker);
+};
+
+/** The same dockerd's own `docker build`: an image is pulled by being what another is built from. */
+export const startDockerBuild: StartClient = async (init) => {
+  const docker = await startDockerDaemon({
+    ...{ space: init.space, dir: init.dir, log: init.log },
+    ...{ mirrors: [`http://${init.mirror}`], debug: true },
+  });
+  const context = join(init.dir, 'context');
+  await mkdir(context);
+  return {
+    ...clientOf(docker),
+    pull: async (name) => {
+      await writeFile(join(context, 'Dockerfile'), `FROM ${shortText(name)}\nLABEL built=here\n`);
+      return docker.build(context);
+    },
+  };
 };
 
 export interface SystemDockerd {
@@ -33,11 +52,14 @@ export function systemDockerd(): SystemDockerd {
   };
 }
 
+function shortText({ repository, tag }: ImageName): string {
+  return `${repository}:${tag}`;
+}
+
 function clientOf(docker: DockerDaemon): Client {
-  const short = ({ repository, tag }: ImageName) => `${repository}:${tag}`;
   return {
-    pull: (name) => docker.pull(short(name)),
-    imageId: (name) => docker.imageId(short(name)),
+    pull: (name) => docker.pull(shortText(name)),
+    imageId: (name) => docker.imageId(shortText(name)),
     stop: () => docker.stop(),
   };
 }
