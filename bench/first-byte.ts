@@ -1,3 +1,4 @@
+import type { BlobDescriptor } from '../test/support/upstream-image.ts';
 import { drain, startLan } from './lan.ts';
 import { median, table } from './table.ts';
 
@@ -16,8 +17,11 @@ export async function firstByte() {
     const ours: number[] = [];
     const held: number[] = [];
     for (let round = 0; round < ROUNDS + 10; round++) {
-      const digest = lan.blob(SIZE);
+      const { manifest, layers } = lan.image(SIZE);
+      const { digest } = layers[0] as BlobDescriptor;
       await drain(holder.url(digest), SIZE);
+      // As a client does it: what the manifest says of a layer need not be asked again.
+      await drain(taker.manifestUrl(manifest.digest), manifest.bytes.length);
       // What a neighbour holds is told within 50 ms.
       await new Promise((resolve) => setTimeout(resolve, 200));
       lan.upstream.forget();

@@ -5,6 +5,7 @@ import { generateNetworkKey } from '../agent/swarm/key.ts';
 import type { Digest } from '../protocol/digest.ts';
 import { generatedContent } from '../test/support/content.ts';
 import { until, writeConfig } from '../test/support/host.ts';
+import type { GeneratedImage } from '../test/support/upstream-image.ts';
 import { startUpstreamRegistry, type UpstreamRegistry } from '../test/support/upstream-registry.ts';
 import { type Process, run, runLogged } from './processes.ts';
 
@@ -20,6 +21,8 @@ export interface BenchAgent {
   readonly readyRss: number;
   /** URL of a blob at its mirror. */
   url(digest: Digest): string;
+  /** URL of a manifest there. */
+  manifestUrl(digest: Digest): string;
   /** The file in its store that holds a blob. */
   file(digest: Digest): string;
   /** Chunk bytes that it has had by bulk lanes. */
@@ -32,6 +35,8 @@ export interface BenchLan {
   readonly upstream: UpstreamRegistry;
   /** A new blob upstream. */
   blob(size: number): Digest;
+  /** A new image of one layer upstream. */
+  image(size: number): GeneratedImage;
   /**
    * @param n its place: 127.77.0.n; agents from 2 on dial the one at place 1
    * @param watchLoop whether it leaves a loop-delay.json in its home when it ends; see programs/loop-delay.ts
@@ -50,6 +55,7 @@ export async function startLan({ withKey }: { withKey: boolean }): Promise<Bench
   return {
     upstream,
     blob: (size) => upstream.addBlob(REPOSITORY, generatedContent(`bench ${blobs++} ${Date.now()}`, size)).digest,
+    image: (size) => upstream.addImage(REPOSITORY, { layers: [size], seed: `bench ${blobs++} ${Date.now()}` }),
     async agent(n, { watchLoop } = { watchLoop: false }) {
       const home = await mkdtemp(join(directory, `${n}-`));
       const address = `127.77.0.${n}`;
@@ -81,6 +87,7 @@ export async function startLan({ withKey }: { withKey: boolean }): Promise<Bench
         home,
         readyRss: agent.rss(),
         url: (digest: Digest) => `http://${address}:5055/v2/${REPOSITORY}/blobs/${digest}`,
+        manifestUrl: (digest: Digest) => `http://${address}:5055/v2/${REPOSITORY}/manifests/${digest}`,
         file: (digest: Digest) => join(home, 'store', 'blobs', ...digest.split(':')),
         laneBytes: async () => {
           const text = await (await fetch(`http://${address}:5055/metrics`)).text();
