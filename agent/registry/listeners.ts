@@ -137,10 +137,15 @@ function answerAll(server: Server, handler: RequestListener): void {
     refused.add(socket);
     turns.afterLast(socket, () => answerUnparsed(socket, error, headers));
   };
-  server.on('request', turns.take);
+  const take: RequestListener = (request, response) => {
+    // By this method, with which HTTP/2 begins, Node knows it, and cuts the connection without an answer.
+    if (request.method === 'PRI') request.method = 'PREFACE';
+    turns.take(request, response);
+  };
+  server.on('request', take);
   // A body is never asked for; of other expectations a server may think what it likes (RFC 9110, 10.1.1).
-  server.on('checkContinue', turns.take);
-  server.on('checkExpectation', turns.take);
+  server.on('checkContinue', take);
+  server.on('checkExpectation', take);
   server.on('connection', (socket: Socket) => {
     // Node calls it behind an answer that says `Connection: close`.
     socket.destroySoon = () => endLingering(socket);
