@@ -3,32 +3,28 @@ import { type Digest, isDigest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { TaggedImage } from '../oci/image.ts';
 import type { Repository } from '../oci/reference.ts';
-import type { Acquisition } from './acquisition.ts';
 import { Acquisitions } from './acquisitions.ts';
+import { BlobReading } from './blob-reading.ts';
 import { BlobSizes } from './blob-sizes.ts';
 import { type ImportedBlob, Imports, notKept } from './imports.ts';
 import type { ContentComponents, FetchInit } from './init.ts';
-import { type LazyPart, LazyParts } from './lazy-parts.ts';
+import { LazyParts } from './lazy-parts.ts';
 import { Listings, type TagsRequest } from './listings.ts';
 import type { ManifestDescription } from './manifests.ts';
 import { Disclosure } from './privacy/disclosure.ts';
 import { partsOf } from './privacy/parts.ts';
 import { Proven } from './proven.ts';
 import type { Referrers, ReferrersRequest } from './referrers.ts';
-import { isStoreFailure } from './store-failure.ts';
 import type { TagsPart } from './tag-list.ts';
 import type { RefreshedTag } from './tags/question.ts';
 import { tagTeller } from './tags/telling.ts';
-import { JUST_BYTES, notStored, type Taking } from './taking.ts';
+import { JUST_BYTES, type Taking } from './taking.ts';
 import { Unstored } from './unstored.ts';
 import { isAway, type NamedManifest } from './verified-manifest.ts';
 import { Worlds } from './worlds.ts';
 
 /** How long a blob of unknown size is looked for on the LAN when upstream cannot be asked. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
-
-/** How often one response turns between the store and an acquisition: each rot found costs two turns. */
-const MAX_TURNS = 6;
 
 interface BlobRequest {
   readonly repository: Repository;
@@ -79,16 +75,14 @@ class Content implements LanContent {
   readonly #disclosure: Disclosure;
   readonly #acquisitions: Acquisitions;
   readonly #stopped = new AbortController();
-  readonly #lazy: LazyParts;
   readonly #listings: Listings;
-  readonly #unstored: Unstored;
+  readonly #reading: BlobReading;
   readonly #sizes: BlobSizes;
   readonly #imports: Imports;
   readonly #keeps: (repository: Repository) => boolean;
 
   constructor(components: ContentComponents, init: FetchInit) {
     this.#components = components;
-    this.#lazy = new LazyParts(components.upstream, this.#stopped.signal);
     this.#listings = new Listings(components.upstream, this.#stopped.signal);
     this.#sizes = new BlobSizes(components, this.#stopped.signal);
     this.#worlds = new Worlds(components, init, this.#stopped.signal);
@@ -98,12 +92,19 @@ class Content implements LanContent {
     const { anonymous } = upstream;
     this.#disclosure = new Disclosure({ ...components, anonymous, standings }, this.#stopped.signal);
     this.#acquisitions = new Acquisitions({ store, worlds: this.#worlds, disclosure: this.#disclosure, proven }, init);
-    this.#unstored = new Unstored(proven, init, this.#stopped.signal);
     this.#imports = new Imports(
       { ...components, apart: (digest, signal, work) => this.#acquisitions.apart(digest, signal, work) },
       init,
     );
     this.#keeps = init.keeps ?? (() => true);
+    this.#reading = new BlobReading(
+      {
+        ...{ store, sizes: this.#sizes, acquisitions: this.#acquisitions, metrics: components.metrics },
+        lazy: new LazyParts(upstream, this.#stopped.signal),
+        unstored: new Unstored(proven, init, this.#stopped.signal),
+      },
+      this.#keeps,
+    );
     swarm.tellTags(tagTeller(components, (repository) => !standings.isShared(repository)));
   }
 
@@ -232,110 +233,9 @@ class Content implements LanContent {
       digest,
       size,
       read: (start, end, signal, isPart = false) =>
-        this.#read({ repository, digest, size, start, end }, isPart, taking, signal),
+        this.#reading.read({ repository, digest, size, start, end }, isPart, taking, signal),
       // Nothing is held between opening and reading: an acquisition starts with its first reader.
       close: () => {},
     };
-  }
-
-  /** From the store what is there, the rest from the acquisition; rot found on the way is mended behind the client. */
-  async *#read(part: LazyPart, isPart: boolean, taking: Taking, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    const { store } = this.#components;
-    const { repository, digest, size, end } = part;
-    let position = part.start;
-    if (isPart && !this.#isHereOrComing(digest) && this.#lazy.suits(part)) {
-      try {
-        for await (const bytes of this.#lazy.read(part, signal)) {
-          this.#came('upstream', bytes.length, taking);
-          position += bytes.length;
-          yield bytes;
-        }
-      } catch (error) {
-        signal.throwIfAborted();
-        // The neighbours may have what upstream cannot give, or not in parts.
-        if (!isAway(error)) throw error;
-      }
-    }
-    let followed: Acquisition | undefined;
-    if (size === 0 && store.find(digest) === undefined) return yield* this.#readEmpty(part, taking, signal);
-    for (let turns = 0; position < end; turns++) {
-      signal.throwIfAborted();
-      if (turns > MAX_TURNS) throw new AgentError('CONTENT_UNAVAILABLE', `${digest} keeps going bad on disk`);
-      await this.#acquisitions.brought(digest);
-      if (store.find(digest) !== undefined) {
-        try {
-          for await (const bytes of store.read(digest, position, end, signal)) {
-            // What this very request had to wait for is not the store's merit.
-            this.#came(followed?.sourceAt(position) ?? 'store', bytes.length, taking);
-            position += bytes.length;
-            yield bytes;
-          }
-          return;
-        } catch (error) {
-          if (isAgentError(error, 'BLOB_ROTTEN')) continue;
-          if (isStoreFailure(error)) return yield* this.#goOn({ ...part, start: position }, error, taking, signal);
-          throw error;
-        }
-      }
-      if (!this.#keeps(repository) && !this.#acquisitions.isComing(digest)) {
-        return yield* this.#readUnstored({ ...part, start: position }, taking, signal);
-      }
-      try {
-        followed = await this.#acquisitions.acquire({ repository, digest, size, position });
-        for await (const { bytes, source } of followed.read(position, end, signal)) {
-          this.#came(source, bytes.length, taking);
-          position += bytes.length;
-          yield bytes;
-        }
-      } catch (error) {
-        signal.throwIfAborted();
-        if (isStoreFailure(error)) return yield* this.#goOn({ ...part, start: position }, error, taking, signal);
-        // It had no part in what the LAN takes together, and its own registry has not been asked yet.
-        if (followed !== undefined && isAgentError(error) && this.#acquisitions.isGuest(repository, followed)) continue;
-        if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#sizes.doubt(repository, digest, size, signal);
-        throw error;
-      }
-    }
-  }
-
-  /** It has no last chunk that could wait for the digest: a registry's "0 bytes" would be any blob's whole. */
-  async *#readEmpty(part: LazyPart, taking: Taking, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    if (!this.#keeps(part.repository)) return yield* this.#readUnstored(part, taking, signal);
-    try {
-      await (await this.#acquisitions.acquire({ ...part, position: 0 })).whole(signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (!isStoreFailure(error)) throw error;
-      yield* this.#goOn(part, error, taking, signal);
-    }
-  }
-
-  /** What the store has no room or no disk for. @param failure what it says */
-  async *#goOn(
-    part: LazyPart,
-    failure: AgentError,
-    taking: Taking,
-    signal: AbortSignal,
-  ): AsyncGenerator<Uint8Array, void> {
-    if (taking.intoStore === true) throw notStored(failure.message, failure);
-    yield* this.#readUnstored(part, taking, signal);
-  }
-
-  /** Past the store. */
-  async *#readUnstored(part: LazyPart, taking: Taking, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
-    const world = this.#acquisitions.worldOf(part);
-    for await (const { bytes, source } of this.#unstored.read(world, part, signal)) {
-      this.#came(source, bytes.length, taking);
-      yield bytes;
-    }
-  }
-
-  #came(source: 'store' | 'peer' | 'upstream', bytes: number, taking: Taking): void {
-    this.#components.metrics.clientBytes.inc({ source }, bytes);
-    taking.told?.(source, bytes);
-  }
-
-  #isHereOrComing(digest: Digest): boolean {
-    return this.#components.store.find(digest) !== undefined || this.#acquisitions.isComing(digest);
   }
 }
