@@ -1,15 +1,16 @@
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Logger } from 'pino';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Descriptor } from '../oci/manifest.ts';
+import { BrokenIndexError, openDatabase, transactionsOf } from './database.ts';
 import { BLOCK, type Candidate, roomOf } from './eviction.ts';
 import type { Files, OpenFile } from './files.ts';
 import { INSPECTION_SCHEMA, prepareInspection } from './inspection-index.ts';
 import { type Layout, unwritable } from './layout.ts';
 import { PIN_SCHEMA, preparePins } from './pin-index.ts';
-import type { Stamp } from './stamp.ts';
+import { type Stamp, stampColumns, stampInRow } from './stamp.ts';
 import { prepareStandings, STANDING_SCHEMA } from './standing-index.ts';
 import { prepareTags, TAG_SCHEMA } from './tag-index.ts';
 
@@ -61,11 +62,6 @@ export interface BlobRecord {
 
 export type BlobIndex = ReturnType<typeof prepare>;
 
-/** SQLite's way to say that a file is damaged. */
-class BrokenIndexError extends Error {
-  override readonly name = 'BrokenIndexError';
-}
-
 /**
  * Opens index.sqlite. One that SQLite calls broken is put aside and begun anew.
  * @throws AgentError STORE_UNWRITABLE
@@ -96,7 +92,7 @@ function isBroken(error: unknown): boolean {
 }
 
 async function openPrepared(files: Files, path: string): Promise<BlobIndex> {
-  const database = openDatabase(path);
+  const database = openDatabase(path, (opened, version) => migrate(path, opened, version));
   let log: OpenFile | undefined;
   try {
     log = await files.open(`${path}-wal`, 'a+');
@@ -108,35 +104,19 @@ async function openPrepared(files: Files, path: string): Promise<BlobIndex> {
   }
 }
 
-function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path);
-  try {
-    // NORMAL, not FULL: FULL fsyncs the log in each transaction, on the main thread, milliseconds at a time. The index
-    // never needs it for consistency (a WAL does not tear), and where a row must last, sync() fsyncs the log in
-    // libuv's pool before anything that could replace the row is removed.
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
-    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
-    if (version > MIGRATIONS.length) {
-      throw new AgentError('STORE_UNWRITABLE', `${path} was made by a newer version of layerlan`);
-    }
-    for (const [at, migration] of [...MIGRATIONS.entries()].slice(version)) {
-      database.exec(`BEGIN; ${migration} PRAGMA user_version = ${at + 1}; COMMIT;`);
-    }
-    // Damage in a page that opening does not read would show in the middle of pulls, and in each anew. Some milliseconds
-    // for thousands of blobs.
-    const found = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-    if (found !== 'ok') throw new BrokenIndexError(String(found));
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
+function migrate(path: string, database: DatabaseSync, version: number): void {
+  if (version > MIGRATIONS.length) {
+    throw new AgentError('STORE_UNWRITABLE', `${path} was made by a newer version of layerlan`);
+  }
+  for (const [at, migration] of [...MIGRATIONS.entries()].slice(version)) {
+    database.exec(`BEGIN; ${migration} PRAGMA user_version = ${at + 1}; COMMIT;`);
   }
 }
 
 function prepare(database: DatabaseSync, log: OpenFile) {
+  const transaction = transactionsOf(database);
   const sql = (text: string) => database.prepare(text);
   const find = sql('SELECT * FROM blob WHERE digest = ?');
-  // Nanoseconds since the epoch and inodes do not fit a double.
   find.setReadBigInts(true);
   const map = sql('SELECT map FROM chunk_map WHERE digest = ?');
   const put = sql('INSERT OR REPLACE INTO blob VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)');
@@ -170,17 +150,6 @@ function prepare(database: DatabaseSync, log: OpenFile) {
   const countDescribed = sql('SELECT count(*) AS count FROM descriptor');
   const forgetOldest = sql('DELETE FROM descriptor WHERE age IN (SELECT age FROM descriptor ORDER BY age LIMIT ?)');
 
-  function transaction(work: () => void): void {
-    database.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      database.exec('COMMIT');
-    } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK');
-      throw error;
-    }
-  }
-
   return {
     /** What is remembered of tags. */
     tags: prepareTags(database, transaction),
@@ -198,12 +167,7 @@ function prepare(database: DatabaseSync, log: OpenFile) {
         size: Number(row.size),
         mediaType: row.media_type as string | null,
         root: row.root as string,
-        stamp: {
-          inode: row.inode as bigint,
-          size: row.file_size as bigint,
-          ctime: row.ctime_ns as bigint,
-          mtime: row.mtime_ns as bigint,
-        },
+        stamp: stampInRow(row),
         checkedAt: Number(row.checked_at),
       };
     },
@@ -217,14 +181,13 @@ function prepare(database: DatabaseSync, log: OpenFile) {
       lastUsed: number,
     ): void {
       transaction(() => {
-        const { inode, size: fileSize, ctime, mtime } = stamp;
-        put.run(digest, size, mediaType, root, inode, fileSize, ctime, mtime, checkedAt, lastUsed);
+        put.run(digest, size, mediaType, root, ...stampColumns(stamp), checkedAt, lastUsed);
         putMap.run(digest, encodedMap);
       });
     },
     /** Notes that all of the blob matched, in a file that looks like `stamp`. */
-    renew(digest: Digest, { inode, size, ctime, mtime }: Stamp, checkedAt: number): void {
-      renew.run(inode, size, ctime, mtime, checkedAt, digest);
+    renew(digest: Digest, stamp: Stamp, checkedAt: number): void {
+      renew.run(...stampColumns(stamp), checkedAt, digest);
     },
     setMediaType(digest: Digest, mediaType: string): void {
       setMediaType.run(mediaType, digest);

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Digest } from '../../protocol/digest.ts';
+import type { Transaction } from './database.ts';
 
 /** The part of the index's schema that holds which blobs must stay, and for the sake of which image. */
 export const PIN_SCHEMA = `
@@ -13,7 +14,7 @@ export interface Pin {
 }
 
 /** The statements on pins; all of them throw SQLite's errors. */
-export function preparePins(database: DatabaseSync, transaction: (work: () => void) => void) {
+export function preparePins(database: DatabaseSync, transaction: Transaction) {
   const sql = (text: string) => database.prepare(text);
   const put = sql('INSERT OR IGNORE INTO pin VALUES (?, ?)');
   const drop = sql('DELETE FROM pin WHERE image = ?');

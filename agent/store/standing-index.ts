@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
+import type { Transaction } from './database.ts';
 
 /** The part of the index's schema that holds what is remembered of repositories. */
 export const STANDING_SCHEMA = `
@@ -27,7 +28,7 @@ export interface Standing {
 /** The statements on standings; all of them throw SQLite's errors. */
 export type StandingIndex = ReturnType<typeof prepareStandings>;
 
-export function prepareStandings(database: DatabaseSync, transaction: (work: () => void) => void) {
+export function prepareStandings(database: DatabaseSync, transaction: Transaction) {
   const sql = (text: string) => database.prepare(text);
   const find = sql('SELECT said, checked_at FROM standing WHERE registry = ? AND repository = ?');
   const put = sql(

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { Digest } from '../../protocol/digest.ts';
+import type { Transaction } from './database.ts';
 
 /** The part of the index's schema that holds what is remembered of tags. */
 export const TAG_SCHEMA = `
@@ -48,7 +49,7 @@ export interface TagBounds {
 /** The statements on tags; all of them throw SQLite's errors. */
 export type TagIndex = ReturnType<typeof prepareTags>;
 
-export function prepareTags(database: DatabaseSync, transaction: (work: () => void) => void) {
+export function prepareTags(database: DatabaseSync, transaction: Transaction) {
   const sql = (text: string) => database.prepare(text);
   const ofTag = 'registry = ? AND repository = ? AND tag = ?';
   const nextUse = '(SELECT ifnull(max(used), 0) + 1 FROM tag)';

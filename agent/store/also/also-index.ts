@@ -1,7 +1,8 @@
 import { rmSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
+import type { DatabaseSync } from 'node:sqlite';
 import type { Digest } from '../../../protocol/digest.ts';
-import type { Stamp } from '../stamp.ts';
+import { openDatabase, transactionsOf } from '../database.ts';
+import { type Stamp, stampColumns, stampInRow } from '../stamp.ts';
 
 /** PRAGMA user_version of the schema below. A file of another is begun anew: all that it costs is hashing once more. */
 const VERSION = 1;
@@ -41,33 +42,22 @@ export type AlsoIndex = ReturnType<typeof prepare>;
  */
 export function openAlsoIndex(path: string): AlsoIndex {
   try {
-    return prepare(openDatabase(path));
+    return prepare(openDatabase(path, migrate));
   } catch {
     for (const suffix of ['', '-wal', '-shm']) rmSync(path + suffix, { force: true });
-    return prepare(openDatabase(path));
+    return prepare(openDatabase(path, migrate));
   }
 }
 
-function openDatabase(path: string): DatabaseSync {
-  const database = new DatabaseSync(path);
-  try {
-    database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;');
-    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version);
-    if (version === 0) database.exec(`BEGIN; ${SCHEMA} COMMIT;`);
-    else if (version !== VERSION) throw new Error(`${path} is of version ${version}`);
-    const found = database.prepare('PRAGMA quick_check(1)').get()?.quick_check;
-    if (found !== 'ok') throw new Error(`${path} is damaged`);
-    return database;
-  } catch (error) {
-    database.close();
-    throw error;
-  }
+function migrate(database: DatabaseSync, version: number): void {
+  if (version === 0) database.exec(`BEGIN; ${SCHEMA} COMMIT;`);
+  else if (version !== VERSION) throw new Error(`version ${version} of the index is not known`);
 }
 
 function prepare(database: DatabaseSync) {
+  const transaction = transactionsOf(database);
   const sql = (text: string) => database.prepare(text);
-  const find = sql('SELECT * FROM file WHERE root = ? AND digest = ?');
-  // Nanoseconds since the epoch and inodes do not fit a double.
+  const find = sql('SELECT *, size AS file_size FROM file WHERE root = ? AND digest = ?');
   find.setReadBigInts(true);
   const put = sql('INSERT OR REPLACE INTO file VALUES (?, ?, ?, ?, ?, ?, ?, ?)');
   const digests = sql('SELECT digest FROM file WHERE root = ?');
@@ -86,37 +76,20 @@ function prepare(database: DatabaseSync) {
   const oldestPublic = sql('SELECT digest FROM public ORDER BY age LIMIT ?');
   const forgetPublic = sql('DELETE FROM public WHERE digest = ?');
 
-  function transaction(work: () => void): void {
-    database.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      database.exec('COMMIT');
-    } catch (error) {
-      if (database.isTransaction) database.exec('ROLLBACK');
-      throw error;
-    }
-  }
-
   return {
     get(root: string, digest: Digest): KnownFile | undefined {
       const row = find.get(root, digest);
       if (row === undefined) return undefined;
       return {
-        stamp: {
-          inode: row.inode as bigint,
-          size: row.size as bigint,
-          ctime: row.ctime_ns as bigint,
-          mtime: row.mtime_ns as bigint,
-        },
+        stamp: stampInRow(row),
         checkedAt: Number(row.checked_at),
         mapRoot: row.map_root as string,
       };
     },
     /** @param encodedMap undefined: it is there already */
     put(root: string, digest: Digest, file: KnownFile, encodedMap: Uint8Array | undefined): void {
-      const { inode, size, ctime, mtime } = file.stamp;
       transaction(() => {
-        put.run(root, digest, inode, size, ctime, mtime, file.checkedAt, file.mapRoot);
+        put.run(root, digest, ...stampColumns(file.stamp), file.checkedAt, file.mapRoot);
         if (encodedMap !== undefined) putMap.run(digest, encodedMap);
       });
     },
