@@ -1,3 +1,5 @@
+import { parseRecord } from '../oci/json.ts';
+
 /** What a manifest is when nothing says otherwise. */
 const OCI_MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const OCI_INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -25,14 +27,9 @@ export function isManifestType(told: string): boolean {
  * @returns undefined where the bytes are no manifest
  */
 export function mediaTypeOf(manifest: Uint8Array, told?: string): string | undefined {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(manifest.buffer, manifest.byteOffset, manifest.byteLength).toString('utf8'));
-  } catch {
-    return undefined;
-  }
-  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) return undefined;
-  const { mediaType, manifests, layers, config } = parsed as Record<string, unknown>;
+  const parsed = parseRecord(manifest);
+  if (parsed === undefined) return undefined;
+  const { mediaType, manifests, layers, config } = parsed;
   if (typeof mediaType === 'string' && isMediaType(mediaType)) return mediaType;
   if (told !== undefined && isManifestType(told)) return told;
   if (Array.isArray(manifests)) return OCI_INDEX;

@@ -1,5 +1,6 @@
 import { algorithmOf, type Digest, hexOf } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
+import { isRecord, parseRecord } from '../oci/json.ts';
 import { MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
 import type { Upstream } from './ports.ts';
@@ -83,7 +84,8 @@ async function tagged(
   signal: AbortSignal,
 ): Promise<Referrers> {
   const { bytes } = await upstream.getManifest(repository, referrersTag(digest), [INDEX_TYPE], signal);
-  const index = parsed(bytes);
+  // What is no index has no referrers: any image may be tagged like that.
+  const index = parseRecord(bytes) ?? {};
   return indexOf(index, manifestsOf(index, artifactType));
 }
 
@@ -97,18 +99,4 @@ function manifestsOf(index: Readonly<Record<string, unknown>>, artifactType: str
 function indexOf(like: Readonly<Record<string, unknown>>, manifests: readonly unknown[]): Referrers {
   const index = { ...like, schemaVersion: 2, mediaType: INDEX_TYPE, manifests };
   return { mediaType: INDEX_TYPE, bytes: Buffer.from(JSON.stringify(index)) };
-}
-
-/** What is no index has no referrers: any image may be tagged like that. */
-function parsed(bytes: Uint8Array): Record<string, unknown> {
-  try {
-    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'));
-    return isRecord(value) ? value : {};
-  } catch {
-    return {};
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

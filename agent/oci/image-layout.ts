@@ -1,6 +1,7 @@
 import { isBlobSize } from '../../protocol/chunks.ts';
 import { algorithmOf, type Digest, hexOf, isDigest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
+import { isRecord } from './json.ts';
 import type { Descriptor } from './manifest.ts';
 
 /** The two files that make a directory a layout (OCI image spec, "Image Layout"). */
@@ -36,7 +37,7 @@ export interface LayoutEntry extends Descriptor {
 export type LayoutIndex = Readonly<Record<string, unknown>> & { readonly manifests: readonly unknown[] };
 
 /** An image that is to be listed. */
-export interface NamedImage extends Descriptor {
+export interface ListedImage extends Descriptor {
   readonly mediaType: string;
   /** `docker.io/library/alpine:3` */
   readonly fullName: string;
@@ -83,7 +84,7 @@ export function entriesOf({ manifests }: LayoutIndex): LayoutEntry[] {
  * one {@link REF_NAME}, by which skopeo and podman choose: the second goes by its whole name there.
  * @param index undefined for a new one
  */
-export function withImage(index: LayoutIndex | undefined, image: NamedImage): string {
+export function withImage(index: LayoutIndex | undefined, image: ListedImage): string {
   const { digest, size, mediaType, fullName, tag } = image;
   const annotationsOf = (value: unknown) =>
     isRecord(value) && isRecord(value.annotations) ? value.annotations : undefined;
@@ -104,8 +105,4 @@ function parse(text: string, file: string): Record<string, unknown> {
   }
   if (!isRecord(parsed)) throw new AgentError('LAYOUT_INVALID', `${file} is no JSON object`);
   return parsed;
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,7 +1,7 @@
-import { isBlobSize } from '../../protocol/chunks.ts';
-import { type Digest, isDigest } from '../../protocol/digest.ts';
+import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
-import type { Descriptor } from './manifest.ts';
+import { isRecord, parseRecord } from './json.ts';
+import { type Descriptor, descriptorIn } from './manifest.ts';
 import { choosePlatform, type Platform, platformText, type WantedPlatform } from './platform.ts';
 
 /** Indexes in indexes, which nobody makes deeper. */
@@ -89,13 +89,13 @@ function chosen(entries: readonly IndexEntry[], wanted: WantedPlatform, referenc
 
 /** What a manifest leads to: `entries` of an index, `blobs` of an image. What it is about (`subject`) is no part of it. */
 function childrenOf({ digest, bytes }: ManifestContent): { entries: IndexEntry[]; blobs: Descriptor[] } {
-  const parsed = parse(bytes);
+  const parsed = parseRecord(bytes);
   const { manifests, config, layers, blobs } = parsed ?? {};
   if (Array.isArray(manifests)) return { entries: manifests.flatMap((one) => entryOf(one)), blobs: [] };
   if (!isRecord(config) && !Array.isArray(layers) && !Array.isArray(blobs)) {
     throw new AgentError('UPSTREAM_FAILED', `${digest} is neither an image’s manifest nor an index`);
   }
-  const listed = [config, layers, blobs].flat().flatMap((one) => (isElsewhere(one) ? [] : descriptorOf(one)));
+  const listed = [config, layers, blobs].flat().flatMap((one) => (isElsewhere(one) ? [] : descriptorIn(one)));
   return { entries: [], blobs: listed };
 }
 
@@ -105,7 +105,7 @@ function isElsewhere(value: unknown): boolean {
 }
 
 function entryOf(value: unknown): IndexEntry[] {
-  return descriptorOf(value).map((descriptor) => {
+  return descriptorIn(value).map((descriptor) => {
     const { mediaType, platform } = value as Record<string, unknown>;
     return {
       ...descriptor,
@@ -115,25 +115,6 @@ function entryOf(value: unknown): IndexEntry[] {
   });
 }
 
-function descriptorOf(value: unknown): Descriptor[] {
-  if (!isRecord(value)) return [];
-  const { digest, size } = value;
-  return typeof digest === 'string' && isDigest(digest) && isBlobSize(size) ? [{ digest, size }] : [];
-}
-
 function isPlatform(value: unknown): value is Platform {
   return isRecord(value) && typeof value.os === 'string' && typeof value.architecture === 'string';
-}
-
-function parse(bytes: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const parsed: unknown = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8'));
-    return isRecord(parsed) ? parsed : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

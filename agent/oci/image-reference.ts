@@ -22,7 +22,8 @@ export function parseImageReference(text: string): ImageReference {
   const digest = parseDigest(text.slice(at + 1));
   if (digest === undefined) {
     const shown = JSON.stringify(text.slice(0, 300));
-    throw new AgentError('IMAGE_INVALID', `${shown} is no image: what follows the @ is no sha256 or sha512 digest`);
+    const why = 'what comes after the @ is no sha256 or sha512 digest in lower-case hex';
+    throw new AgentError('IMAGE_INVALID', `${shown} is no image: ${why}`);
   }
   const { repository, tag } = parseImage(name);
   const isTagged = name.slice(name.lastIndexOf('/') + 1).includes(':');

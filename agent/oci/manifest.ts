@@ -1,5 +1,6 @@
 import { isBlobSize } from '../../protocol/chunks.ts';
 import { type Digest, isDigest } from '../../protocol/digest.ts';
+import { isRecord, parseRecord } from './json.ts';
 
 /** Media types of the OCI image spec and Docker's schema 2 that name a manifest. */
 export const MANIFEST_MEDIA_TYPES = [
@@ -23,7 +24,7 @@ export interface Descriptor {
  * Not a layer with URLs of its own, nor a subject: those it takes on the manifest's word (OCI image spec, "Manifest").
  */
 export function vouchedBy(manifest: Uint8Array): Digest[] {
-  const parsed = parse(manifest);
+  const parsed = parseRecord(manifest);
   const candidates = [parsed?.config, parsed?.layers, parsed?.manifests].flat();
   return candidates.flatMap((candidate) => {
     if (!isRecord(candidate) || candidate.urls !== undefined) return [];
@@ -37,26 +38,15 @@ export function vouchedBy(manifest: Uint8Array): Digest[] {
  * descriptor is passed over: the manifest is served as it is, whatever it holds.
  */
 export function descriptorsOf(manifest: Uint8Array): Descriptor[] {
-  const parsed = parse(manifest);
+  const parsed = parseRecord(manifest);
   if (parsed === undefined) return [];
   const candidates = [parsed.config, parsed.subject, parsed.layers, parsed.manifests, parsed.blobs].flat();
-  return candidates.flatMap((candidate) => {
-    if (!isRecord(candidate)) return [];
-    const { digest, size } = candidate;
-    return typeof digest === 'string' && isDigest(digest) && isBlobSize(size) ? [{ digest, size }] : [];
-  });
+  return candidates.flatMap(descriptorIn);
 }
 
-function parse(manifest: Uint8Array): Record<string, unknown> | undefined {
-  try {
-    const text = Buffer.from(manifest.buffer, manifest.byteOffset, manifest.byteLength).toString('utf8');
-    const parsed: unknown = JSON.parse(text);
-    return isRecord(parsed) ? parsed : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+/** A descriptor in somebody's JSON; none where the value is not a well-formed one. For `flatMap`. */
+export function descriptorIn(value: unknown): Descriptor[] {
+  if (!isRecord(value)) return [];
+  const { digest, size } = value;
+  return typeof digest === 'string' && isDigest(digest) && isBlobSize(size) ? [{ digest, size }] : [];
 }

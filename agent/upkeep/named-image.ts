@@ -1,7 +1,6 @@
 import { type Digest, isDigest } from '../../protocol/digest.ts';
-import { AgentError } from '../errors.ts';
-import { imageText, parseImage } from '../oci/image.ts';
-import { type Repository, repositoryText } from '../oci/reference.ts';
+import { imageReferenceText, parseImageReference } from '../oci/image-reference.ts';
+import type { Repository } from '../oci/reference.ts';
 
 /** An image as people name it: by a tag, by a repository and a digest, or by a digest alone. */
 export interface NamedImage {
@@ -19,20 +18,12 @@ export interface NamedImage {
  */
 export function parseNamedImage(text: string): NamedImage {
   if (isDigest(text)) return { repository: undefined, tag: undefined, digest: text };
-  const at = text.indexOf('@');
-  if (at === -1) return { ...parseImage(text), digest: undefined };
-  const digest = text.slice(at + 1);
-  if (!isDigest(digest)) {
-    throw new AgentError(
-      'IMAGE_INVALID',
-      `${JSON.stringify(text.slice(0, 300))} is no image: what comes after the @ is no sha256 or sha512 digest in lower-case hex`,
-    );
-  }
-  return { repository: parseImage(text.slice(0, at)).repository, tag: undefined, digest };
+  const { repository, tag, digest } = parseImageReference(text);
+  return { repository, tag: digest === undefined ? tag : undefined, digest };
 }
 
 /** The whole of its name: `docker.io/library/alpine:latest`, `docker.io/library/alpine@sha256:…`, `sha256:…`. */
 export function namedImageText({ repository, tag, digest }: NamedImage): string {
   if (repository === undefined) return digest ?? '';
-  return tag === undefined ? `${repositoryText(repository)}@${digest}` : imageText({ repository, tag });
+  return imageReferenceText({ repository, tag, digest });
 }

@@ -1,7 +1,6 @@
-import { isBlobSize } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
-import { isDigest } from '../../protocol/digest.ts';
-import { type Descriptor, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
+import { parseRecord } from '../oci/json.ts';
+import { type Descriptor, descriptorIn, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import type { InspectedBlob, Inspection } from './ports.ts';
 
 /** An index of indexes is rare, deeper is nonsense. */
@@ -23,7 +22,8 @@ export interface Part {
 
 /**
  * What an image is made of, as far as its manifests are held, each part once: the manifest; of an index those of the
- * platforms; config and layers of those that are held. What a manifest refers to as its subject is another image.
+ * platforms; config and layers of those that are held. What a manifest refers to as its subject is another image. What
+ * is still to be fetched, for the platforms that are wanted, walks oci/image-parts.ts.
  */
 export async function partsOf(inspection: Inspection, root: Digest, signal: AbortSignal): Promise<Part[]> {
   const parts = new Map<Digest, Part>();
@@ -50,25 +50,9 @@ export async function partsOf(inspection: Inspection, root: Digest, signal: Abor
 
 /** What a manifest or index is made of. What is not well-formed is passed over. */
 export function namedBy(manifest: Uint8Array): { platforms: Descriptor[]; blobs: Descriptor[] } {
-  let parsed: unknown;
-  try {
-    parsed = JSON.parse(Buffer.from(manifest.buffer, manifest.byteOffset, manifest.byteLength).toString('utf8'));
-  } catch {
-    return { platforms: [], blobs: [] };
-  }
-  if (!isRecord(parsed)) return { platforms: [], blobs: [] };
-  const { manifests, config, layers, blobs } = parsed;
-  return { platforms: descriptors([manifests]), blobs: descriptors([config, layers, blobs]) };
-}
-
-function descriptors(candidates: unknown[]): Descriptor[] {
-  return candidates.flat().flatMap((candidate) => {
-    if (!isRecord(candidate)) return [];
-    const { digest, size } = candidate;
-    return typeof digest === 'string' && isDigest(digest) && isBlobSize(size) ? [{ digest, size }] : [];
-  });
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  const { manifests, config, layers, blobs } = parseRecord(manifest) ?? {};
+  return {
+    platforms: [manifests].flat().flatMap(descriptorIn),
+    blobs: [config, layers, blobs].flat().flatMap(descriptorIn),
+  };
 }

@@ -10,8 +10,8 @@ import {
   INDEX_FILE,
   LAYOUT_FILE,
   LAYOUT_TEXT,
+  type ListedImage,
   MAX_INDEX_SIZE,
-  type NamedImage,
   parseIndex,
   withImage,
 } from '../../oci/image-layout.ts';
@@ -32,7 +32,7 @@ export interface LayoutWriter {
    */
   add(blob: Descriptor, from: (start: number) => AsyncIterable<Uint8Array>): Promise<boolean>;
   /** Lists an image whose blobs are all there: from here on others see it. @throws AgentError LAYOUT_INVALID */
-  list(image: NamedImage): Promise<void>;
+  list(image: ListedImage): Promise<void>;
 }
 
 /**
@@ -100,7 +100,7 @@ async function add(
   }
 }
 
-async function list(directory: string, image: NamedImage): Promise<void> {
+async function list(directory: string, image: ListedImage): Promise<void> {
   const blobs = join(directory, 'blobs');
   for (const algorithm of await readdir(blobs)) await syncDirectory(join(blobs, algorithm));
   await syncDirectory(blobs);
