@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { AgentError, briefly } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
 import type { Admission } from './admission.ts';
-import { admit, isLast } from './admit.ts';
+import { checkRequest, isLast } from './check-request.ts';
 import { COMMANDS_PATH, createCommand } from './command.ts';
 import type { Content, LocalCommand } from './ports.ts';
 import { problemOf } from './problem.ts';
@@ -94,7 +94,7 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
     // Whatever becomes of the request: clients look for it in errors too.
     if (/^\/v2(?:[/?]|$)/.test(request.url)) reply.header('Docker-Distribution-API-Version', 'registry/2.0');
     if (isLast(request.raw) || init.isDraining()) reply.header('Connection', 'close');
-    admit(request.raw, request.originalUrl, init.allowedHosts);
+    checkRequest(request.raw, request.originalUrl, init.allowedHosts);
   }
 
   function fail(error: unknown, reply: FastifyReply): FastifyReply {

@@ -28,7 +28,7 @@ export function serverLimits(headersTimeout: number): ServerOptions {
     connectionsCheckingInterval: Math.ceil(headersTimeout / CHECKS),
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT,
     noDelay: true,
-    // admit.ts does it: Node's refusal has no body.
+    // check-request.ts does it: Node's refusal has no body.
     requireHostHeader: false,
   };
 }

@@ -3,7 +3,7 @@ import { hostname } from 'node:os';
 import type { Logger } from 'pino';
 import { AgentError, briefly } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
-import { admit, isLast } from './admit.ts';
+import { checkRequest, isLast } from './check-request.ts';
 import { HEADERS_TIMEOUT } from './limits.ts';
 import { createListeners, hostsOf } from './listeners.ts';
 import { problemOf } from './problem.ts';
@@ -55,7 +55,7 @@ export function createScrape(components: ScrapeComponents, init: ScrapeInit = {}
   async function serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     try {
       if (isLast(request)) response.setHeader('Connection', 'close');
-      admit(request, request.url ?? '', allowedHosts);
+      checkRequest(request, request.url ?? '', allowedHosts);
       const [path] = parseTarget(request.url ?? '').path.split('?');
       if (path === '/metrics') {
         return send(response, 200, metrics.registry.contentType, await metrics.registry.metrics());

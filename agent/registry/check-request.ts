@@ -5,12 +5,12 @@ import { refusal } from './guard.ts';
 import { parseTarget } from './target.ts';
 
 /**
- * Lets a request in, or throws why not.
+ * The check of every request as it comes in: host, origin and method. Which repositories it may name, admission.ts says.
  * @param target as it came on the wire
  * @param allowedHosts names the Host header may have, in lower case
  * @throws AgentError REQUEST_INVALID, REQUEST_DENIED, UNSUPPORTED
  */
-export function admit(request: IncomingMessage, target: string, allowedHosts: ReadonlySet<string>): void {
+export function checkRequest(request: IncomingMessage, target: string, allowedHosts: ReadonlySet<string>): void {
   const { headers, method, httpVersion, socket } = request;
   const named = hostsOf(request);
   // Two readers of one request must not see two hosts in it (RFC 9112, 3.2).
