@@ -1,5 +1,5 @@
-import { AgentError } from '../errors.ts';
-import type { TagsPage } from './ports.ts';
+import { AgentError } from '../../errors.ts';
+import type { TagsPage } from '../ports.ts';
 import { orderOf, type TagOrder, tagOrder } from './tag-order.ts';
 
 /** Pages of one list that are read, where the registry's own order is of no use. */

@@ -1,7 +1,7 @@
-import { type Repository, repositoryText } from '../oci/reference.ts';
-import type { Upstream } from './ports.ts';
+import { type Repository, repositoryText } from '../../oci/reference.ts';
+import type { Upstream } from '../ports.ts';
+import { SingleFlight } from '../single-flight.ts';
 import { type Referrers, type ReferrersRequest, referrersOf } from './referrers.ts';
-import { SingleFlight } from './single-flight.ts';
 import { type TagsPart, type TagsRange, tagsIn } from './tag-list.ts';
 
 export interface TagsRequest extends TagsRange {

@@ -1,9 +1,9 @@
-import { algorithmOf, type Digest, hexOf } from '../../protocol/digest.ts';
-import { AgentError, isAgentError } from '../errors.ts';
-import { isRecord, parseRecord } from '../oci/json.ts';
-import { MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
-import type { Repository } from '../oci/reference.ts';
-import type { Upstream } from './ports.ts';
+import { algorithmOf, type Digest, hexOf } from '../../../protocol/digest.ts';
+import { AgentError, isAgentError } from '../../errors.ts';
+import { isRecord, parseRecord } from '../../oci/json.ts';
+import { MAX_MANIFEST_SIZE } from '../../oci/manifest.ts';
+import type { Repository } from '../../oci/reference.ts';
+import type { Upstream } from '../ports.ts';
 
 const INDEX_TYPE = 'application/vnd.oci.image.index.v1+json';
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { TagsPage } from '../../../agent/fetch/ports.ts';
-import { tagsIn } from '../../../agent/fetch/tag-list.ts';
-import { tagOrder } from '../../../agent/fetch/tag-order.ts';
-import { listTags, type TagsStyle } from '../../support/upstream-listings.ts';
+import { tagsIn } from '../../../../agent/fetch/listings/tag-list.ts';
+import { tagOrder } from '../../../../agent/fetch/listings/tag-order.ts';
+import type { TagsPage } from '../../../../agent/fetch/ports.ts';
+import { listTags, type TagsStyle } from '../../../support/upstream-listings.ts';
 
 /** A registry of that style, and how often it was asked. */
 function registry(tags: readonly string[], style: TagsStyle | 'clamped') {

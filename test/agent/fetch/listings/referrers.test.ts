@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { type Referrers, referrersOf, referrersTag } from '../../../agent/fetch/referrers.ts';
-import { type Digest, toDigest } from '../../../protocol/digest.ts';
-import { type MemoryUpstream, memoryUpstream } from '../../support/memory-upstream.ts';
+import { type Referrers, referrersOf, referrersTag } from '../../../../agent/fetch/listings/referrers.ts';
+import { type Digest, toDigest } from '../../../../protocol/digest.ts';
+import { type MemoryUpstream, memoryUpstream } from '../../../support/memory-upstream.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const repository = { registry: 'docker.io', name: 'library/app' };

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Listings } from '../../../agent/fetch/listings.ts';
-import { toDigest } from '../../../protocol/digest.ts';
-import { memoryUpstream } from '../../support/memory-upstream.ts';
+import { Listings } from '../../../../agent/fetch/listings/listings.ts';
+import { toDigest } from '../../../../protocol/digest.ts';
+import { memoryUpstream } from '../../../support/memory-upstream.ts';
 
 const repository = { registry: 'docker.io', name: 'library/app' };
 const never = new AbortController().signal;
