@@ -2,36 +2,18 @@ import assert from 'node:assert/strict';
 import { open, readdir, stat } from 'node:fs/promises';
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { afterEach, beforeEach, test } from 'node:test';
+import { test } from 'node:test';
 import { algorithmOf, type Digest, hexOf } from '../../protocol/digest.ts';
 import { command, type Ran } from '../agent/cli/support.ts';
 import { generatedContent } from '../support/content.ts';
-import { connected, type Host, startHost, until } from '../support/host.ts';
+import { type Host, until } from '../support/host.ts';
+import { lanForEachTest } from '../support/loopback-lan.ts';
 import type { GeneratedImage } from '../support/upstream-image.ts';
-import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
 
 const MANIFEST_TYPE = 'application/vnd.oci.image.manifest.v1+json';
 
-let upstream: UpstreamRegistry;
-let hosts: Host[];
-
-beforeEach(async () => {
-  upstream = await startUpstreamRegistry();
-  hosts = [];
-});
-
-afterEach(async () => {
-  await Promise.all(hosts.map((host) => host.stop()));
-  await upstream.close();
-});
-
-async function host(): Promise<Host> {
-  const peers = hosts.flatMap((each) => each.agent.peerAddresses);
-  const started = await startHost({ address: `127.0.0.${hosts.length + 2}`, upstream: upstream.url, peers });
-  hosts.push(started);
-  await connected(started, peers.length);
-  return started;
-}
+const lan = lanForEachTest();
+const { host } = lan;
 
 /** Runs a command of the operator's against `of`. */
 const run = (of: Host, ...args: string[]): Promise<Ran> =>
@@ -68,13 +50,13 @@ async function flipBit(path: string): Promise<void> {
 
 /** Two images of which the first layer is the same. */
 function twoImages(): { a: GeneratedImage; b: { manifest: Digest; own: Digest; config: Digest }; shared: Digest } {
-  const a = upstream.addImage('library/a', { layers: [300_000, 200_000], tag: 'v1', index: true });
+  const a = lan.upstream.addImage('library/a', { layers: [300_000, 200_000], tag: 'v1', index: true });
   const [shared] = a.layers;
-  upstream.addBlob('library/b', generatedContent('layerlan/0', 300_000));
-  const own = upstream.addBlob('library/b', generatedContent('own', 100_000));
-  const config = upstream.addBlob('library/b', Buffer.from('{"os":"linux","architecture":"amd64"}'));
+  lan.upstream.addBlob('library/b', generatedContent('layerlan/0', 300_000));
+  const own = lan.upstream.addBlob('library/b', generatedContent('own', 100_000));
+  const config = lan.upstream.addBlob('library/b', Buffer.from('{"os":"linux","architecture":"amd64"}'));
   const body = { schemaVersion: 2, mediaType: MANIFEST_TYPE, config, layers: [shared, own] };
-  const manifest = upstream.addManifest('library/b', MANIFEST_TYPE, Buffer.from(JSON.stringify(body)), 'v2');
+  const manifest = lan.upstream.addManifest('library/b', MANIFEST_TYPE, Buffer.from(JSON.stringify(body)), 'v2');
   return { a, b: { manifest: manifest.digest, own: own.digest, config: config.digest }, shared: shared!.digest };
 }
 
@@ -170,7 +152,7 @@ test('what is pinned before it is pulled stays once it comes, while everything e
   const { exit, out } = await run(only, 'pin', 'a:v1');
   assert.equal(exit, 0);
   assert.match(out, /^docker\.io\/library\/a:v1 is pinned: sha256:[0-9a-f]+, 2 blobs; 1 of them .* are missing/);
-  assert.equal(upstream.bytesServed(), 0, 'no layer is fetched for a pin');
+  assert.equal(lan.upstream.bytesServed(), 0, 'no layer is fetched for a pin');
   await only.pull('library/a', 'v1');
   await only.pull('library/b', 'v2');
   const would = await lines(only, 'gc', '--to', '0B', '--dry-run');
@@ -197,7 +179,7 @@ test('rot is found, dropped and told to peers; what is pinned comes back', async
   assert.match((await run(only, 'verify', '--all')).out, /^8 blobs checked, .*: all of them good\.\n$/);
   assert.match((await run(only, 'verify')).out, /^Nothing was due/);
   for (const digest of [shared, a.manifest.digest, b.own]) await flipBit(fileOf(only, digest));
-  upstream.forget();
+  lan.upstream.forget();
   const { exit, out, err } = await run(only, 'verify');
   assert.deepEqual([exit, err], [1, '']);
   for (const digest of [shared, a.manifest.digest]) {
@@ -205,7 +187,7 @@ test('rot is found, dropped and told to peers; what is pinned comes back', async
   }
   assert.ok(out.includes(`rotten  ${b.own}  dropped, and not fetched again: it is not pinned\n`), out);
   assert.match(out, /3 rotten, 2 of these fetched again\.\n$/);
-  assert.equal(upstream.bytesServed(b.own), 0);
+  assert.equal(lan.upstream.bytesServed(b.own), 0);
   await until('the neighbour hears that it is gone', async () => (await holdersOf(b.own)) === 0);
   assert.equal((await onDisk(only)).length, 7);
   assert.equal((await stat(fileOf(only, shared))).size, 300_000);

@@ -2,32 +2,14 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterEach, beforeEach, test } from 'node:test';
-import { connected, type Host, startHost, until } from '../support/host.ts';
-import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
+import { test } from 'node:test';
+import { type Host, until } from '../support/host.ts';
+import { lanForEachTest } from '../support/loopback-lan.ts';
 
 const MIB = 1024 * 1024;
 
-let upstream: UpstreamRegistry;
-let hosts: Host[];
-
-beforeEach(async () => {
-  upstream = await startUpstreamRegistry();
-  hosts = [];
-});
-
-afterEach(async () => {
-  await Promise.all(hosts.map((host) => host.stop()));
-  await upstream.close();
-});
-
-async function host(): Promise<Host> {
-  const peers = hosts.flatMap((each) => each.agent.peerAddresses);
-  const started = await startHost({ address: `127.0.0.${hosts.length + 2}`, upstream: upstream.url, peers });
-  hosts.push(started);
-  await connected(started, peers.length);
-  return started;
-}
+const lan = lanForEachTest();
+const { host } = lan;
 
 /** Blobs that `of` knows `other` to hold. */
 async function blobs(of: Host, other: Host): Promise<number | null | undefined> {
@@ -36,7 +18,7 @@ async function blobs(of: Host, other: Host): Promise<number | null | undefined> 
 }
 
 test('a host knows what its neighbours hold from the start, and of each blob as it comes', async () => {
-  upstream.addImage('library/app', { layers: [3 * MIB, 1000, 10] });
+  lan.upstream.addImage('library/app', { layers: [3 * MIB, 1000, 10] });
   const first = await host();
   assert.ok((await first.pull('library/app', 'latest')).matches);
   // Three layers, configuration and manifest.
@@ -44,15 +26,15 @@ test('a host knows what its neighbours hold from the start, and of each blob as 
   await until('the first’s blobs are known', async () => (await blobs(second, first)) === 5);
   assert.equal(await blobs(first, second), 0);
 
-  upstream.forget();
+  lan.upstream.forget();
   assert.ok((await second.pull('library/app', 'latest')).matches);
-  assert.equal(upstream.blobGets(), 0);
+  assert.equal(lan.upstream.blobGets(), 0);
   await until('the second’s blobs are known', async () => (await blobs(first, second)) === 5);
 });
 
 test('a blob that went bad on disk is announced as gone', async () => {
-  const { digest } = upstream.addBlob('library/app', randomBytes(2 * MIB));
-  const other = upstream.addBlob('library/app', randomBytes(1000));
+  const { digest } = lan.upstream.addBlob('library/app', randomBytes(2 * MIB));
+  const other = lan.upstream.addBlob('library/app', randomBytes(1000));
   const first = await host();
   const get = async (wanted: string) => {
     const response = await fetch(`${first.mirror}/v2/library/app/blobs/${wanted}`);
@@ -67,7 +49,7 @@ test('a blob that went bad on disk is announced as gone', async () => {
   await file.write(randomBytes(16), 0, 16, MIB);
   await file.close();
   // So that it is not fetched again at once.
-  await upstream.refuse();
+  await lan.upstream.refuse();
   await get(digest).catch(() => {});
   await until('the rotten one is known to be gone', async () => (await blobs(second, first)) === 1);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
-import { connected, type Host, startHost } from '../support/host.ts';
-import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
+import { test } from 'node:test';
+import type { Host } from '../support/host.ts';
+import { lanForEachTest } from '../support/loopback-lan.ts';
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
@@ -13,38 +13,18 @@ const BURST = RATE / 10;
 /** What a busy machine may take for all that is no transfer: look-ups, disk, hashing. Seconds. */
 const ELSE = 5;
 
-let upstream: UpstreamRegistry;
-let hosts: Host[];
-
-beforeEach(async () => {
-  upstream = await startUpstreamRegistry();
-  hosts = [];
-});
-
-afterEach(async () => {
-  await Promise.all(hosts.map((host) => host.stop()));
-  await upstream.close();
-});
+const lan = lanForEachTest();
 
 /** Host n at 127.0.0.(n+2), which dials the first. */
 async function host(limits: Record<string, string>, peers: Record<string, string> = {}): Promise<Host> {
-  const [first] = hosts;
-  const started = await startHost({
-    address: `127.0.0.${hosts.length + 2}`,
-    upstream: upstream.url,
-    peers: first?.agent.peerAddresses ?? [],
-    config: { limits, peers },
-  });
-  hosts.push(started);
-  if (first !== undefined) await connected(started, 1);
-  return started;
+  return await lan.host({ peers: lan.hosts[0]?.agent.peerAddresses ?? [], config: { limits, peers } });
 }
 
 /** Images of two layers and so many MiB each, of other bytes each. */
 function images(count: number, size: number): string[] {
   return Array.from({ length: count }, (_, index) => {
     const name = `library/app${index}`;
-    upstream.addImage(name, { layers: [size * MIB - 1_000, 1_000], seed: name });
+    lan.upstream.addImage(name, { layers: [size * MIB - 1_000, 1_000], seed: name });
     return name;
   });
 }
@@ -62,7 +42,7 @@ async function assertRate(pulls: [Host, string][]): Promise<void> {
 }
 
 async function assertNobodyBlamed(): Promise<void> {
-  for (const { agent, log } of hosts) {
+  for (const { agent, log } of lan.hosts) {
     const strikes = (await agent.metrics.strikes.get()).values.reduce((sum, { value }) => sum + value, 0);
     assert.equal(strikes, 0);
     assert.deepEqual(
@@ -87,9 +67,9 @@ for (const count of [1, 2]) {
     for (const name of names) await holder.pull(name, 'latest');
     const takers: Host[] = [];
     for (const _ of names) takers.push(await host({}));
-    upstream.forget();
+    lan.upstream.forget();
     await assertRate(names.map((name, index) => [takers[index]!, name]));
-    assert.equal(upstream.blobGets(), 0);
+    assert.equal(lan.upstream.blobGets(), 0);
     await assertNobodyBlamed();
   });
 
@@ -98,9 +78,9 @@ for (const count of [1, 2]) {
     const holder = await host({});
     for (const name of names) await holder.pull(name, 'latest');
     const taker = await host({ peerDownload: '2MiB' });
-    upstream.forget();
+    lan.upstream.forget();
     await assertRate(names.map((name) => [taker, name]));
-    assert.equal(upstream.blobGets(), 0);
+    assert.equal(lan.upstream.blobGets(), 0);
     await assertNobodyBlamed();
   });
 }
@@ -110,13 +90,13 @@ for (const [limits, of] of [
   [{ peerDownload: '256KiB' }, 'taker'],
 ] as const) {
   test(`a pull that its ${of} limits lasts several stall time-outs, and is called stalled by nobody`, async () => {
-    upstream.addImage('library/app', { layers: [300 * KIB, 310 * KIB, 320 * KIB] });
+    lan.upstream.addImage('library/app', { layers: [300 * KIB, 310 * KIB, 320 * KIB] });
     const holder = await host(of === 'holder' ? limits : {}, { stallTimeout: '1s' });
     await holder.pull('library/app', 'latest');
     const taker = await host(of === 'taker' ? limits : {}, { stallTimeout: '1s' });
-    upstream.forget();
+    lan.upstream.forget();
     assert.ok((await taker.pull('library/app', 'latest')).matches);
-    assert.equal(upstream.blobGets(), 0);
+    assert.equal(lan.upstream.blobGets(), 0);
     await assertNobodyBlamed();
   });
 }

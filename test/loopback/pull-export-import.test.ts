@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { hexOf } from '../../protocol/digest.ts';
 import { command } from '../agent/cli/support.ts';
-import { connected, type Host, type HostOptions, startHost, until } from '../support/host.ts';
+import { type Host, until } from '../support/host.ts';
+import { lanForEachTest } from '../support/loopback-lan.ts';
 import type { GeneratedImage } from '../support/upstream-image.ts';
-import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
 
 const MANIFEST = 'application/vnd.oci.image.manifest.v1+json';
 const INDEX = 'application/vnd.oci.image.index.v1+json';
@@ -15,29 +15,17 @@ const INDEX = 'application/vnd.oci.image.index.v1+json';
 /** Nothing listens there: a site without an uplink. */
 const NOWHERE = 'http://127.0.0.1:1';
 
-let upstream: UpstreamRegistry;
-let hosts: Host[];
+const lan = lanForEachTest();
+const { host } = lan;
 let directory: string;
 
 beforeEach(async () => {
-  upstream = await startUpstreamRegistry();
-  hosts = [];
   directory = await mkdtemp(join(tmpdir(), 'layerlan-move-'));
 });
 
 afterEach(async () => {
-  await Promise.all(hosts.map((host) => host.stop()));
-  await upstream.close();
   await rm(directory, { recursive: true, force: true });
 });
-
-async function host(over: Partial<HostOptions> = {}): Promise<Host> {
-  const peers = hosts.flatMap((each) => each.agent.peerAddresses);
-  const started = await startHost({ address: `127.0.0.${hosts.length + 2}`, upstream: upstream.url, peers, ...over });
-  hosts.push(started);
-  await connected(started, peers.length);
-  return started;
-}
 
 /** A command against the agent of `of`. */
 function on(of: Host, ...args: string[]) {
@@ -50,8 +38,8 @@ const layout = () => join(directory, 'layout');
 
 /** The only image of the test's own, under an index of two platforms: this machine's amd64, and one for arm64. */
 function addTwoPlatforms(): { amd64: GeneratedImage; arm64: GeneratedImage } {
-  const amd64 = upstream.addImage('library/two', { layers: [300_000, 20_000], seed: 'amd64', tag: 'only-amd64' });
-  const arm64 = upstream.addImage('library/two', { layers: [310_000, 21_000], seed: 'arm64', tag: 'only-arm64' });
+  const amd64 = lan.upstream.addImage('library/two', { layers: [300_000, 20_000], seed: 'amd64', tag: 'only-amd64' });
+  const arm64 = lan.upstream.addImage('library/two', { layers: [310_000, 21_000], seed: 'arm64', tag: 'only-arm64' });
   const manifests = [
     { image: amd64, platform: { os: 'linux', architecture: 'amd64' } },
     { image: arm64, platform: { os: 'linux', architecture: 'arm64', variant: 'v8' } },
@@ -60,14 +48,14 @@ function addTwoPlatforms(): { amd64: GeneratedImage; arm64: GeneratedImage } {
     return { mediaType: MANIFEST, digest, size: bytes.length, platform };
   });
   const index = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: INDEX, manifests }));
-  upstream.addManifest('library/two', INDEX, index, 'latest');
+  lan.upstream.addManifest('library/two', INDEX, index, 'latest');
   return { amd64, arm64 };
 }
 
 const blobsOf = ({ blobs }: GeneratedImage) => [...blobs.keys()];
 
 test('pulled here, exported to a disk, imported where there is no uplink: a client pulls it by tag and by digest', async () => {
-  const image = upstream.addImage('library/app', { layers: [3_000_000, 5000, 100], index: true });
+  const image = lan.upstream.addImage('library/app', { layers: [3_000_000, 5000, 100], index: true });
   const near = await host();
   const pulled = await on(near, 'pull', 'app', '--platform', 'linux/amd64', '--json');
   assert.deepEqual([pulled.exit, pulled.err], [0, '']);
@@ -81,13 +69,13 @@ test('pulled here, exported to a disk, imported where there is no uplink: a clie
   const again = await on(near, 'pull', 'app', '--platform', 'linux/amd64');
   assert.match(again.out, /^docker\.io\/library\/app:latest is sha256:[0-9a-f]{64}\n[^\n]* held before\n$/);
 
-  upstream.forget();
+  lan.upstream.forget();
   const exported = await on(near, 'export', 'app', layout(), '--platform', 'linux/amd64');
   assert.deepEqual([exported.exit, exported.err], [0, '']);
-  assert.equal(upstream.blobGets(), 0, 'what is held is exported from the store');
+  assert.equal(lan.upstream.blobGets(), 0, 'what is held is exported from the store');
   await near.stop();
-  hosts = [];
-  await upstream.refuse();
+  lan.hosts = [];
+  await lan.upstream.refuse();
 
   const far = await host({ upstream: NOWHERE, tags: { fresh: '0s' } });
   const imported = await on(far, 'import', layout());
@@ -102,12 +90,12 @@ test('pulled here, exported to a disk, imported where there is no uplink: a clie
   const told = await fetch(`${far.mirror}/v2/library/app/manifests/latest`);
   assert.match(told.headers.get('warning') ?? '', /^299 /, 'it is not fresh any more, and nobody can be asked');
   await told.body?.cancel();
-  await upstream.comeBack();
+  await lan.upstream.comeBack();
 });
 
 test('a layout has what skopeo, podman and containerd look for, and takes a second image', async () => {
-  upstream.addImage('library/app', { layers: [1000], seed: 'a' });
-  upstream.addImage('library/web', { layers: [1000, 2000], seed: 'b' });
+  lan.upstream.addImage('library/app', { layers: [1000], seed: 'a' });
+  lan.upstream.addImage('library/web', { layers: [1000, 2000], seed: 'b' });
   const only = await host();
   for (const name of ['app', 'web', 'app']) assert.equal((await on(only, 'export', name, layout())).exit, 0);
   assert.deepEqual((await readdir(layout())).sort(), ['blobs', 'index.json', 'oci-layout']);
@@ -134,8 +122,8 @@ test('a layout has what skopeo, podman and containerd look for, and takes a seco
 });
 
 test('a damaged blob and a missing one are refused by their digests; the rest comes in, the image without a name', async () => {
-  const image = upstream.addImage('library/app', { layers: [2_500_000, 5000, 700] });
-  const whole = upstream.addImage('library/web', { layers: [800], seed: 'web' });
+  const image = lan.upstream.addImage('library/app', { layers: [2_500_000, 5000, 700] });
+  const whole = lan.upstream.addImage('library/web', { layers: [800], seed: 'web' });
   const near = await host();
   for (const name of ['app', 'web']) assert.equal((await on(near, 'export', name, layout())).exit, 0);
   const [damaged, missing, good] = image.layers.map(({ digest }) => digest);
@@ -147,7 +135,7 @@ test('a damaged blob and a missing one are refused by their digests; the rest co
   // Not named by the index: it is nobody's.
   await writeFile(join(layout(), 'blobs', 'sha256', 'f'.repeat(64)), 'stray');
 
-  hosts = [];
+  lan.hosts = [];
   const far = await host({ upstream: NOWHERE, address: '127.0.0.9' });
   const { exit, out, err } = await on(far, 'import', layout());
   await near.stop();
@@ -166,13 +154,13 @@ test('a damaged blob and a missing one are refused by their digests; the rest co
 });
 
 test('what is imported is for no peer, unless it is shared', async () => {
-  upstream.addImage('library/app', { layers: [400_000], seed: 'a' });
-  const shared = upstream.addImage('library/web', { layers: [400_000], seed: 'b' });
+  lan.upstream.addImage('library/app', { layers: [400_000], seed: 'a' });
+  const shared = lan.upstream.addImage('library/web', { layers: [400_000], seed: 'b' });
   const near = await host();
   assert.equal((await on(near, 'export', 'app', layout())).exit, 0);
   assert.equal((await on(near, 'export', 'web', join(directory, 'web'))).exit, 0);
   await near.stop();
-  hosts = [];
+  lan.hosts = [];
   const first = await host({ upstream: NOWHERE });
   const second = await host({ upstream: NOWHERE });
   assert.equal((await on(first, 'import', layout())).exit, 0);
@@ -191,11 +179,11 @@ test('what is imported is for no peer, unless it is shared', async () => {
 });
 
 test('one host imports and shares, and a fleet without an uplink pulls by tag', async () => {
-  const image = upstream.addImage('library/app', { layers: [400_000] });
+  const image = lan.upstream.addImage('library/app', { layers: [400_000] });
   const near = await host();
   assert.equal((await on(near, 'export', 'app', layout())).exit, 0);
   await near.stop();
-  hosts = [];
+  lan.hosts = [];
   const networkKeyFile = join(directory, 'network.key');
   assert.equal((await command('key', networkKeyFile)).exit, 0);
   const fleet = { upstream: NOWHERE, networkKeyFile, tags: { fromPeers: 'when-offline' } };
@@ -211,7 +199,7 @@ test('one host imports and shares, and a fleet without an uplink pulls by tag', 
 });
 
 test('only who can read the owner’s key may import', async () => {
-  upstream.addImage('library/app', { layers: [1000] });
+  lan.upstream.addImage('library/app', { layers: [1000] });
   const only = await host();
   assert.equal((await on(only, 'export', 'app', layout())).exit, 0);
   const [address] = only.agent.mirror;
@@ -229,53 +217,55 @@ test('a platform of an index is all that is fetched, by a client and by pull ali
   const { amd64, arm64 } = addTwoPlatforms();
   const client = await host();
   assert.ok((await client.pull('library/two', 'latest')).matches);
-  for (const digest of blobsOf(amd64)) assert.equal(upstream.blobGets(digest), 1);
-  for (const digest of blobsOf(arm64)) assert.equal(upstream.blobGets(digest), 0);
-  const asked = upstream.requests.filter(({ kind, digest }) => kind === 'manifest' && digest === arm64.manifest.digest);
+  for (const digest of blobsOf(amd64)) assert.equal(lan.upstream.blobGets(digest), 1);
+  for (const digest of blobsOf(arm64)) assert.equal(lan.upstream.blobGets(digest), 0);
+  const asked = lan.upstream.requests.filter(
+    ({ kind, digest }) => kind === 'manifest' && digest === arm64.manifest.digest,
+  );
   assert.deepEqual(asked, []);
 
-  upstream.forget();
-  hosts = [];
+  lan.upstream.forget();
+  lan.hosts = [];
   const puller = await host({ address: '127.0.0.8' });
   const { exit, out } = await on(puller, 'pull', 'two', '--platform', 'linux/arm64', '--json');
   await client.stop();
   assert.equal(exit, 0);
   assert.deepEqual(JSON.parse(out.trim().split('\n').at(-1) ?? '').platforms, ['linux/arm64/v8']);
-  for (const digest of blobsOf(amd64)) assert.equal(upstream.blobGets(digest), 0);
-  for (const digest of blobsOf(arm64)) assert.equal(upstream.blobGets(digest), 1);
+  for (const digest of blobsOf(amd64)) assert.equal(lan.upstream.blobGets(digest), 0);
+  for (const digest of blobsOf(arm64)) assert.equal(lan.upstream.blobGets(digest), 1);
   // The other platform comes with `all`, and what is held is not fetched again.
   assert.equal((await on(puller, 'pull', 'two', '--platform', 'all')).exit, 0);
-  for (const digest of [...blobsOf(amd64), ...blobsOf(arm64)]) assert.equal(upstream.blobGets(digest), 1);
+  for (const digest of [...blobsOf(amd64), ...blobsOf(arm64)]) assert.equal(lan.upstream.blobGets(digest), 1);
   const none = await on(puller, 'pull', 'two', '--platform', 'linux/s390x');
   assert.equal(none.exit, 1);
   assert.match(none.err, /nothing for linux\/s390x; it has linux\/amd64, linux\/arm64\/v8\n$/);
 });
 
 test('pull says what came from peers, and what it cannot have in one line', async () => {
-  const image = upstream.addImage('library/app', { layers: [2_000_000] });
+  const image = lan.upstream.addImage('library/app', { layers: [2_000_000] });
   const first = await host();
   await first.pull('library/app', 'latest');
-  upstream.forget();
+  lan.upstream.forget();
   const second = await host();
   const { exit, out } = await on(second, 'pull', 'app', '--json');
   assert.equal(exit, 0);
   const { from } = JSON.parse(out.trim().split('\n').at(-1) ?? '');
-  assert.equal(upstream.blobGets(), 0);
+  assert.equal(lan.upstream.blobGets(), 0);
   assert.ok(from.peers >= 2_000_000 && from.held === 0, JSON.stringify(from));
   assert.ok((await second.pull('library/app', image.manifest.digest)).matches);
 
   const missing = await on(second, 'pull', 'no/such:tag');
   assert.deepEqual([missing.exit, missing.out], [1, '']);
   assert.match(missing.err, /^layerlan: docker\.io\/no\/such:tag: [^\n]+\n$/);
-  upstream.addImage('library/broken', { layers: [3_000_000], seed: 'broken' });
-  upstream.misbehave({ kind: 'status', on: 'blob', status: 404 });
+  lan.upstream.addImage('library/broken', { layers: [3_000_000], seed: 'broken' });
+  lan.upstream.misbehave({ kind: 'status', on: 'blob', status: 404 });
   const broken = await on(second, 'pull', 'broken');
   assert.equal(broken.exit, 1);
   assert.match(broken.err, /^layerlan: docker\.io\/library\/broken:latest: [^\n]+\n$/);
 });
 
 test('a store without room says so', async () => {
-  upstream.addImage('library/app', { layers: [70_000_000] });
+  lan.upstream.addImage('library/app', { layers: [70_000_000] });
   const only = await host({ config: { store: { maxSize: '33MiB' } } });
   const { exit, err } = await on(only, 'pull', 'app');
   assert.equal(exit, 1);
@@ -283,19 +273,19 @@ test('a store without room says so', async () => {
 });
 
 test('a pull that nobody waits for any more ends', async () => {
-  upstream.addImage('library/app', { layers: [30_000_000] });
+  lan.upstream.addImage('library/app', { layers: [30_000_000] });
   const only = await host({ config: { limits: { upstream: '100KiB' } } });
   const over = new AbortController();
   const answer = await fetch(`${only.mirror}/agent/pull?image=app`, { method: 'POST', signal: over.signal });
   const reader = answer.body!.getReader();
   await reader.read();
   over.abort();
-  await until('upstream is let go', () => upstream.requests.every(({ closed }) => closed));
+  await until('upstream is let go', () => lan.upstream.requests.every(({ closed }) => closed));
 });
 
 test('of a repository that is skipped everything passes, and nothing stays or is told of', async () => {
-  upstream.addImage('library/app', { layers: [3_000_000, 5000], index: true });
-  upstream.addImage('library/kept', { layers: [4000], seed: 'kept' });
+  lan.upstream.addImage('library/app', { layers: [3_000_000, 5000], index: true });
+  lan.upstream.addImage('library/kept', { layers: [4000], seed: 'kept' });
   const only = await host({ config: { store: { skip: ['docker.io/library/app'] } } });
   const peer = await host();
   for (const _ of [1, 2]) assert.ok((await only.pull('library/app', 'latest')).matches);
@@ -308,13 +298,13 @@ test('of a repository that is skipped everything passes, and nothing stays or is
   assert.match(err, /not stored: store\.keep and store\.skip leave docker\.io\/library\/app out/);
 
   // The other agent has nobody to take it from but upstream; then this one passes it on from there.
-  upstream.forget();
+  lan.upstream.forget();
   assert.ok((await peer.pull('library/app', 'latest')).matches);
-  assert.ok(upstream.blobGets() > 0);
+  assert.ok(lan.upstream.blobGets() > 0);
   await until('the peer, which holds it, is what it is taken from', async () => {
-    upstream.forget();
+    lan.upstream.forget();
     assert.ok((await only.pull('library/app', 'latest')).matches);
-    return upstream.blobGets() === 0;
+    return lan.upstream.blobGets() === 0;
   });
   assert.equal((await only.agent.status()).store.blobs, 3);
 });

@@ -1,49 +1,30 @@
 import assert from 'node:assert/strict';
-import { afterEach, beforeEach, test } from 'node:test';
-import { connected, type Host, type HostOptions, startHost } from '../support/host.ts';
-import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
+import { test } from 'node:test';
+import type { Host } from '../support/host.ts';
+import { lanForEachTest } from '../support/loopback-lan.ts';
+import { startUpstreamRegistry } from '../support/upstream-registry.ts';
 
 const MIB = 1024 * 1024;
 const LAYERS = [9 * MIB + 11, 3 * MIB, 1000];
 
-let upstream: UpstreamRegistry;
-let hosts: Host[];
-
-beforeEach(async () => {
-  upstream = await startUpstreamRegistry();
-  hosts = [];
-});
-
-afterEach(async () => {
-  await Promise.all(hosts.map((host) => host.stop()));
-  await upstream.close();
-});
-
-/** Host n at 127.0.0.(n+1), which dials all before it. */
-async function host(over: Partial<HostOptions> = {}): Promise<Host> {
-  const peers = hosts.flatMap((each) => each.agent.peerAddresses);
-  const address = `127.0.0.${hosts.length + 2}`;
-  const started = await startHost({ address, upstream: upstream.url, peers, ...over });
-  hosts.push(started);
-  await connected(started, over.peers?.length ?? peers.length);
-  return started;
-}
+const lan = lanForEachTest();
+const { host } = lan;
 
 const traffic = async (of: Host) => (await of.agent.status()).traffic;
 
 test('the first host’s pull crosses the uplink once, the second’s not at all, and the peer is named', async () => {
-  const image = upstream.addImage('library/app', { layers: LAYERS });
+  const image = lan.upstream.addImage('library/app', { layers: LAYERS });
   const size = image.layers.reduce((sum, layer) => sum + layer.size, image.config.size);
   const first = await host();
   assert.ok((await first.pull('library/app', 'latest')).matches);
-  assert.equal(upstream.bytesServed(), size);
+  assert.equal(lan.upstream.bytesServed(), size);
 
   const second = await host();
-  upstream.forget();
+  lan.upstream.forget();
   assert.ok((await second.pull('library/app', 'latest')).matches);
-  assert.equal(upstream.blobGets(), 0);
+  assert.equal(lan.upstream.blobGets(), 0);
   assert.deepEqual(
-    upstream.requests.map(({ method, kind }) => `${method} ${kind}`),
+    lan.upstream.requests.map(({ method, kind }) => `${method} ${kind}`),
     ['HEAD manifest'],
   );
   const named = second.log.filter((line) => line.from && first.agent.peerId in (line.from as object));
@@ -53,57 +34,57 @@ test('the first host’s pull crosses the uplink once, the second’s not at all
 });
 
 test('an image behind an index, with bearer tokens upstream', async () => {
-  await upstream.close();
-  upstream = await startUpstreamRegistry({ auth: 'bearer' });
-  upstream.addImage('library/app', { layers: LAYERS, index: true });
+  await lan.upstream.close();
+  lan.upstream = await startUpstreamRegistry({ auth: 'bearer' });
+  lan.upstream.addImage('library/app', { layers: LAYERS, index: true });
   const first = await host();
   const second = await host();
   assert.ok((await first.pull('library/app', 'latest')).matches);
-  upstream.forget();
+  lan.upstream.forget();
   assert.ok((await second.pull('library/app', 'latest')).matches);
-  assert.equal(upstream.blobGets(), 0);
+  assert.equal(lan.upstream.blobGets(), 0);
 });
 
 test('a pull again comes from the store, with one HEAD for the tag', async () => {
-  upstream.addImage('library/app', { layers: LAYERS });
+  lan.upstream.addImage('library/app', { layers: LAYERS });
   const only = await host({ tags: { fresh: '0s' } });
   await only.pull('library/app', 'latest');
-  upstream.forget();
+  lan.upstream.forget();
   assert.ok((await only.pull('library/app', 'latest')).matches);
   assert.deepEqual(
-    upstream.requests.map(({ method, kind }) => `${method} ${kind}`),
+    lan.upstream.requests.map(({ method, kind }) => `${method} ${kind}`),
     ['HEAD manifest'],
   );
 });
 
 test('a tag that moves upstream is seen', async () => {
-  upstream.addImage('library/app', { layers: [1000], seed: 'old' });
+  lan.upstream.addImage('library/app', { layers: [1000], seed: 'old' });
   const only = await host({ tags: { fresh: '0s' } });
   const old = await only.pull('library/app', 'latest');
-  const moved = upstream.addImage('library/app', { layers: [1000], seed: 'new' });
+  const moved = lan.upstream.addImage('library/app', { layers: [1000], seed: 'new' });
   const now = await only.pull('library/app', 'latest');
   assert.notEqual(now.manifest.digest, old.manifest.digest);
   assert.equal(now.manifest.digest, moved.manifest.digest);
 });
 
 test('a third host, which knows only the second, finds through the DHT what only the first holds', async () => {
-  upstream.addImage('library/app', { layers: LAYERS });
+  lan.upstream.addImage('library/app', { layers: LAYERS });
   const first = await host();
   await first.pull('library/app', 'latest');
   const second = await host();
   const third = await host({ peers: [...second.agent.peerAddresses] });
-  upstream.forget();
+  lan.upstream.forget();
   assert.ok((await third.pull('library/app', 'latest')).matches);
-  assert.equal(upstream.blobGets(), 0);
+  assert.equal(lan.upstream.blobGets(), 0);
 });
 
 test('upstream away: what a peer holds is pulled by digest, what nobody holds is told within 3 s', async () => {
-  const image = upstream.addImage('library/app', { layers: LAYERS });
-  const other = upstream.addImage('library/other', { layers: [5000], seed: 'other' });
+  const image = lan.upstream.addImage('library/app', { layers: LAYERS });
+  const other = lan.upstream.addImage('library/other', { layers: [5000], seed: 'other' });
   const first = await host();
   await first.pull('library/app', 'latest');
   const second = await host();
-  await upstream.refuse();
+  await lan.upstream.refuse();
   assert.ok((await second.pull('library/app', image.manifest.digest)).matches);
   for (const path of [`manifests/${other.manifest.digest}`, `blobs/${other.config.digest}`, 'manifests/latest']) {
     const started = performance.now();
@@ -116,8 +97,8 @@ test('upstream away: what a peer holds is pulled by digest, what nobody holds is
 });
 
 test('upstream that breaks in mid-blob is taken up again; the client never notices', async () => {
-  upstream.addImage('library/app', { layers: LAYERS });
-  upstream.misbehave({ kind: 'break', after: 2 * MIB, every: 2 });
+  lan.upstream.addImage('library/app', { layers: LAYERS });
+  lan.upstream.misbehave({ kind: 'break', after: 2 * MIB, every: 2 });
   const only = await host();
   const pulled = await only.pull('library/app', 'latest');
   assert.ok(pulled.matches);
@@ -125,7 +106,7 @@ test('upstream that breaks in mid-blob is taken up again; the client never notic
 });
 
 test('what upstream does not have, or denies, is told as it is', async () => {
-  upstream.addImage('library/app', { layers: [10] });
+  lan.upstream.addImage('library/app', { layers: [10] });
   const only = await host();
   const unknown = `sha256:${'0'.repeat(64)}`;
   for (const [path, status, code] of [
@@ -137,7 +118,7 @@ test('what upstream does not have, or denies, is told as it is', async () => {
     assert.equal(response.status, status);
     assert.equal(((await response.json()) as { errors: { code: string }[] }).errors[0]?.code, code);
   }
-  upstream.misbehave({ kind: 'status', status: 403, on: 'any' });
+  lan.upstream.misbehave({ kind: 'status', status: 403, on: 'any' });
   const denied = await fetch(`${only.mirror}/v2/library/app/manifests/latest`);
   assert.equal(denied.status, 403);
 });

@@ -4,54 +4,42 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { command } from '../agent/cli/support.ts';
-import { connected, type Host, type HostOptions, startHost, until } from '../support/host.ts';
-import { startUpstreamRegistry, type UpstreamRegistry } from '../support/upstream-registry.ts';
+import { type Host, startHost, until } from '../support/host.ts';
+import { lanForEachTest } from '../support/loopback-lan.ts';
 
 const INDEX = 'application/vnd.oci.image.index.v1+json';
 const DOCKER = 'application/vnd.docker.distribution.manifest.v2+json';
 /** How long upstream is waited for with a stale answer in hand. Milliseconds. */
 const BUDGET = 2_500;
 
-let upstream: UpstreamRegistry;
-let hosts: Host[];
+const lan = lanForEachTest();
+const { host } = lan;
 let directory: string;
 
 beforeEach(async () => {
-  upstream = await startUpstreamRegistry();
-  hosts = [];
   directory = await mkdtemp(join(tmpdir(), 'layerlan-tags-'));
 });
 
 afterEach(async () => {
-  await Promise.all(hosts.map((host) => host.stop()));
-  await upstream.close();
   await rm(directory, { recursive: true, force: true });
 });
-
-async function host(over: Partial<HostOptions> = {}): Promise<Host> {
-  const peers = hosts.flatMap((each) => each.agent.peerAddresses);
-  const started = await startHost({ address: `127.0.0.${hosts.length + 2}`, upstream: upstream.url, peers, ...over });
-  hosts.push(started);
-  await connected(started, peers.length);
-  return started;
-}
 
 const ask = (of: Host, method = 'GET', tag = 'latest', accept = '*/*') =>
   fetch(`${of.mirror}/v2/library/app/manifests/${tag}`, { method, headers: { accept } });
 
-const manifestRequests = () => upstream.requests.filter(({ kind }) => kind === 'manifest').length;
+const manifestRequests = () => lan.upstream.requests.filter(({ kind }) => kind === 'manifest').length;
 
 test('a pull again within the window makes no request upstream at all, after a restart too', async () => {
-  upstream.addImage('library/app', { layers: [100_000, 1000], index: true });
+  lan.upstream.addImage('library/app', { layers: [100_000, 1000], index: true });
   const first = await host({ directory });
   assert.ok((await first.pull('library/app', 'latest')).matches);
-  upstream.forget();
+  lan.upstream.forget();
   assert.ok((await first.pull('library/app', 'latest')).matches);
   await first.stop();
-  const second = await startHost({ upstream: upstream.url, directory });
-  hosts = [second];
+  const second = await startHost({ upstream: lan.upstream.url, directory });
+  lan.hosts = [second];
   assert.ok((await second.pull('library/app', 'latest')).matches);
-  assert.deepEqual(upstream.requests, []);
+  assert.deepEqual(lan.upstream.requests, []);
   assert.match(
     await (await fetch(`${second.mirror}/metrics`)).text(),
     /layerlan_tag_answers_total\{answer="fresh"\} 1\n/,
@@ -59,10 +47,10 @@ test('a pull again within the window makes no request upstream at all, after a r
 });
 
 test('a tag that moves is seen after its window', async () => {
-  const before = upstream.addImage('library/app', { layers: [1000], seed: 'old' });
+  const before = lan.upstream.addImage('library/app', { layers: [1000], seed: 'old' });
   const only = await host({ tags: { fresh: '300ms' } });
   assert.equal((await only.pull('library/app', 'latest')).manifest.digest, before.manifest.digest);
-  const after = upstream.addImage('library/app', { layers: [1000], seed: 'new' });
+  const after = lan.upstream.addImage('library/app', { layers: [1000], seed: 'new' });
   await until('the tag is seen to have moved', async () => {
     const { manifest, matches } = await only.pull('library/app', 'latest');
     return matches && manifest.digest === after.manifest.digest;
@@ -70,27 +58,27 @@ test('a tag that moves is seen after its window', async () => {
 });
 
 test('each pattern has its own window, and what is pinned is asked for once', async () => {
-  for (const tag of ['latest', 'nightly', 'v1']) upstream.addImage('library/app', { layers: [10], tag });
+  for (const tag of ['latest', 'nightly', 'v1']) lan.upstream.addImage('library/app', { layers: [10], tag });
   const only = await host({ tags: { fresh: { '*': '1h', night: '1h', 'night*': '0s' }, immutable: ['v*'] } });
   for (const [tag, requests] of [
     ['latest', 1],
     ['nightly', 2],
     ['v1', 1],
   ] as const) {
-    upstream.forget();
+    lan.upstream.forget();
     await ask(only, 'GET', tag);
     await ask(only, 'HEAD', tag);
     // Of the same bytes: the manifest is held after the first.
-    assert.equal(upstream.requests.filter(({ path }) => path.endsWith(`/${tag}`)).length, requests, tag);
+    assert.equal(lan.upstream.requests.filter(({ path }) => path.endsWith(`/${tag}`)).length, requests, tag);
   }
 });
 
 test('upstream refuses connections: the pull works from the store, with a warning', async () => {
-  upstream.addImage('library/app', { layers: [100_000], index: true });
+  lan.upstream.addImage('library/app', { layers: [100_000], index: true });
   const only = await host({ tags: { fresh: '0s' } });
   const before = await only.pull('library/app', 'latest');
   assert.equal((await ask(only)).headers.get('warning'), null);
-  await upstream.refuse();
+  await lan.upstream.refuse();
   const pulled = await only.pull('library/app', 'latest');
   assert.ok(pulled.matches);
   assert.equal(pulled.manifest.digest, before.manifest.digest);
@@ -103,17 +91,17 @@ test('upstream refuses connections: the pull works from the store, with a warnin
     await (await fetch(`${only.mirror}/metrics`)).text(),
     /layerlan_tag_answers_total\{answer="stale"\} 3\n/,
   );
-  await upstream.comeBack();
+  await lan.upstream.comeBack();
   assert.equal((await ask(only)).headers.get('warning'), null);
 });
 
 for (const way of ['hangs', 'is gone without a word'] as const) {
   test(`upstream that ${way}: the last answer comes in time`, async () => {
-    upstream.addImage('library/app', { layers: [1000] });
+    lan.upstream.addImage('library/app', { layers: [1000] });
     const only = await host({ tags: { fresh: '0s' } });
     await only.pull('library/app', 'latest');
-    if (way === 'hangs') upstream.misbehave({ kind: 'black-hole', on: 'any' });
-    else await upstream.vanish();
+    if (way === 'hangs') lan.upstream.misbehave({ kind: 'black-hole', on: 'any' });
+    else await lan.upstream.vanish();
     const since = performance.now();
     const answer = await ask(only);
     assert.equal(answer.status, 200);
@@ -123,11 +111,11 @@ for (const way of ['hangs', 'is gone without a word'] as const) {
 }
 
 test('a rate limit and an error upstream are no reason to fail a pull of what is known', async () => {
-  upstream.addImage('library/app', { layers: [1000] });
+  lan.upstream.addImage('library/app', { layers: [1000] });
   const only = await host({ tags: { fresh: '0s' } });
   await only.pull('library/app', 'latest');
   for (const status of [429, 500, 503]) {
-    const mend = upstream.misbehave({ kind: 'status', status, on: 'manifest' });
+    const mend = lan.upstream.misbehave({ kind: 'status', status, on: 'manifest' });
     const answer = await ask(only);
     assert.equal(answer.status, 200, String(status));
     assert.ok(answer.headers.has('warning'));
@@ -141,10 +129,10 @@ for (const [status, told] of [
   [401, 403],
 ] as const) {
   test(`upstream's ${status} is told, whatever is known, and not remembered`, async () => {
-    upstream.addImage('library/app', { layers: [1000] });
+    lan.upstream.addImage('library/app', { layers: [1000] });
     const only = await host({ tags: { fresh: '0s' } });
     await only.pull('library/app', 'latest');
-    const mend = upstream.misbehave({ kind: 'status', status, on: 'manifest' });
+    const mend = lan.upstream.misbehave({ kind: 'status', status, on: 'manifest' });
     for (const method of ['GET', 'HEAD']) assert.equal((await ask(only, method)).status, told);
     mend();
     assert.equal((await ask(only)).status, 200);
@@ -152,13 +140,13 @@ for (const [status, told] of [
 }
 
 test('with upstream away, a manifest that only a peer holds makes the stale tag good', async () => {
-  const image = upstream.addImage('library/app', { layers: [100_000] });
+  const image = lan.upstream.addImage('library/app', { layers: [100_000] });
   const first = await host();
   assert.ok((await first.pull('library/app', 'latest')).matches);
   const second = await host({ tags: { fresh: '0s' } });
   // HEAD alone: the tag is known, nothing is held.
   assert.equal((await ask(second, 'HEAD')).status, 200);
-  await upstream.refuse();
+  await lan.upstream.refuse();
   const pulled = await second.pull('library/app', 'latest');
   assert.ok(pulled.matches);
   assert.equal(pulled.manifest.digest, image.manifest.digest);
@@ -166,19 +154,19 @@ test('with upstream away, a manifest that only a peer holds makes the stale tag 
 });
 
 test('who does not accept what the tag is asks upstream', async () => {
-  upstream.addImage('library/app', { layers: [1000], index: true });
+  lan.upstream.addImage('library/app', { layers: [1000], index: true });
   const only = await host();
   assert.equal((await ask(only, 'GET', 'latest', `${INDEX}, ${DOCKER}`)).status, 200);
   const before = manifestRequests();
   await ask(only, 'HEAD', 'latest', DOCKER);
   assert.equal(manifestRequests(), before + 1);
-  assert.equal(upstream.requests.at(-1)?.accept, DOCKER);
+  assert.equal(lan.upstream.requests.at(-1)?.accept, DOCKER);
   await ask(only, 'HEAD', 'latest', INDEX);
   assert.equal(manifestRequests(), before + 1);
 });
 
 test('layerlan refresh looks at the tag now, and the next pull has what it found', async () => {
-  const before = upstream.addImage('library/app', { layers: [1000], seed: 'old' });
+  const before = lan.upstream.addImage('library/app', { layers: [1000], seed: 'old' });
   const only = await host();
   await only.pull('library/app', 'latest');
   const refresh = () => command('refresh', 'app', '--set', `mirror.listen=${only.mirror.slice('http://'.length)}`);
@@ -188,16 +176,16 @@ test('layerlan refresh looks at the tag now, and the next pull has what it found
     same.out,
     new RegExp(`^docker\\.io/library/app:latest is ${before.manifest.digest}, as it was .* ago\\.\n$`),
   );
-  const after = upstream.addImage('library/app', { layers: [1000], seed: 'new' });
+  const after = lan.upstream.addImage('library/app', { layers: [1000], seed: 'new' });
   assert.equal((await only.pull('library/app', 'latest')).manifest.digest, before.manifest.digest);
   assert.match(
     (await refresh()).out,
     new RegExp(`has moved: it is ${after.manifest.digest}; .* ${before.manifest.digest}`),
   );
-  upstream.forget();
+  lan.upstream.forget();
   assert.equal((await only.pull('library/app', 'latest')).manifest.digest, after.manifest.digest);
-  assert.equal(upstream.requests.filter(({ method }) => method === 'HEAD').length, 0);
-  upstream.misbehave({ kind: 'status', status: 404, on: 'manifest' });
+  assert.equal(lan.upstream.requests.filter(({ method }) => method === 'HEAD').length, 0);
+  lan.upstream.misbehave({ kind: 'status', status: 404, on: 'manifest' });
   const gone = await refresh();
   assert.deepEqual({ exit: gone.exit, out: gone.out }, { exit: 1, out: '' });
   assert.match(gone.err, /^layerlan: docker\.io\/library\/app:latest: [^\n]+ has no manifest latest [^\n]+\n$/);
