@@ -11,7 +11,7 @@ import type { FetchComponents } from './init.ts';
 import { Marks } from './marks.ts';
 import { takeFromPeer } from './peer-lane.ts';
 import type { Partial } from './ports.ts';
-import type { Share } from './rules/share.ts';
+import type { OwnPart } from './rules/own-part.ts';
 import type { Inquirer, Sharing, Taker } from './sharing.ts';
 import { UpstreamIntake } from './upstream-intake.ts';
 
@@ -30,7 +30,7 @@ export interface IntakeComponents extends FetchComponents {
 export interface IntakeInit {
   /** Ends everything under way. */
   readonly signal: AbortSignal;
-  /** How the blob is read just now; see {@link Share.reading}. */
+  /** How the blob is read just now; see {@link OwnPart.reading}. */
   reading(): { lanes: number; first: number; streams: boolean };
   /** Nobody can give what is missing. @param error what upstream last said, where it said something */
   onStuck(error: unknown): void;
@@ -124,7 +124,7 @@ export class Intake implements Taker {
       this.marks.forget(index);
       this.#components.blob.forget(index);
     }
-    this.#on((share) => share.forget(indexes));
+    this.#on((own) => own.forget(indexes));
   }
 
   /** Who took a chunk that is there from upstream; undefined where that was this agent, or a chunk map vouches for it. */
@@ -162,14 +162,14 @@ export class Intake implements Taker {
       this.#writing.delete(index);
     }
     this.marks.vouch(index, sha256);
-    this.#on((share, now) => share.took(index, 'mark', now));
+    this.#on((own, now) => own.took(index, 'mark', now));
     return isOther;
   }
 
   /** From now on chunks are matched to this map, which these peers hold what it describes of; undefined for no map. */
   guide(map: ChunkMap | undefined, root: string | undefined, holders: readonly string[]): void {
     this.#guide = map === undefined || root === undefined ? undefined : { map, root };
-    this.#on((share) => share.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
+    this.#on((own) => own.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
   }
 
   /** Whether it has not matched yet, and somebody still wants it: else whoever waits would wait for ever. */
@@ -184,11 +184,11 @@ export class Intake implements Taker {
     this.#running.add(running);
   }
 
-  #on(event: (share: Share, now: number) => void): void {
-    this.#components.sharing.on(this.#partial.digest, (share, now) => {
+  #on(event: (own: OwnPart, now: number) => void): void {
+    this.#components.sharing.on(this.#partial.digest, (own, now) => {
       const { lanes, first, streams } = this.#init.reading();
-      share.reading(lanes, first, streams);
-      event(share, now);
+      own.reading(lanes, first, streams);
+      event(own, now);
     });
   }
 
@@ -202,20 +202,20 @@ export class Intake implements Taker {
     if (this.#init.signal.aborted) onEnd();
     try {
       const came = await this.#chunkFromPeer(peer, index, cancel.signal);
-      this.#on((share, now) => {
+      this.#on((own, now) => {
         const isTaken = came === 'mark' || came === 'map';
-        share.answered(peer, index, isTaken ? 'done' : came, now);
-        if (isTaken) share.took(index, came, now);
+        own.answered(peer, index, isTaken ? 'done' : came, now);
+        if (isTaken) own.took(index, came, now);
       });
     } catch (error) {
-      if (cancel.signal.aborted) return this.#on((share, now) => share.answered(peer, index, 'cancelled', now));
+      if (cancel.signal.aborted) return this.#on((own, now) => own.answered(peer, index, 'cancelled', now));
       if (!isAgentError(error)) throw error;
       if (isAgentError(error, 'DIGEST_MISMATCH')) metrics.refusedChunks.inc({ source: 'peer' });
       const outcome = outcomeOf(error, this.#components.holders.get(peer) !== undefined);
       let isGivenUp = outcome === 'failed';
-      this.#on((share, now) => {
-        share.answered(peer, index, outcome, now);
-        isGivenUp ||= share.isDistrusted(peer);
+      this.#on((own, now) => {
+        own.answered(peer, index, outcome, now);
+        isGivenUp ||= own.isDistrusted(peer);
       });
       if (!isGivenUp) return;
       logger.warn({ peer, index, ...briefly(error) }, 'peer given up for this blob');

@@ -109,8 +109,8 @@ class Turn implements Taker {
   }
 
   leaves(peer: string): void {
-    this.#sharing.on(this.#digest, ({ table }) => {
-      if ((table.others.get(peer)?.leases.length ?? 0) > 0) this.#failures++;
+    this.#sharing.on(this.#digest, (own) => {
+      if (own.isFetching(peer)) this.#failures++;
     });
     // Whether it got the manifest shows where its holders are looked for.
     this.#change.notify();
@@ -118,7 +118,7 @@ class Turn implements Taker {
 
   /** Who says to give chunks of a manifest is not believed in this again. */
   take(peer: string, index: number): void {
-    this.#sharing.on(this.#digest, (share, now) => share.answered(peer, index, 'failed', now));
+    this.#sharing.on(this.#digest, (own, now) => own.answered(peer, index, 'failed', now));
   }
 
   cancel(): void {}

@@ -3,7 +3,8 @@ import type { Mark } from '../../protocol/mark.ts';
 import type { FleetMessage } from '../../protocol/messages.ts';
 import type { Attendant, Neighbour, Swarm } from './ports.ts';
 import { Fleet } from './rules/fleet.ts';
-import type { Share, Wanted } from './rules/share.ts';
+import type { OwnPart } from './rules/own-part.ts';
+import type { Wanted } from './rules/part.ts';
 import type { Wish } from './rules/wish.ts';
 
 /** Blobs whose marks are kept after they are whole, for those who still take them. */
@@ -78,9 +79,9 @@ export class Sharing implements Attendant {
   }
 
   /** Something has happened to a blob that is being taken. */
-  on(digest: Digest, event: (share: Share, now: number) => void): void {
+  on(digest: Digest, event: (own: OwnPart, now: number) => void): void {
     const now = performance.now();
-    this.#fleet.on(digest, now, (share) => event(share, now));
+    this.#fleet.on(digest, now, (own) => event(own, now));
     this.#act();
   }
 
@@ -92,17 +93,17 @@ export class Sharing implements Attendant {
   /** The taker is gone. @param isWhole whether the blob is held now: then the LAN is served on */
   leave(digest: Digest, isWhole: boolean): void {
     this.#takers.delete(digest);
-    this.on(digest, (share, now) => {
-      if (isWhole) share.completed(now);
-      else share.leave(now);
-    });
+    const now = performance.now();
+    if (isWhole) this.#fleet.on(digest, now, (own) => own.completed(now));
+    else this.#fleet.leave(digest, now);
+    this.#act();
   }
 
   /** Who else takes the blob. */
   takers(digest: Digest): string[] {
     let peers: string[] = [];
-    this.#fleet.on(digest, performance.now(), (share) => {
-      peers = [...share.table.others.keys()];
+    this.#fleet.on(digest, performance.now(), (own) => {
+      peers = own.takers;
     });
     return peers;
   }

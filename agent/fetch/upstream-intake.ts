@@ -4,7 +4,7 @@ import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
 import type { Marks } from './marks.ts';
 import type { Partial } from './ports.ts';
-import type { Share } from './rules/share.ts';
+import type { OwnPart } from './rules/own-part.ts';
 import type { Sharing } from './sharing.ts';
 import { takeFromUpstream } from './upstream-lane.ts';
 
@@ -24,7 +24,7 @@ export interface SharedIntake {
   /** Ends everything under way. */
   readonly signal: AbortSignal;
   /** Tells the rules what has happened. */
-  on(event: (share: Share, now: number) => void): void;
+  on(event: (own: OwnPart, now: number) => void): void;
 }
 
 /** Takes the chunks of one blob from upstream, a segment at a time, for as long as the rules say. */
@@ -79,16 +79,16 @@ export class UpstreamIntake {
       await takeFromUpstream(
         { partial, from, to, open, signal },
         {
-          received: (bytes) => on((share, now) => share.upstreamBytes(bytes, now)),
+          received: (bytes) => on((own, now) => own.upstreamBytes(bytes, now)),
           streamed: (position) => blob.streamed(position),
           marked: (index, sha256) => {
             brought++;
             marks.vouch(index, sha256);
             blob.marked(index, 'upstream', repositoryText(repository));
-            on((share, now) => share.took(index, 'mark', now));
+            on((own, now) => own.took(index, 'mark', now));
           },
           goesOn: (index) => sharing.goesOn(digest, index) && begin(index),
-          rangeless: () => on((share) => share.noRange()),
+          rangeless: () => on((own) => own.noRange()),
         },
       );
     } catch (error) {
@@ -99,7 +99,7 @@ export class UpstreamIntake {
       blob.streamed(0);
       // The client frees the connection a moment after the body's end: who asks at once would open another.
       if (!signal.aborted) await new Promise(setImmediate);
-      on((share, now) => share.upstreamEnded(isUsable, now));
+      on((own, now) => own.upstreamEnded(isUsable, now));
     }
   }
 

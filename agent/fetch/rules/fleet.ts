@@ -3,7 +3,9 @@ import type { FleetMessage } from '../../../protocol/messages.ts';
 import { rendezvousOrder } from '../../../protocol/rendezvous.ts';
 import { ChunkTimes } from './chunk-times.ts';
 import { seedOf } from './mixed.ts';
-import { Share, type Wanted } from './share.ts';
+import type { OwnPart } from './own-part.ts';
+import type { Wanted } from './part.ts';
+import { Share } from './share.ts';
 import type { Wish } from './wish.ts';
 
 /** Blobs of which anything is kept that others take: ids are free, and so is a message. */
@@ -78,10 +80,10 @@ export class Fleet {
         }
         break;
       case 'grant':
-        this.on(message.digest, now, (share) => share.granted(peer, message.segment, message.partners, now));
+        this.on(message.digest, now, (own) => own.granted(peer, message.segment, message.partners, now));
         break;
       case 'refuse':
-        this.on(message.digest, now, (share) => share.refused(peer, message.fetching, message.partners, now));
+        this.on(message.digest, now, (own) => own.refused(peer, message.fetching, message.partners, now));
         break;
     }
   }
@@ -95,17 +97,19 @@ export class Fleet {
     this.#settle(key, share, now);
   }
 
-  /** Something has happened to a blob that this agent takes. Nothing where it takes it no more. */
-  on(digest: Digest, now: number, event: (share: Share) => void): void {
-    const share = this.#own.get(digest);
-    if (share === undefined) return;
-    event(share);
-    this.#settle(keyOf(digest, share.size), share, now);
+  /** It takes it no more. */
+  leave(digest: Digest, now: number): void {
+    this.#onOwn(digest, now, (share) => share.leave(now));
   }
 
-  /** See {@link Share.goesOn}. */
+  /** Something has happened to a blob that this agent takes. Nothing where it takes it no more. */
+  on(digest: Digest, now: number, event: (own: OwnPart) => void): void {
+    this.#onOwn(digest, now, ({ own }) => own && event(own));
+  }
+
+  /** See {@link OwnPart.goesOn}. */
   goesOn(digest: Digest, index: number, now: number): boolean {
-    return this.#own.get(digest)?.goesOn(index, now) ?? false;
+    return this.#own.get(digest)?.own?.goesOn(index, now) ?? false;
   }
 
   /** Does what is due. */
@@ -141,6 +145,13 @@ export class Fleet {
     this.#settle(key, share, now);
   }
 
+  #onOwn(digest: Digest, now: number, act: (share: Share) => void): void {
+    const share = this.#own.get(digest);
+    if (share === undefined) return;
+    act(share);
+    this.#settle(keyOf(digest, share.size), share, now);
+  }
+
   #create(digest: Digest, size: number | null, now: number): Share {
     if (this.#shares.size >= MAX_SHARES) this.#forgetOne();
     const share = new Share(
@@ -168,7 +179,7 @@ export class Fleet {
 
   #settle(key: string, share: Share, now: number): void {
     share.decide(now);
-    if (!share.takesPart && this.#own.get(share.digest) === share) this.#own.delete(share.digest);
+    if (share.own === undefined && this.#own.get(share.digest) === share) this.#own.delete(share.digest);
     if (!share.isOver(now)) return;
     this.#shares.delete(key);
     this.#orders.delete(share.digest);
@@ -178,7 +189,7 @@ export class Fleet {
   /** The oldest of those that are others' alone. */
   #forgetOne(): void {
     for (const [key, share] of this.#shares) {
-      if (share.takesPart) continue;
+      if (share.own !== undefined) continue;
       this.#shares.delete(key);
       return;
     }

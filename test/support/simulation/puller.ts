@@ -48,9 +48,9 @@ export class Puller {
     });
     if (holders.length === 0) return;
     host.run(now + MAP, () =>
-      this.#tell(host, digest, (share) => {
-        share.use(ROOT, holders);
-        share.searched();
+      this.#tell(host, digest, (own) => {
+        own.use(ROOT, holders);
+        own.searched();
       }),
     );
   }
@@ -183,9 +183,9 @@ export class Puller {
     this.#world.trace?.(`${host.name} ${digestName(digest)} ${index} of ${peer} ${outcome}`);
     request.isOver = true;
     host.requests.delete(keyOf(peer, digest, index));
-    this.#tell(host, digest, (share) => {
-      share.answered(peer, index, outcome, this.#now);
-      if (outcome === 'done') share.took(index, vouched === 1 ? 'mark' : 'map', this.#now);
+    this.#tell(host, digest, (own) => {
+      own.answered(peer, index, outcome, this.#now);
+      if (outcome === 'done') own.took(index, vouched === 1 ? 'mark' : 'map', this.#now);
     });
     if (outcome === 'done') this.#have(host, digest, index, vouched);
   }
@@ -197,7 +197,7 @@ export class Puller {
     hold.missing--;
     if (hold.missing > 0) return;
     hold.doneAt = this.#now;
-    this.#tell(host, digest, (share) => share.completed(this.#now));
+    this.#tell(host, digest, (own) => own.completed(this.#now));
     this.#onDone.get(hold)?.();
   }
 
@@ -215,7 +215,7 @@ export class Puller {
     const end = this.#hasRanges ? Math.min(hold.size, to * chunkSize) : hold.size;
     host.run(this.#now + uplink.rtt, () => {
       if (hold.flow !== flow) return;
-      if (!this.#hasRanges) this.#tell(host, hold.digest, (share) => share.noRange());
+      if (!this.#hasRanges) this.#tell(host, hold.digest, (own) => own.noRange());
       if (this.#fails(host)) this.#ended(host, hold, false);
       else if (skipped > 0)
         uplink.read(flow, skipped, () =>
@@ -241,7 +241,7 @@ export class Puller {
     const length = Math.min(chunkSize, hold.size - index * chunkSize);
     this.#piece(host, hold, index, length, 1, () => {
       host.work(host.chunkCost / 2, () => {
-        this.#tell(host, hold.digest, (share) => share.took(index, 'mark', this.#now));
+        this.#tell(host, hold.digest, (own) => own.took(index, 'mark', this.#now));
         this.#have(host, hold.digest, index, 1);
         if (index + 1 >= to && hold.flow === flow) this.#next(host, hold, index + 1, to, end);
       });
@@ -258,7 +258,7 @@ export class Puller {
       host.downFreeAt = Math.max(host.downFreeAt, begun) + bytes / host.link;
       host.run(host.downFreeAt, () => {
         if (hold.flow !== flow) return;
-        this.#tell(host, hold.digest, (share) => share.upstreamBytes(bytes, this.#now));
+        this.#tell(host, hold.digest, (own) => own.upstreamBytes(bytes, this.#now));
         if (piece < PIECES) this.#piece(host, hold, index, length, piece + 1, onChunk);
         else onChunk();
       });
@@ -274,7 +274,7 @@ export class Puller {
 
   #ended(host: Host, hold: Hold, isUsable: boolean): void {
     hold.flow = undefined;
-    this.#tell(host, hold.digest, (share) => share.upstreamEnded(isUsable, this.#now));
+    this.#tell(host, hold.digest, (own) => own.upstreamEnded(isUsable, this.#now));
   }
 }
 

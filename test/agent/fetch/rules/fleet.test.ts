@@ -103,11 +103,11 @@ describe('Fleet', () => {
   it('is silent once it has all, and nobody lacks anything', () => {
     const fleet = new Fleet({ self: 'a' });
     join(fleet);
-    fleet.on(DIGEST, 10, (share) => {
-      for (let index = 0; index < COUNT; index++) share.took(index, 'mark', 10);
+    fleet.on(DIGEST, 10, (own) => {
+      for (let index = 0; index < COUNT; index++) own.took(index, 'mark', 10);
     });
-    fleet.on(DIGEST, 20, (share) => share.upstreamEnded(true, 20));
-    fleet.on(DIGEST, 20, (share) => share.completed(20));
+    fleet.on(DIGEST, 20, (own) => own.upstreamEnded(true, 20));
+    fleet.on(DIGEST, 20, (own) => own.completed(20));
     fleet.wishes();
     fleet.tick(10_000);
     assert.equal(fleet.dueAt(10_000), Number.POSITIVE_INFINITY);
@@ -117,10 +117,10 @@ describe('Fleet', () => {
     const fleet = new Fleet({ self: 'a' });
     fleet.came('b');
     join(fleet);
-    fleet.on(DIGEST, 10, (share) => {
-      for (let index = 0; index < COUNT; index++) share.took(index, 'mark', 10);
+    fleet.on(DIGEST, 10, (own) => {
+      for (let index = 0; index < COUNT; index++) own.took(index, 'mark', 10);
     });
-    fleet.on(DIGEST, 20, (share) => share.completed(20));
+    fleet.on(DIGEST, 20, (own) => own.completed(20));
     const told: [number, string][] = [];
     for (let now = 20; Number.isFinite(now) && now < 5_000; now = fleet.dueAt(now)) {
       fleet.tick(now);

@@ -42,16 +42,16 @@ describe('Leasing', () => {
     // Once is enough.
     keepsSaying(fleet, said(COUNT, [0]), 5_300, 5_300);
     assert.ok(!kinds(fleet).includes('halt'));
-    fleet.on(DIGEST, 5_310, (share) => share.upstreamEnded(true, 5_310));
+    fleet.on(DIGEST, 5_310, (own) => own.upstreamEnded(true, 5_310));
     assert.ok(fleet.wishes().some((wish) => wish.kind === 'take' && wish.index === 0));
   });
 
   it('lets go of a chunk that upstream is late with once somebody else takes it', () => {
     const fleet = taking();
     keepsSaying(fleet, said(COUNT, [9]), 100, 5_100);
-    fleet.on(DIGEST, 5_110, (share) => {
-      share.answered(THIRD, 9, 'done', 5_110);
-      share.took(9, 'mark', 5_110);
+    fleet.on(DIGEST, 5_110, (own) => {
+      own.answered(THIRD, 9, 'done', 5_110);
+      own.took(9, 'mark', 5_110);
     });
     assert.ok(!kinds(fleet).includes('halt'));
     fleet.heard(THIRD, said(COUNT, [9], [[0, 4]]), 5_200);
