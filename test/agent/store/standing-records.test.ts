@@ -2,26 +2,16 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { StandingRecords as Port } from '../../../agent/fetch/privacy/ports.ts';
-import { openIndex } from '../../../agent/store/blob-index.ts';
-import { systemFiles } from '../../../agent/store/files.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
 import { StandingRecords } from '../../../agent/store/standing-records.ts';
 import { BOUND, standingsComply } from '../fetch/privacy/compliance.ts';
 import { content, hold } from './compliance.ts';
-import { type Place, place, quiet } from './support.ts';
+import { indexAlone, type Place, place, quiet } from './support.ts';
 
 describe('on disk', () => {
   standingsComply(async () => {
-    const directory = await place();
-    await (await directory.open()).close();
-    const index = await openIndex(systemFiles, layoutAt(directory.path), quiet);
-    return {
-      records: new StandingRecords(index.standings, quiet, BOUND),
-      close: async () => {
-        await index.close();
-        await directory.leave();
-      },
-    };
+    const { index, close } = await indexAlone();
+    return { records: new StandingRecords(index.standings, quiet, BOUND), close };
   });
 });
 

@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pino } from 'pino';
+import { type BlobIndex, openIndex } from '../../../agent/store/blob-index.ts';
+import { systemFiles } from '../../../agent/store/files.ts';
 import { type DiskStore, openStore, type StoreComponents, type StoreInit } from '../../../agent/store/index.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
 import type { Digest } from '../../../protocol/digest.ts';
@@ -35,6 +37,20 @@ export async function place(init: { readonly inMemory?: boolean } = {}): Promise
     async leave() {
       for (const store of opened) await store.close();
       await rm(path, { recursive: true });
+    },
+  };
+}
+
+/** The index of a store that is closed, in a place of its own. */
+export async function indexAlone(): Promise<{ readonly index: BlobIndex; close(): Promise<void> }> {
+  const directory = await place();
+  await (await directory.open()).close();
+  const index = await openIndex(systemFiles, layoutAt(directory.path), quiet);
+  return {
+    index,
+    close: async () => {
+      await index.close();
+      await directory.leave();
     },
   };
 }

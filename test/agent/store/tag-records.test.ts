@@ -2,27 +2,17 @@ import assert from 'node:assert/strict';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import type { TagRecords as Port } from '../../../agent/fetch/tags/ports.ts';
-import { openIndex } from '../../../agent/store/blob-index.ts';
-import { systemFiles } from '../../../agent/store/files.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
 import { TAG_BOUNDS, TagRecords } from '../../../agent/store/tag-records.ts';
 import { BOUNDS, recordsComply } from '../fetch/tags/compliance.ts';
 import { tagRecord } from '../fetch/tags/records.ts';
 import { content, hold } from './compliance.ts';
-import { type Place, place, quiet } from './support.ts';
+import { indexAlone, type Place, place, quiet } from './support.ts';
 
 describe('on disk', () => {
   recordsComply(async () => {
-    const directory = await place();
-    await (await directory.open()).close();
-    const index = await openIndex(systemFiles, layoutAt(directory.path), quiet);
-    return {
-      records: new TagRecords(index.tags, quiet, BOUNDS),
-      close: async () => {
-        await index.close();
-        await directory.leave();
-      },
-    };
+    const { index, close } = await indexAlone();
+    return { records: new TagRecords(index.tags, quiet, BOUNDS), close };
   });
 });
 
