@@ -2,11 +2,11 @@ import type { Digest } from '../../protocol/digest.ts';
 import { isAgentError } from '../errors.ts';
 import { MANIFEST_MEDIA_TYPES } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
-import type { Ask } from './ask.ts';
 import { headBlob } from './blob-answer.ts';
 import { listTags } from './listing.ts';
 import { headManifest, type ManifestHead } from './manifest.ts';
 import type { RegistryEndpoints } from './options.ts';
+import type { Ask } from './question.ts';
 
 /** Where HEAD of a manifest does not answer it: a question of the repository that no registry counts as a pull. */
 const ONE_TAG = 'n=1';

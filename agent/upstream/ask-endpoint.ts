@@ -1,11 +1,11 @@
 import { AgentError, isAgentError } from '../errors.ts';
-import type { Answer, Question } from './ask.ts';
 import type { Authorization, Authorizer } from './authorizer.ts';
 import { discard } from './discard.ts';
 import { type Endpoint, resourceText, resourceUrl } from './endpoint.ts';
 import type { Exchange } from './exchange.ts';
 import { isBroken } from './failure.ts';
 import { pause } from './pause.ts';
+import type { Answer, Question } from './question.ts';
 import type { RateLimits } from './rate-limit.ts';
 import { isRedirect, MAX_REDIRECTS, redirectUrl } from './redirect.ts';
 import { retryAfter } from './retry-after.ts';

@@ -1,34 +1,11 @@
 import type { Logger } from 'pino';
-import type { Dispatcher } from 'undici';
 import { AgentError, isAgentError } from '../errors.ts';
-import type { Repository } from '../oci/reference.ts';
 import type { AskEndpoint } from './ask-endpoint.ts';
-import { type Endpoint, endpointsOf, type Resource, resourceText } from './endpoint.ts';
+import { type Endpoint, endpointsOf, resourceText } from './endpoint.ts';
 import { isCostly } from './failure.ts';
 import type { RegistryEndpoints } from './options.ts';
 import type { Preference } from './preference.ts';
-import type { Lane } from './transport.ts';
-
-/** What is asked of a registry. */
-export interface Question {
-  readonly repository: Repository;
-  readonly resource: Resource;
-  readonly method: 'GET' | 'HEAD';
-  readonly headers: Readonly<Record<string, string>>;
-  readonly lane: Lane;
-  /** How many endpoints to begin further down: one whose bodies keep breaking is not always asked first. */
-  readonly skip?: number;
-}
-
-/** An answer with content, and the host it came from. */
-export interface Answer extends Pick<Dispatcher.ResponseData, 'statusCode' | 'headers' | 'body'> {
-  readonly host: string;
-  /** Whether it was given to whoever has the configured credentials, and so perhaps to nobody else. */
-  readonly withCredentials: boolean;
-}
-
-/** Asks one endpoint after the other until one has an answer of 200, 206 or 416. */
-export type Ask = (question: Question, signal: AbortSignal) => Promise<Answer>;
+import type { Ask } from './question.ts';
 
 /**
  * Fail-over between a registry's endpoints, and back. What is thrown in the end is the error of the endpoint that is

@@ -1,9 +1,9 @@
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
-import type { Answer, Ask, Question } from './ask.ts';
 import { parseContentLength, parseContentRange } from './content-range.ts';
 import { discard } from './discard.ts';
+import type { Answer, Ask, Question } from './question.ts';
 import { isWebPage, webPage } from './web-page.ts';
 
 /** An answer that brings a blob's bytes from somewhere at or before the offset that was asked for. */

@@ -1,4 +1,4 @@
-import type { Answer } from './ask.ts';
+import type { Answer } from './question.ts';
 
 /** So much of an answer that nobody wants is read. Bytes. */
 const MAX_DISCARDED = 64 * 1024;

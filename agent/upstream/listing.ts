@@ -1,8 +1,8 @@
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError } from '../errors.ts';
 import { isTag, type Repository } from '../oci/reference.ts';
-import type { Answer, Ask } from './ask.ts';
 import type { Resource } from './endpoint.ts';
+import type { Answer, Ask } from './question.ts';
 import { readWhole } from './stall.ts';
 
 /** The longest page of a list that is read, as long as a manifest. Bytes. */

@@ -2,9 +2,9 @@ import { type Digest, parseDigest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import { MANIFEST_MEDIA_TYPES, MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import type { Repository } from '../oci/reference.ts';
-import type { Answer, Ask, Question } from './ask.ts';
 import { parseContentLength } from './content-range.ts';
 import { discard } from './discard.ts';
+import type { Answer, Ask, Question } from './question.ts';
 import { readWhole } from './stall.ts';
 import { isWebPage, mediaTypeIn, webPage } from './web-page.ts';
 

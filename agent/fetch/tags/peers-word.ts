@@ -4,9 +4,9 @@ import { SingleFlight } from '../single-flight.ts';
 import { acceptText, isAccepted } from './accept.ts';
 import { ageOf, flawOf, isNewer, newestOf, type PeersAnswer } from './belief.ts';
 import { judge, type TagSettings } from './freshness.ts';
+import type { TagsComponents } from './init.ts';
 import type { TagRecord } from './ports.ts';
 import { keyOf, nameOf, type TagAnswer, type TagQuestion, whole } from './question.ts';
-import type { TagsComponents } from './tags.ts';
 import { LOOK_WITHIN } from './time-limit.ts';
 import { whomToAsk } from './whom.ts';
 

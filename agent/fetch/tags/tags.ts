@@ -1,12 +1,12 @@
-import type { Digest } from '../../../protocol/digest.ts';
 import { isAgentError } from '../../errors.ts';
 import type { Repository } from '../../oci/reference.ts';
-import type { ContentComponents, FetchInit } from '../init.ts';
+import type { FetchInit } from '../init.ts';
 import { SingleFlight } from '../single-flight.ts';
-import { isAway, type VerifiedManifest } from '../verified-manifest.ts';
+import { isAway } from '../verified-manifest.ts';
 import { acceptText } from './accept.ts';
 import { ageOf } from './belief.ts';
 import { judge, type TagSettings } from './freshness.ts';
+import type { TagsComponents } from './init.ts';
 import { KnownTags } from './known-tags.ts';
 import { PeersWord } from './peers-word.ts';
 import type { TagRecord } from './ports.ts';
@@ -19,18 +19,6 @@ const STALE_BUDGET = 2_500;
 
 /** How long upstream may take in all. A slow one is heard even when its client had a stale answer. Milliseconds. */
 const ASK_WITHIN = 30_000;
-
-export interface TagsComponents extends ContentComponents {
-  /** A manifest from the store, a peer or upstream. */
-  byDigest(
-    repository: Repository,
-    digest: Digest,
-    accept: readonly string[],
-    signal: AbortSignal,
-  ): Promise<VerifiedManifest>;
-  /** A manifest from upstream, for a registry whose HEAD does not say enough. */
-  byTag(question: TagQuestion, signal: AbortSignal): Promise<{ manifest: VerifiedManifest; etag: string | undefined }>;
-}
 
 /** A question to upstream that somebody with a stale answer in hand has put. */
 interface Behind {

@@ -1,9 +1,9 @@
 import { isAgentError } from '../../errors.ts';
 import { isManifestType } from '../media-type.ts';
 import { acceptText } from './accept.ts';
+import type { TagsComponents } from './init.ts';
 import type { KnownTags } from './known-tags.ts';
 import { nameOf, type TagAnswer, type TagQuestion, whole } from './question.ts';
-import type { TagsComponents } from './tags.ts';
 
 /** What upstream says that tags are. */
 export class UpstreamWord {

@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { isAgentError } from '../../../agent/errors.ts';
 import { isTag } from '../../../agent/oci/reference.ts';
-import type { Answer } from '../../../agent/upstream/ask.ts';
 import { listTags } from '../../../agent/upstream/listing.ts';
+import type { Answer } from '../../../agent/upstream/question.ts';
 import { REPOSITORY } from './fixture.ts';
 
 /** Milliseconds. */
