@@ -4,6 +4,7 @@ import { type ChunkLayout, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, briefly } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
+import type { Buffers } from './buffers.ts';
 import { Change } from './change.ts';
 import { Commit } from './commit.ts';
 import { followHolders, MAP_PATIENCE } from './guide.ts';
@@ -27,6 +28,8 @@ const MAX_REPOSITORIES = 8;
 export interface AcquisitionComponents extends FetchComponents {
   readonly sharing: Sharing;
   readonly proven: Proven;
+  /** For the chunks of all blobs. */
+  readonly buffers: Buffers;
 }
 
 /** What is to be acquired. */

@@ -1,13 +1,22 @@
+import { MIN_CHUNK_SIZE } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
+import { Buffers } from './buffers.ts';
 import type { FetchInit } from './init.ts';
 import { lanesFor } from './peer-lane.ts';
 import type { Store } from './ports.ts';
 import type { Disclosure } from './privacy/disclosure.ts';
 import type { Proven } from './proven.ts';
+import { MOST_LANES } from './rules/part.ts';
 import type { World, Worlds } from './worlds.ts';
+
+/**
+ * Buffers kept for the next chunks, whatever blob they are of: as many as are under way from peers at a time. Memory that is
+ * fresh for each chunk has to be cleared, mapped and given back, which costs more than its decryption.
+ */
+const KEPT_BUFFERS = MOST_LANES;
 
 /** What of a blob is wanted. */
 export interface Wanted {
@@ -32,6 +41,7 @@ export class Acquisitions {
   readonly #disclosure: Pick<Disclosure, 'consider'>;
   readonly #init: FetchInit;
   readonly #proven: Proven;
+  readonly #buffers = new Buffers(MIN_CHUNK_SIZE, KEPT_BUFFERS);
   /** Each ends soon after its last reader has left, so clients bound their number. */
   readonly #running = new Map<Digest, Acquisition>();
   /** Digests that are brought from elsewhere; settles when each is let go of. */
@@ -115,14 +125,18 @@ export class Acquisitions {
     const isAlone = !mayTell || this.#store.isPrivate(digest);
     if (!mayTell) this.#keepPrivate(digest, repository);
     const { components, sharing } = this.#worlds.with(isAlone);
-    const acquisition = new Acquisition({ ...components, sharing, proven: this.#proven }, this.#init, {
-      digest,
-      size,
-      repository,
-      position,
-      isAlone,
-      lanes: () => lanesFor(this.#running.size),
-    });
+    const acquisition = new Acquisition(
+      { ...components, sharing, proven: this.#proven, buffers: this.#buffers },
+      this.#init,
+      {
+        digest,
+        size,
+        repository,
+        position,
+        isAlone,
+        lanes: () => lanesFor(this.#running.size),
+      },
+    );
     this.#running.set(digest, acquisition);
     if (isAlone) this.#disclosure.consider(repository, [digest]);
     acquisition.ended.then(() => this.#running.delete(digest));

@@ -3,7 +3,8 @@
  * threads share, so that whoever brings a chunk may write it there from another.
  */
 export class Buffers {
-  readonly #size: number;
+  /** Of each. Bytes. */
+  readonly size: number;
   readonly #free: Uint8Array[] = [];
   readonly #kept: number;
 
@@ -12,12 +13,12 @@ export class Buffers {
    * @param kept how many are kept for later
    */
   constructor(size: number, kept: number) {
-    this.#size = size;
+    this.size = size;
     this.#kept = kept;
   }
 
   take(): Uint8Array {
-    return this.#free.pop() ?? Buffer.from(new SharedArrayBuffer(this.#size));
+    return this.#free.pop() ?? Buffer.from(new SharedArrayBuffer(this.size));
   }
 
   /** Gives one back that nobody writes to or reads any more. */

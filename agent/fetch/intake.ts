@@ -15,12 +15,14 @@ import type { OwnPart } from './rules/own-part.ts';
 import type { Inquirer, Sharing, Taker } from './sharing.ts';
 import { UpstreamIntake } from './upstream-intake.ts';
 
-/** Buffers one blob keeps for its next chunks. */
+/** Buffers that a blob keeps for its next chunks where it does not share those of all. */
 const KEPT_BUFFERS = 2;
 
 export interface IntakeComponents extends FetchComponents {
   readonly sharing: Sharing;
   readonly holders: Holders;
+  /** For the chunks of all blobs whose chunks are of that size. */
+  readonly buffers: Buffers;
   readonly blob: InFlight;
   readonly logger: Logger;
   /** Where the blob may be asked for upstream, best first. */
@@ -60,7 +62,9 @@ export class Intake implements Taker {
     this.#partial = partial;
     const { digest, layout } = partial;
     this.marks = new Marks(components.swarm, digest, layout.size);
-    this.#buffers = new Buffers(Math.min(layout.chunkSize, layout.size), KEPT_BUFFERS);
+    const length = Math.min(layout.chunkSize, layout.size);
+    const { buffers } = components;
+    this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
     this.#upstream = new UpstreamIntake(components, {
       partial,
       marks: this.marks,
