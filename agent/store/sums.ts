@@ -6,7 +6,9 @@ const NAMES = { sha256: 'SHA-256', sha512: 'SHA-512' } as const;
 
 /** The hash of `bytes`, made in libuv's pool: a chunk hashed on the main thread would hold up everybody for 0.8 ms. */
 export async function sumOf(algorithm: Algorithm, bytes: Uint8Array): Promise<Uint8Array> {
-  return new Uint8Array(await crypto.subtle.digest(NAMES[algorithm], bytes as Uint8Array<ArrayBuffer>));
+  // It takes no memory that threads share, and what chunks for peers are read into is such.
+  const own = bytes.buffer instanceof ArrayBuffer ? bytes : new Uint8Array(bytes);
+  return new Uint8Array(await crypto.subtle.digest(NAMES[algorithm], own as Uint8Array<ArrayBuffer>));
 }
 
 /** The hashes of a chunk map, of a blob that is whole in memory. */

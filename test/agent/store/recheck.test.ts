@@ -123,3 +123,14 @@ test('two find the same rot at once: it is dropped once, and the next partial wa
   assert.equal(partial.marked, 3);
   await partial.close();
 });
+
+test('a chunk is checked where it is read to, in memory that threads share too', async () => {
+  const store = await at.open({ recheck: 0 });
+  const digest = await hold(store, bytes);
+  const room = Buffer.from(new SharedArrayBuffer(MIB));
+  const chunk = await store.chunk(digest, 1, never, room);
+  assert.ok(chunk !== undefined && Buffer.from(chunk).equals(bytes.subarray(MIB, 2 * MIB)));
+  assert.equal(chunk.buffer, room.buffer, 'without a copy');
+  await flip(layoutAt(at.path).blob(digest), 2 * MIB + 5);
+  assert.equal(await store.chunk(digest, 2, never, room), undefined, 'what is rotten does not leave');
+});
