@@ -131,6 +131,6 @@ test('a chunk is checked where it is read to, in memory that threads share too',
   const chunk = await store.chunk(digest, 1, never, room);
   assert.ok(chunk !== undefined && Buffer.from(chunk).equals(bytes.subarray(MIB, 2 * MIB)));
   assert.equal(chunk.buffer, room.buffer, 'without a copy');
-  await flip(layoutAt(at.path).blob(digest), 2 * MIB + 5);
+  await flip(at.path, digest, 2 * MIB + 5);
   assert.equal(await store.chunk(digest, 2, never, room), undefined, 'what is rotten does not leave');
 });
