@@ -14,8 +14,8 @@ const LOOK_UPS = 20_000;
 const PUTS = 100;
 const COMMITS = 20;
 const MIB = 1024 * 1024;
-/** What fits before the bound is reached. */
-const ROOM = 4 * MIB;
+/** What fits at most before the bound is reached; the index and its log take some of it. */
+const ROOM = 16 * MIB;
 /** What the swarm asks for at start: agent/swarm/limits.ts, ROSTER_LENGTH. */
 const RECENT = 20_001;
 
