@@ -7,6 +7,7 @@ import { generatedContent } from '../test/support/content.ts';
 import { until, writeConfig } from '../test/support/host.ts';
 import type { GeneratedImage } from '../test/support/upstream-image.ts';
 import { startUpstreamRegistry, type UpstreamRegistry } from '../test/support/upstream-registry.ts';
+import { type Drained, wholly } from './client.ts';
 import { type Process, run, runLogged } from './processes.ts';
 
 const REPOSITORY = 'library/bench';
@@ -106,21 +107,11 @@ export async function startLan({ withKey }: { withKey: boolean }): Promise<Bench
   };
 }
 
-/** What one client saw. */
-export interface Drained {
-  readonly status: number;
-  readonly bytes: number;
-  readonly firstByteMs: number;
-  readonly totalMs: number;
-}
-
 /** Takes a URL in a process of its own. @throws where it is not answered with 200 and every byte */
 export async function drain(url: string, size: number): Promise<Drained> {
   const client = run('bench/programs/drain.ts', url);
   try {
-    const drained = await client.line<Drained>();
-    if (drained.status !== 200 || drained.bytes !== size) throw new Error(`${url}: ${JSON.stringify(drained)}`);
-    return drained;
+    return wholly(url, size, await client.line<Drained>());
   } finally {
     await client.stop();
   }

@@ -16,7 +16,7 @@ export async function heldManifest(
   if (blob === undefined || blob.size > MAX_MANIFEST_SIZE) return undefined;
   const pieces: Uint8Array[] = [];
   try {
-    for await (const piece of store.read(digest, 0, blob.size, signal)) pieces.push(piece);
+    for await (const piece of store.read(digest, 0, blob.size, signal)) pieces.push(Uint8Array.from(piece));
   } catch (error) {
     if (isAgentError(error, 'BLOB_ROTTEN')) return undefined;
     throw error;

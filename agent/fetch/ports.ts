@@ -25,7 +25,8 @@ export interface Store {
   find(digest: Digest): HeldBlob | undefined;
   /**
    * The bytes from `start` to before `end`, in pieces. Where a recheck is due (the file is not as recorded, or
-   * `store.recheck` has passed) each piece is checked before it is yielded.
+   * `store.recheck` has passed) each piece is checked before it is yielded. A piece is overwritten once the next one is
+   * asked for.
    * @throws AgentError BLOB_ROTTEN where a piece is not what it was; the blob is dropped by then, and what is still
    *   good of it is kept as a partial
    */

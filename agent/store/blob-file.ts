@@ -10,7 +10,7 @@ import { type Stamp, stampOf } from './stamp.ts';
 import { sumOf } from './sums.ts';
 
 /** Bytes of a piece that needs no check: large enough that the calls cost little, small enough for many slow clients. */
-const PIECE = 256 * 1024;
+const PIECE = 512 * 1024;
 
 /** What a reader tells of what it finds. */
 export interface Findings {
@@ -28,7 +28,10 @@ export function rottenError(digest: Digest): AgentError {
 
 /** A held blob, open for one reader. */
 export interface BlobFile {
-  /** What fetches the bytes from `start` to before `end`; each piece was checked where a check is due. */
+  /**
+   * What fetches the bytes from `start` to before `end`; each piece was checked where a check is due. A piece is
+   * overwritten by the one after the next: two are in memory, one being used and one being read.
+   */
   pieces(start: number, end: number): Iterable<() => Promise<Uint8Array>>;
   /** Chunk `index`, checked where a check is due; at the start of `into` where that is long enough. */
   chunk(index: number, into?: Uint8Array): Promise<Uint8Array>;
@@ -93,6 +96,17 @@ interface Recheck {
   readonly map: ChunkMap;
 }
 
+/** Two buffers in turn, each made when it is first needed. */
+function alternating(length: number): () => Uint8Array {
+  const buffers: Uint8Array[] = [];
+  let turn = 0;
+  return () => {
+    turn = 1 - turn;
+    buffers[turn] ??= Buffer.allocUnsafeSlow(length);
+    return buffers[turn] as Uint8Array;
+  };
+}
+
 class OpenBlobFile implements BlobFile {
   readonly #digest: Digest;
   readonly #layout: ChunkLayout;
@@ -110,6 +124,10 @@ class OpenBlobFile implements BlobFile {
 
   *pieces(start: number, end: number): Iterable<() => Promise<Uint8Array>> {
     const recheck = this.#recheck;
+    // Two that are used again and again stay in the processor's cache: fresh memory for each costs more than the reading.
+    const room = alternating(
+      recheck === undefined ? Math.min(PIECE, end - start) : Math.min(this.#layout.chunkSize, this.#layout.size),
+    );
     for (let at = start; at < end; ) {
       const from = at;
       const index = Math.floor(from / this.#layout.chunkSize);
@@ -117,10 +135,10 @@ class OpenBlobFile implements BlobFile {
       const chunkEnd = Math.min(first + chunkLength(this.#layout, index), end);
       if (recheck === undefined || recheck.pass.isGood(index)) {
         const to = Math.min(from + PIECE, recheck === undefined ? end : chunkEnd);
-        yield () => this.#stretch(from, to);
+        yield () => this.#stretch(from, to, room());
         at = to;
       } else {
-        yield async () => (await this.#checked(index, recheck)).subarray(from - first, chunkEnd - first);
+        yield async () => (await this.#checked(index, recheck, room())).subarray(from - first, chunkEnd - first);
         at = chunkEnd;
       }
     }
@@ -151,7 +169,6 @@ class OpenBlobFile implements BlobFile {
   }
 
   async #stretch(start: number, end: number, into?: Uint8Array): Promise<Uint8Array> {
-    // Else fresh memory: it belongs to whoever it is yielded to, for as long as a slow client takes.
     const bytes = roomIn(into, end - start);
     let why = 'its file was cut';
     try {

@@ -82,7 +82,7 @@ export interface DiskStore {
   find(digest: Digest): HeldBlob | undefined;
   /**
    * The bytes from `start` to before `end`, in pieces of at most a chunk. Where a recheck is due each chunk is
-   * checked before a byte of it is yielded. Two pieces are read ahead at most.
+   * checked before a byte of it is yielded. A piece is overwritten once the next one is asked for; one is read ahead.
    * @throws AgentError BLOB_ROTTEN, also where the blob is not held; RangeError; what `signal` was aborted with
    */
   read(digest: Digest, start: number, end: number, signal: AbortSignal): AsyncIterable<Uint8Array>;

@@ -73,7 +73,7 @@ export class Inspection {
     const pieces: Uint8Array[] = [];
     try {
       const reading = this.#components.readers.read(digest, 0, record.size, signal, { isUse: false });
-      for await (const piece of reading) pieces.push(piece);
+      for await (const piece of reading) pieces.push(Uint8Array.from(piece));
     } catch (error) {
       if (isAgentError(error, 'BLOB_ROTTEN')) return undefined;
       throw error;

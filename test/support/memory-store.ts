@@ -80,7 +80,10 @@ class Memory implements MemoryStore {
         if (chunk === undefined) throw new AgentError('BLOB_ROTTEN', `${digest} is rotten`);
         const first = chunkStart(layout, index);
         const to = Math.min(first + chunk.length, end);
-        yield chunk.subarray(at - first, to - first);
+        const piece = Buffer.from(chunk.subarray(at - first, to - first));
+        yield piece;
+        // Its memory is used again: whoever kept it must notice.
+        piece.fill(0xee);
         at = to;
       }
     } finally {

@@ -232,7 +232,7 @@ test('the digest asked for as a blob meanwhile: both come', async () => {
   await told('taking');
   const blob = await content.openBlob({ repository, digest }, AbortSignal.timeout(SOON));
   const pieces: Uint8Array[] = [];
-  for await (const piece of blob.read(0, blob.size, AbortSignal.timeout(SOON))) pieces.push(piece);
+  for await (const piece of blob.read(0, blob.size, AbortSignal.timeout(SOON))) pieces.push(Uint8Array.from(piece));
   assert.ok(bytes.equals(Buffer.concat(pieces)));
   assert.ok(bytes.equals((await got).bytes));
 });
