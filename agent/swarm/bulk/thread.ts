@@ -19,7 +19,7 @@ export interface Follower {
   moved(bytes: number): void;
   closed(reason: string, isGarbage: boolean): void;
   opened?(): void;
-  taken?(tag: number, sha256: Uint8Array): void;
+  taken?(tag: number, sha256: Uint8Array | undefined): void;
   sent?(id: number): void;
 }
 

@@ -207,6 +207,35 @@ test('who is no longer waited for comes all the same, and who comes after it is 
   assert.ok(opened.lane.isIdle);
 });
 
+test('a body that is given up is over once it has come, and not before: it takes a place of the lane until then', async (t) => {
+  let lane: TLSSocket | undefined;
+  const port = await holder(t, (socket) => {
+    lane = socket;
+  });
+  const opened = await open(t, port);
+  await until(() => lane !== undefined);
+  const [said, unsaid, early] = [1, 2, 3].map(() => opened.lane.take(room(100).shared)) as [Body, Body, Body];
+  let over = 0;
+  for (const { whole } of [said, unsaid, early]) void whole.catch(() => {}).finally(() => over++);
+  said.begin();
+  for (const body of [said, unsaid, early]) body.abandon();
+  // The holder's word may come after nobody wants the body any more, and after the body.
+  unsaid.begin();
+  await opened.lane.take(room(1).shared).cancel();
+  assert.equal(over, 0);
+  assert.equal(opened.lane.isIdle, false);
+  for (const tag of [1, 2, 3]) lane?.write(body(tag, randomBytes(100)));
+  await until(() => over === 3);
+  early.begin();
+  assert.ok(opened.lane.isIdle);
+});
+
+test('what nobody wants and nobody says is coming keeps no lane from being idle', async (t) => {
+  const { lane } = await open(t, await holder(t, () => {}));
+  lane.take(room(100).shared).abandon();
+  assert.ok(lane.isIdle);
+});
+
 test('a limit holds on the lane within 5 %, and is nobody’s stall', async (t) => {
   const rate = 8 * MIB;
   const download = createThrottle([{ rate, from: 0, to: 0, days: [0, 1, 2, 3, 4, 5, 6] }]);
