@@ -12,6 +12,14 @@ import type { Proven } from './proven.ts';
 /** How long a pull with no other source waits for late answers of a look-up. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
 
+/**
+ * A chunk that all who hold it are too busy to give is asked for again after a moment, which is doubled each time, for so
+ * long in all: a chunk on its way to somebody else is kept from others for two seconds at most. Milliseconds.
+ */
+const BUSY_PAUSE = 30;
+const LONGEST_PAUSE = 500;
+const BUSY_PATIENCE = 3_000;
+
 /** Chunks asked for before the one that the client is given: enough to fill the link, little enough for memory. */
 const AHEAD = 3;
 
@@ -123,6 +131,11 @@ export class UnstoredHolders {
     return true;
   }
 
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    await new Change().next(signal, Math.min(ms, LONGEST_PAUSE));
+    signal.throwIfAborted();
+  }
+
   #patience(isAllThereIs: boolean, isFound: boolean): number {
     if (!isAllThereIs) return this.#init.lookupTimeout;
     return isFound ? this.#init.holdFor : LOOKUP_PATIENCE;
@@ -136,11 +149,12 @@ export class UnstoredHolders {
   async #chunk(map: ChunkMap, index: number, signal: AbortSignal): Promise<Uint8Array> {
     const length = chunkLength(map.layout, index);
     const heldBack = () => this.#components.download?.held ?? 0;
-    for (;;) {
+    const since = performance.now();
+    for (let busy = 0; ; ) {
       const best = this.#holders.best();
       if (best?.root !== chunkMapRoot(map)) throw new AgentError('PEER_MISSING', 'no peer holds it any more');
       // In turn, so that all share the work.
-      const holder = best.holders[index % best.holders.length];
+      const holder = best.holders[(index + busy) % best.holders.length];
       if (holder === undefined) throw new AgentError('PEER_MISSING', 'no peer holds it any more');
       try {
         const take = (inner: AbortSignal) => holder.chunk(index, length, inner);
@@ -154,7 +168,13 @@ export class UnstoredHolders {
       } catch (error) {
         signal.throwIfAborted();
         if (!isAgentError(error)) throw error;
-        this.#holders.failed(holder.peer, error);
+        if (!isAgentError(error, 'PEER_BUSY') || performance.now() - since >= BUSY_PATIENCE) {
+          this.#holders.failed(holder.peer, error);
+          continue;
+        }
+        busy += 1;
+        const rounds = busy / best.holders.length;
+        if (Number.isInteger(rounds)) await this.#pause(BUSY_PAUSE * 2 ** (rounds - 1), signal);
       }
     }
   }

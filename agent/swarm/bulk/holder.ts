@@ -98,6 +98,7 @@ export class OutgoingLane {
   readonly #sending = new Map<number, Sending>();
   #watch: StallWatch | undefined;
   #failure: AgentError | undefined;
+  #isClosed = false;
   #last = 0;
   /** Resolves once all of the body before has been handed to the thread. */
   #turn: Promise<void> = Promise.resolve();
@@ -110,6 +111,7 @@ export class OutgoingLane {
       moved: (bytes) => this.#watch?.progress(bytes),
       sent: (id) => this.#settle(id),
       closed: (reason) => {
+        this.#isClosed = true;
         onClosed();
         this.#failure ??= new AgentError('PEER_UNREACHABLE', `the bulk lane ended: ${reason}`);
         for (const id of [...this.#sending.keys()]) this.#settle(id, this.#failure);
@@ -156,7 +158,8 @@ export class OutgoingLane {
   }
 
   close(reason: string): void {
-    this.#thread.end(this.#connection, reason);
+    // After the thread's death its number may be another's.
+    if (!this.#isClosed) this.#thread.end(this.#connection, reason);
   }
 
   #settle(id: number, failure?: AgentError): void {

@@ -10,7 +10,8 @@ export interface Body {
   readonly tag: number;
   /**
    * The SHA-256 of the body, once all of it is in its memory.
-   * @throws AgentError PEER_UNREACHABLE where the lane ends before, PEER_STALLED where nothing comes
+   * @throws AgentError PEER_UNREACHABLE where the lane ends before, or it was abandoned, once it has come; PEER_STALLED
+   *   where nothing comes
    */
   readonly whole: Promise<Uint8Array>;
   /** The holder says that it comes: from here on it is paid for, where a limit holds it back. */
@@ -48,6 +49,8 @@ export interface LaneInit {
 
 interface Waiting {
   readonly length: number;
+  /** Nobody wants it any more. What is on its way keeps its place all the same. */
+  isAbandoned: boolean;
   resolve(sha256: Uint8Array): void;
   reject(error: AgentError): void;
 }
@@ -81,9 +84,11 @@ export class Lane implements Follower {
     return this.#state === 'open';
   }
 
-  /** Whether no body is to come. */
+  /** Whether no body is to come. One that nobody wants and nobody says is coming may never come. */
   get isIdle(): boolean {
-    return this.#waiting.size === 0;
+    if (this.#begun.size > 0) return false;
+    for (const { isAbandoned } of this.#waiting.values()) if (!isAbandoned) return false;
+    return true;
   }
 
   /** Asks for room for a body, before the holder is asked for it. */
@@ -95,7 +100,8 @@ export class Lane implements Follower {
     const { promise: whole, resolve, reject } = Promise.withResolvers<Uint8Array>();
     // Whoever has left by then does not hear of it.
     whole.catch(() => {});
-    this.#waiting.set(tag, { length: into.length, resolve, reject });
+    const waiting: Waiting = { length: into.length, isAbandoned: false, resolve, reject };
+    this.#waiting.set(tag, waiting);
     const isLimited = download.rate !== undefined;
     thread.take(this.#number, tag, into, isLimited ? 0 : into.length);
     return {
@@ -114,9 +120,9 @@ export class Lane implements Follower {
         return thread.cancel(this.#number, tag);
       },
       abandon: () => {
-        if (!this.#waiting.has(tag)) return;
-        this.#over(tag);
-        if (this.#state !== 'closed') thread.abandon(this.#number, tag);
+        if (waiting.isAbandoned || !this.#waiting.has(tag)) return;
+        waiting.isAbandoned = true;
+        thread.abandon(this.#number, tag);
       },
     };
   }
@@ -135,13 +141,14 @@ export class Lane implements Follower {
     this.#components.onMoved(bytes);
   }
 
-  taken(tag: number, sha256: Uint8Array): void {
+  taken(tag: number, sha256: Uint8Array | undefined): void {
     const waiting = this.#waiting.get(tag);
     this.#over(tag);
     this.#watch?.progress(Number.POSITIVE_INFINITY);
     if (waiting === undefined) return;
     this.#components.onTaken(waiting.length);
-    waiting.resolve(sha256);
+    if (sha256 !== undefined) waiting.resolve(sha256);
+    else waiting.reject(new AgentError('PEER_UNREACHABLE', 'nobody wanted the body any more'));
   }
 
   closed(reason: string, isGarbage: boolean): void {

@@ -19,7 +19,7 @@ export interface Follower {
   moved(bytes: number): void;
   closed(reason: string, isGarbage: boolean): void;
   opened?(): void;
-  taken?(tag: number, sha256: Uint8Array): void;
+  taken?(tag: number, sha256: Uint8Array | undefined): void;
   sent?(id: number): void;
 }
 
@@ -131,7 +131,10 @@ export class BulkThread {
     const worker = new Worker(ENTRY, { name: 'bulk', resourceLimits: THREAD_LIMITS, stdout: false, stderr: false });
     // By itself it keeps no process alive.
     worker.unref();
-    worker.on('message', (message: FromThread) => this.#heard(message));
+    worker.on('message', (message: FromThread) => {
+      // Its last words may come after its death, of lanes that nobody would ever tell the end of.
+      if (this.#worker === worker) this.#heard(message);
+    });
     const died = (error?: unknown): void => {
       if (this.#worker !== worker) return;
       this.#notBefore = performance.now() + this.#pause;

@@ -3,7 +3,7 @@ import { pipe } from 'it-pipe';
 import { encodeFrame } from '../../../protocol/frame.ts';
 import { type ChunkAnswer, type ChunkRequest, chunkAnswers, chunkRequests } from '../../../protocol/messages.ts';
 import { AgentError } from '../../errors.ts';
-import type { LaneHolders } from '../bulk/holder.ts';
+import type { LaneHolders, OutgoingLane } from '../bulk/holder.ts';
 import { PIECE, READ_AHEAD } from '../limits.ts';
 import type { Attendant, Holdings } from '../ports.ts';
 import { readStream } from '../stream/reader.ts';
@@ -39,6 +39,8 @@ export interface ChunkServerInit {
 interface Queued {
   readonly request: ChunkRequest;
   readonly place: Place | undefined;
+  /** The lane the asker had when it asked. On another, which it may have by the time of the answer, the tag says nothing. */
+  readonly lane: OutgoingLane | undefined;
 }
 
 /**
@@ -51,7 +53,7 @@ export async function serveChunks(
   components: ChunkServerComponents,
   init: ChunkServerInit,
 ): Promise<void> {
-  const { admission, now } = components;
+  const { admission, lanes, now } = components;
   const reader = readStream(stream, { frameTimeout: init.stallTimeout });
   const queue: Queued[] = [];
   const stop = new AbortController();
@@ -78,7 +80,8 @@ export async function serveChunks(
       if (body === undefined) return;
       const request = chunkRequests.decode(body);
       if (request === undefined) throw new AgentError('PEER_PROTOCOL', 'not a chunk request');
-      queue.push({ request, place: admission.enter(init.asker, request, now()) });
+      const lane = request.lane === undefined ? undefined : lanes?.of(init.asker.peer);
+      queue.push({ request, place: admission.enter(init.asker, request, now()), lane });
       wakeAnswers?.();
     }
   };
@@ -126,7 +129,7 @@ export async function serveChunks(
 
 async function answer(
   stream: Stream,
-  { request: { digest, index, lane: tag }, place }: Queued,
+  { request: { digest, index, lane: tag }, place, lane }: Queued,
   components: ChunkServerComponents,
   { stallTimeout, asker }: ChunkServerInit,
   signal: AbortSignal,
@@ -151,8 +154,7 @@ async function answer(
   const mark: [string, Uint8Array] | null =
     signer === undefined || signature === undefined ? null : [signer, signature];
   const message = { type: 'chunk', length: chunk.length, mark } as const;
-  const lane = tag === undefined ? undefined : lanes?.of(asker.peer);
-  if (lane === undefined || tag === undefined) {
+  if (lane === undefined || tag === undefined || lanes?.of(asker.peer) !== lane) {
     const head = encodeFrame(chunkAnswers.encode(message));
     const sink = streamSink(stream, stallTimeout, signal, lessHead(head, components.onServed));
     await pipe(pieces(head, chunk, buffer, components.upload, PIECE, signal), sink);

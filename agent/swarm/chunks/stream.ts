@@ -109,7 +109,8 @@ class Requests implements ChunkStream {
         encodeFrame(chunkRequests.encode(body === undefined ? request : { ...request, lane: body.tag })),
       );
     } catch (error) {
-      body?.abandon();
+      // Nobody was asked for it.
+      void body?.cancel();
       if (error === this.#failure || signal.aborted) throw error;
       throw new AgentError('PEER_UNREACHABLE', 'the stream broke', { cause: error });
     }

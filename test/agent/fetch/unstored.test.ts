@@ -236,6 +236,31 @@ test('peers that fail in the middle: the rest comes from upstream, from that byt
   assert.ok(upstream.sent > 0 && upstream.sent < bytes.length, `${upstream.sent}`);
 });
 
+test('a peer that is busy for a moment is asked again, and upstream is not', async () => {
+  fault = { at: 'open', code: 'STORE_FULL' };
+  const bytes = blob(3);
+  const digest = upstream.add(bytes);
+  let asked = 0;
+  const chunk = () => {
+    if (asked++ % 3 < 2) throw new AgentError('PEER_BUSY', 'as the script says');
+  };
+  swarm.add('a', digest, { bytes, chunk });
+  assert.ok(bytes.equals(await read(digest)));
+  assert.equal(upstream.sent, 0);
+  assert.deepEqual(swarm.given.get('a')?.length, 3);
+});
+
+test('one that is always busy is left, in a few seconds', async () => {
+  fault = { at: 'open', code: 'STORE_FULL' };
+  const bytes = blob(3);
+  const digest = upstream.add(bytes);
+  swarm.add('a', digest, { bytes, chunk: failsFrom(1, 'PEER_BUSY') });
+  const since = performance.now();
+  assert.ok(bytes.equals(await read(digest)));
+  assert.ok(performance.now() - since < 5_000);
+  assert.ok(upstream.sent > 0);
+});
+
 test('a range from the middle, also of a registry without Range', async () => {
   fault = { at: 'open', code: 'STORE_FULL' };
   const bytes = blob(8);

@@ -23,15 +23,15 @@ export class Bodies {
   #credit = 0;
   /** The one whose bytes come now. */
   #current: { readonly tag: number; readonly body: Body } | undefined;
-  readonly #onTaken: (tag: number, sha256: Uint8Array) => void;
+  readonly #onTaken: (tag: number, sha256: Uint8Array | undefined) => void;
   readonly #catchUp: () => void;
 
   /**
-   * @param onTaken told of each body that is whole and wanted
+   * @param onTaken told of each body that is whole, with its hash where it is wanted
    * @param catchUp hears at once what the main thread has told by now: a quick holder's body may be read before word that
    *   it is wanted
    */
-  constructor(onTaken: (tag: number, sha256: Uint8Array) => void, catchUp: () => void) {
+  constructor(onTaken: (tag: number, sha256: Uint8Array | undefined) => void, catchUp: () => void) {
     this.#onTaken = onTaken;
     this.#catchUp = catchUp;
   }
@@ -108,6 +108,6 @@ export class Bodies {
     this.#bodies.delete(tag);
     this.#current = undefined;
     // All at once: 64 updates of a piece each cost more than the walk through memory that is in the cache still.
-    if (room !== undefined) this.#onTaken(tag, hash('sha256', room, 'buffer'));
+    this.#onTaken(tag, room && hash('sha256', room, 'buffer'));
   }
 }

@@ -55,8 +55,8 @@ export type ToThread =
 export type FromThread =
   | { readonly kind: 'answer'; readonly call: number; readonly port?: number; readonly error?: string }
   | { readonly kind: 'open'; readonly lane: number }
-  /** A whole body came; the memory is the main thread's again. */
-  | { readonly kind: 'taken'; readonly lane: number; readonly tag: number; readonly sha256: Uint8Array }
+  /** A whole body came; the memory is the main thread's again. Without a hash where nobody wanted it by then. */
+  | { readonly kind: 'taken'; readonly lane: number; readonly tag: number; readonly sha256: Uint8Array | undefined }
   /** Bytes that moved since last told. */
   | { readonly kind: 'moved'; readonly which: number; readonly bytes: number }
   /** A peer has connected with its ticket. */

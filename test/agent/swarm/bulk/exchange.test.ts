@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { hash } from 'node:crypto';
 import { type TestContext, test } from 'node:test';
+import { sharedBuffer } from '../../../../agent/swarm/bulk/shared.ts';
 import type { Holder } from '../../../../agent/swarm/holder.ts';
 import { chunkLength, layoutOf, MIN_CHUNK_SIZE as MIB } from '../../../../protocol/chunks.ts';
 import type { Digest } from '../../../../protocol/digest.ts';
@@ -58,6 +59,38 @@ test('chunks come by a lane as soon as there is one, and nobody waits for it', a
   assert.equal(laneOf(seeder), 'unused', 'a lane has a direction');
   // Its sender knows a moment later.
   await until(async () => (await seeder.metrics.servedBytes.get()).values[0]?.value === 2 * bytes.length);
+});
+
+test('requests that are given up while their bodies come by the lane give their places back', async (t) => {
+  const { leecher, bytes, holder } = await pair(t);
+  await takeAll(holder, bytes.length);
+  await until(() => laneOf(leecher) === 'open');
+  const late = AbortSignal.timeout(10_000);
+  const NO_LONGER = new Error('no longer wanted');
+  const giveUp = async (index: number) => {
+    const into = sharedBuffer(MIB);
+    const over = new AbortController();
+    const asked = holder.chunk(index, MIB, AbortSignal.any([over.signal, late]), into);
+    let isOver = false;
+    const settled = asked.then(
+      () => {},
+      (error) => assert.equal(error, NO_LONGER),
+    );
+    void settled.finally(() => {
+      isOver = true;
+    });
+    // From the first bytes on.
+    while (!isOver && into.subarray(0, 64).every((byte) => byte === 0)) await new Promise(setImmediate);
+    over.abort(NO_LONGER);
+    await settled;
+  };
+  for (let round = 0; round < 8; round++) {
+    await Promise.all(Array.from({ length: 8 }, (_, place) => giveUp((round * 8 + place) % 21)));
+  }
+  const { bytes: all, byLane } = await takeAll(holder, bytes.length);
+  assert.ok(all.equals(bytes));
+  assert.ok(byLane > 0);
+  assert.equal(leecher.swarm.peers()[0]?.strikes, 0);
 });
 
 test('with lanes off on either side chunks go as before, and it is told', async (t) => {

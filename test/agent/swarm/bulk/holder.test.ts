@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect as connectPlain, type Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
-import type { ConnectionOptions } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { MAX_STRANGERS } from '../../../../agent/swarm/bulk/thread/strangers.ts';
 import { QUEUED_CHUNKS_PER_ADDRESS } from '../../../../agent/swarm/limits.ts';
 import { MIN_CHUNK_SIZE as MIB } from '../../../../protocol/chunks.ts';
@@ -53,7 +53,13 @@ const addressOf = ({ swarm }: TestPeer) => swarm.addresses[0] ?? '';
 
 /** The peer is served by the lane it asks for, and so by this one: nothing is left of what was before. */
 async function assertServes(met: Met, peer: HostilePeer): Promise<void> {
+  (await servedLane(met, peer)).destroy();
+}
+
+/** A lane by which the peer has been served. */
+async function servedLane(met: Met, peer: HostilePeer): Promise<TLSSocket> {
   const socket = await connectLane(met.host, await askLane(peer, addressOf(met.holder)));
+  let isServed = false;
   try {
     const chunks = await openChunks(peer, addressOf(met.holder));
     // The holder knows of the connection a moment after its opener does.
@@ -68,10 +74,11 @@ async function assertServes(met: Met, peer: HostilePeer): Promise<void> {
       const body = await readBody(socket);
       assert.equal(body.tag, tag);
       assert.ok(body.bytes.equals(met.bytes.subarray(MIB, 2 * MIB)));
-      return;
+      isServed = true;
+      return socket;
     }
   } finally {
-    socket.destroy();
+    if (!isServed) socket.destroy();
   }
 }
 
@@ -153,6 +160,29 @@ test('who opens another lane has that one; who says something on one has none', 
   second.write('hello');
   await ended(second);
   await assertServes(met, peer);
+});
+
+test('what was asked for by one lane does not come by the next, where its tag is another’s', async (t) => {
+  const met = await meet(t, 4 * MIB);
+  const peer = await met.join();
+  const first = await servedLane(met, peer);
+  const chunks = await openChunks(peer, addressOf(met.holder));
+  // More than the stream's window has room for: until they are read, the third waits.
+  chunks.ask(met.digest, 0);
+  chunks.ask(met.digest, 1);
+  chunks.ask(met.digest, 2, 7);
+  const second = await connectLane(met.host, await askLane(peer, addressOf(met.holder)));
+  t.after(() => second.destroy());
+  let heard = 0;
+  second.on('data', ({ length }) => {
+    heard += length;
+  });
+  await ended(first);
+  for (const index of [0, 1, 2]) {
+    assert.deepEqual(await chunks.answer(), { type: 'chunk', length: MIB, mark: null });
+    assert.ok(met.bytes.subarray(index * MIB, (index + 1) * MIB).equals(await chunks.bytes(MIB)));
+  }
+  assert.equal(heard, 0);
 });
 
 test('a thousand connections that never shake hands are ended, and keep nobody else out', async (t) => {

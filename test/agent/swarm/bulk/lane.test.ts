@@ -4,11 +4,13 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { createServer, type TLSSocket, type TlsOptions } from 'node:tls';
+import type { Worker } from 'node:worker_threads';
 import { pino } from 'pino';
 import { createThrottle, UNLIMITED } from '../../../../agent/limits/throttle.ts';
+import { OutgoingLane } from '../../../../agent/swarm/bulk/holder.ts';
 import { type Body, Lane } from '../../../../agent/swarm/bulk/lane.ts';
 import { sharedBuffer, sharedBytes } from '../../../../agent/swarm/bulk/shared.ts';
-import { BulkThread } from '../../../../agent/swarm/bulk/thread.ts';
+import { BulkThread, type Follower } from '../../../../agent/swarm/bulk/thread.ts';
 import { BODY_HEAD_LENGTH, encodeBodyHead } from '../../../../protocol/bulk.ts';
 import { until } from '../fixture.ts';
 
@@ -207,6 +209,35 @@ test('who is no longer waited for comes all the same, and who comes after it is 
   assert.ok(opened.lane.isIdle);
 });
 
+test('a body that is given up is over once it has come, and not before: it takes a place of the lane until then', async (t) => {
+  let lane: TLSSocket | undefined;
+  const port = await holder(t, (socket) => {
+    lane = socket;
+  });
+  const opened = await open(t, port);
+  await until(() => lane !== undefined);
+  const [said, unsaid, early] = [1, 2, 3].map(() => opened.lane.take(room(100).shared)) as [Body, Body, Body];
+  let over = 0;
+  for (const { whole } of [said, unsaid, early]) void whole.catch(() => {}).finally(() => over++);
+  said.begin();
+  for (const body of [said, unsaid, early]) body.abandon();
+  // The holder's word may come after nobody wants the body any more, and after the body.
+  unsaid.begin();
+  await opened.lane.take(room(1).shared).cancel();
+  assert.equal(over, 0);
+  assert.equal(opened.lane.isIdle, false);
+  for (const tag of [1, 2, 3]) lane?.write(body(tag, randomBytes(100)));
+  await until(() => over === 3);
+  early.begin();
+  assert.ok(opened.lane.isIdle);
+});
+
+test('what nobody wants and nobody says is coming keeps no lane from being idle', async (t) => {
+  const { lane } = await open(t, await holder(t, () => {}));
+  lane.take(room(100).shared).abandon();
+  assert.ok(lane.isIdle);
+});
+
 test('a limit holds on the lane within 5 %, and is nobody’s stall', async (t) => {
   const rate = 8 * MIB;
   const download = createThrottle([{ rate, from: 0, to: 0, days: [0, 1, 2, 3, 4, 5, 6] }]);
@@ -239,4 +270,47 @@ test('the thread dies: what was to come does not, and its memory is left alone',
     closed.map(({ reason }) => reason),
     ['the bulk thread died'],
   );
+});
+
+test('what a thread said before it died is not heard after its death', async (t) => {
+  const workers: Worker[] = [];
+  const onWorker = (worker: Worker) => workers.push(worker);
+  process.on('worker', onWorker);
+  t.after(() => process.off('worker', onWorker));
+  const joined: string[] = [];
+  const thread = new BulkThread(
+    pino({ enabled: false }),
+    (_, peer) => joined.push(peer),
+    () => {},
+  );
+  t.after(() => thread.close());
+  await thread.listen('127.0.0.1', 0);
+  const [worker] = workers;
+  assert.ok(worker);
+  worker.emit('message', { kind: 'joined', connection: -1, peer: 'alice' });
+  worker.emit('error', new Error('as the test says'));
+  worker.emit('message', { kind: 'joined', connection: -2, peer: 'bob' });
+  assert.deepEqual(joined, ['alice']);
+  await worker.terminate();
+});
+
+test('a peer’s lane that has ended ends no other, whose number may be the same after the thread’s death', async () => {
+  const ended: number[] = [];
+  const followers: Follower[] = [];
+  const thread = {
+    follow: (_: number, follower: Follower) => followers.push(follower),
+    end: (which: number) => ended.push(which),
+    send: () => {},
+  };
+  const lane = new OutgoingLane(thread as unknown as BulkThread, -1, STALL, () => {});
+  const { promise: paid, resolve: pay } = Promise.withResolvers<void>();
+  async function* pieces() {
+    await paid;
+    yield randomBytes(10);
+  }
+  const sending = lane.send(20, pieces(), () => {});
+  followers[0]?.closed('the bulk thread died', false);
+  pay();
+  await assert.rejects(sending, { code: 'PEER_UNREACHABLE' });
+  assert.deepEqual(ended, []);
 });

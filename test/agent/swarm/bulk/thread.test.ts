@@ -90,9 +90,9 @@ test('what is held is told byte by byte: a body waits for what is paid, a head a
 });
 
 test('a body that is cancelled while it comes is dropped to its end; one that has not begun must not come', () => {
-  const taken: string[] = [];
+  const taken: (string | undefined)[] = [];
   const bodies = new Bodies(
-    (_, sha256) => taken.push(Buffer.from(sha256).toString('hex')),
+    (_, sha256) => taken.push(sha256 && Buffer.from(sha256).toString('hex')),
     () => {},
   );
   const [first, second] = [room(100), room(100)];
@@ -105,7 +105,7 @@ test('a body that is cancelled while it comes is dropped to its end; one that ha
   const had = Buffer.from(new Uint8Array(first.memory));
   bodies.feed(stream.subarray(50));
   assert.deepEqual(Buffer.from(new Uint8Array(first.memory)), had, 'its memory is another’s by then');
-  assert.deepEqual(taken, [hash('sha256', bytes)]);
+  assert.deepEqual(taken, [undefined, hash('sha256', bytes)]);
   bodies.add(3, room(1), 1);
   bodies.cancel(3);
   assert.throws(() => bodies.feed(body(3, Buffer.alloc(1))), /nobody asked/);
@@ -145,7 +145,7 @@ test('however bytes are cut and bodies are held, each comes whole, once, and in 
       const bodies = new Bodies(
         (tag, sha256) => {
           taken.push(tag);
-          assert.equal(Buffer.from(sha256).toString('hex'), hash('sha256', sent[tag] as Buffer));
+          assert.equal(sha256 && Buffer.from(sha256).toString('hex'), hash('sha256', sent[tag] as Buffer));
         },
         () => {},
       );
