@@ -170,6 +170,9 @@ export class Tags {
 
   #counted(answer: 'fresh' | 'checked' | 'stale' | 'peer', what: TagAnswer): TagAnswer {
     this.#components.metrics.tagAnswers.inc({ answer });
-    return what;
+    const held = what.manifest === undefined ? this.#components.store.find(what.digest) : undefined;
+    if (held === undefined) return what;
+    // HEAD of what is held says what GET would: upstream's headers may be wrong, and its digest speaks for its bytes.
+    return { ...what, mediaType: held.mediaType ?? what.mediaType, size: held.size };
   }
 }

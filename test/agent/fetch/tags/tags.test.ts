@@ -101,6 +101,21 @@ test('after it one HEAD for all who ask at once, and what is as it was is fresh 
   assert.equal(upstream.manifestHeads.length, 2);
 });
 
+test('of a manifest that is held HEAD says what GET does, whatever upstream says of it', async () => {
+  upstream.tag('latest', manifest(OCI, 'mine'), DOCKER);
+  const { headManifest } = upstream;
+  upstream.headManifest = async (...asked) => ({ ...(await headManifest(...asked)), size: 7 });
+  const { digest, mediaType, bytes } = await get();
+  assert.equal(mediaType, OCI);
+  for (const time of [0, MINUTE, 0]) {
+    clock += time;
+    assert.deepEqual(await head(), { digest, mediaType, size: bytes.length });
+  }
+  clock += MINUTE;
+  upstream.away = 'UPSTREAM_UNREACHABLE';
+  assert.deepEqual(await head(), { digest, mediaType, size: bytes.length, staleFor: MINUTE });
+});
+
 test('a tag that moved is seen after the window, and taken once', async () => {
   await get();
   upstream.tag('latest', moved, INDEX);
