@@ -242,6 +242,16 @@ test('an endpoint whose bodies keep breaking makes way for the next', async (con
   assert.deepEqual([mirror.blobGets(), origin.blobGets()], [2, 1]);
 });
 
+test('a HEAD that tells of no bytes at all tells no size; a blob that has none has none', async (context) => {
+  const { registry, upstream, signal } = await fixture(context);
+  const { digest, size } = registry.addBlob(REPOSITORY.name, Buffer.alloc(1000, 7));
+  registry.misbehave({ kind: 'length', delta: -size, method: 'HEAD' });
+  assert.deepEqual(await upstream.headBlob(REPOSITORY, digest, signal), { size });
+  registry.behave();
+  const empty = registry.addBlob(REPOSITORY.name, Buffer.alloc(0));
+  assert.deepEqual(await upstream.headBlob(REPOSITORY, empty.digest, signal), { size: 0 });
+});
+
 test('the length of what is compressed on the way is nobody’s size', async (context) => {
   const server = createServer((_request, response) => {
     response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': 0 }).end();
