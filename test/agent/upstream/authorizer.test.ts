@@ -19,7 +19,7 @@ function start() {
   const server = { now: 0, found: { credential, problem: undefined } as Found, asked: [] as TokenQuery[] };
   const fetch = async (query: TokenQuery) => {
     server.asked.push(query);
-    return { value: `token-${server.asked.length}`, expiresAt: server.now + 300_000 };
+    return { value: `token-${server.asked.length}`, lifetime: 300_000 };
   };
   const tokens = createTokens(fetch, never, () => server.now);
   const authorizer = createAuthorizer(async () => server.found, tokens, createRefusals(), never);
