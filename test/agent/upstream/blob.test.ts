@@ -88,6 +88,20 @@ test('a registry without Range: what is held already is thrown away', async (con
   assert.equal(registry.bytesServed(layer.digest), 5 * MIB);
 });
 
+test('without Range it may break behind the part that was asked for: the rest is taken up all the same', async (context) => {
+  const { registry, upstream, signal } = await fixture(context);
+  const [layer] = registry.addImage(REPOSITORY.name, { layers: [3 * MIB] }).layers;
+  assert.ok(layer);
+  registry.misbehave({ kind: 'no-range', times: 1 });
+  registry.misbehave({ kind: 'break', after: 2 * MIB, times: 1 });
+  const { body } = await upstream.getBlob(REPOSITORY, layer.digest, 0, signal, MIB);
+  assert.ok(registry.blobBytes(layer.digest).equals(await readAll(body)));
+  assert.deepEqual(
+    registry.requests.map(({ range }) => range),
+    [`bytes=0-${MIB - 1}`, `bytes=${2 * MIB}-`],
+  );
+});
+
 test('a body that stalls is taken up; one that goes on stalling is given up', async (context) => {
   const { registry, upstream, signal } = await fixture(context, {}, { stallTimeout: 150 });
   const [layer] = registry.addImage(REPOSITORY.name, { layers: [2 * MIB] }).layers;
