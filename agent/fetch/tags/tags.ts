@@ -55,7 +55,8 @@ export class Tags {
     const name = nameOf(question);
     const wanted = acceptText(question.accept);
     const settings = this.#settingsOf(name.registry);
-    let verdict = judge(this.#known.answerTo(name, wanted), question.tag, settings, this.#now());
+    const now = this.#now();
+    let verdict = judge(this.#known.answerTo(name, wanted, now), question.tag, settings, now);
     if (verdict.kind === 'answer') {
       try {
         return this.#counted('fresh', await this.#had(verdict.record, question, signal));

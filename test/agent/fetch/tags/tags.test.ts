@@ -152,6 +152,19 @@ test('that there is no such tag is never remembered', async () => {
   assert.ok(old.equals((await get()).bytes));
 });
 
+test('what was found before the clock was put back does not stand before what was found since', async () => {
+  await get(INDEX, OCI);
+  clock -= 1000 * MINUTE;
+  upstream.tag('latest', moved, INDEX);
+  assert.ok(moved.equals((await get(INDEX)).bytes));
+  assert.ok(moved.equals((await get(INDEX)).bytes));
+  assert.deepEqual(await answers(), { checked: 2, fresh: 1 });
+  clock += MINUTE;
+  upstream.away = 'UPSTREAM_UNREACHABLE';
+  assert.ok(moved.equals((await get(INDEX)).bytes));
+  assert.ok(old.equals((await get(INDEX, OCI)).bytes), 'for want of anything better');
+});
+
 test('what never moves is asked for once, also long after', async () => {
   settings = { fresh: [], immutable: ['lat*'] };
   await get();
