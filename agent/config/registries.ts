@@ -104,7 +104,8 @@ export function shareOf<Share>(registries: ReadonlyMap<string, { share: Share }>
 type Tags = z.output<ReturnType<typeof z.object<typeof TAGS_SHAPE>>>;
 
 function nameProblem(name: string, all: readonly string[]): string | undefined {
-  if (!isRegistry(name)) return 'must be a registry’s host name';
+  // A port that is none, or 10.0.0.256: no request could ever reach it.
+  if (!isRegistry(name) || !URL.canParse(`https://${name}`)) return 'must be a registry’s host name';
   const lower = name.toLowerCase();
   // Its rules and its login would be nobody's.
   if (canonicalRegistry(name) !== lower) return `is Docker Hub, which is ${canonicalRegistry(name)} here`;

@@ -25,9 +25,9 @@ export function defaultConfigFile(around: Surroundings): string {
   return join(xdg(around, 'XDG_CONFIG_HOME', '.config'), 'layerlan', 'layerlan.yaml');
 }
 
-/** An absolute path; `~/` is the home, which no shell has put in for what stands in a file. */
+/** An absolute path, without a slash behind it; `~/` is the home, which no shell has put in for what stands in a file. */
 export function absolutePath(path: string, around: Surroundings): string {
-  return path === '~' || path.startsWith('~/') ? join(around.home, path.slice(1)) : resolve(around.cwd, path);
+  return path === '~' || path.startsWith('~/') ? resolve(around.home, `.${path.slice(1)}`) : resolve(around.cwd, path);
 }
 
 /** The XDG base directory spec: a relative value is to be ignored. */

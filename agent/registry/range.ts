@@ -23,7 +23,7 @@ const RANGE = /^[ \t]*(?:([0-9]+)-([0-9]*)|-([0-9]+))[ \t]*$/;
 /** A client that asks for more ranges at once gets the whole, as RFC 9110 allows (14.2): it is a mistake, or an attack. */
 const MAX_RANGES = 1024;
 
-/** What lies between two parts is sent along where it is less than what a part costs of itself (RFC 9110, 15.3.7.2). Bytes. */
+/** What lies between two parts is sent along where it is no more than what a part costs of itself (RFC 9110, 15.3.7.2). Bytes. */
 const LEAST_GAP = 80;
 
 const WHOLE: Selection = { kind: 'whole' };

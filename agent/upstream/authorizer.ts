@@ -139,6 +139,8 @@ export function createAuthorizer(
       if (credential === undefined) return undefined;
       if (refused?.id === credential.id) {
         refusals.note({ endpoint, credential });
+        // What it gives to anybody is not to be asked for with a wrong password.
+        basic.delete(keyOf(endpoint));
         throw refusedError(new URL(endpoint.origin).host, repository, 0);
       }
       return basicOf(endpoint, repository, credential);

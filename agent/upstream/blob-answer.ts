@@ -62,8 +62,8 @@ export function readBlobAnswer(answer: Answer, offset: number): BlobAnswer {
 }
 
 /**
- * A blob's size, by HEAD. Storage behind a signed URL may refuse HEAD, and some registries give no length for it: then
- * by a GET of the first byte.
+ * A blob's size, by HEAD. Storage behind a signed URL may refuse HEAD, and some registries give no length for it, or that
+ * of the body that a HEAD has not: then by a GET of the first byte.
  * @throws as {@link Ask}, and AgentError UPSTREAM_FAILED where the registry tells no size
  */
 export async function headBlob(
@@ -89,7 +89,8 @@ async function sizeByHead(
     const encoding = answer.headers['content-encoding'] ?? 'identity';
     // A login page has a size too; storage that gives blobs such a type tells theirs by a Range.
     const isWhole = answer.statusCode === 200 && encoding === 'identity' && !isWebPage(answer.headers);
-    return isWhole ? parseContentLength(answer.headers['content-length']?.toString()) : undefined;
+    const length = isWhole ? parseContentLength(answer.headers['content-length']?.toString()) : undefined;
+    return length === 0 ? undefined : length;
   } catch (error) {
     signal.throwIfAborted();
     if (error instanceof AgentError && (error.code === 'UPSTREAM_DENIED' || error.code === 'UPSTREAM_FAILED')) {

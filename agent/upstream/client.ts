@@ -146,7 +146,9 @@ export function createUpstream(
       const signal = untilClosed(callers);
       let withCredentials = false;
       const open = async (from: number, row: number, within: AbortSignal): Promise<BlobAnswer> => {
-        const range = from === 0 && end === undefined ? undefined : `bytes=${from}-${end === undefined ? '' : end - 1}`;
+        // A registry without Range may break behind the end: what is left then has the blob's.
+        const last = end === undefined || end <= from ? '' : end - 1;
+        const range = from === 0 && last === '' ? undefined : `bytes=${from}-${last}`;
         // The endpoint whose body broke once is asked again; one that goes on breaking makes way for the next.
         const answer = await ask(blobQuestion('GET', repository, digest, range, Math.max(0, row - 1)), within);
         withCredentials ||= answer.withCredentials;

@@ -18,7 +18,7 @@ export interface ConnectorInit {
   readonly connectTimeout: number;
   /** For {@link Connector.probe}; through a proxy, which has to connect first, `connectTimeout`. Milliseconds. */
   readonly probeTimeout: number;
-  /** Told of each connection, whether it went to a private address. */
+  /** Told of each connection, by the host's name as {@link hostOf} has it, whether it went to a private address. */
   readonly connected: (hostname: string, isPrivate: boolean) => void;
   /** What TLS trusts; asked for when it is needed. */
   readonly secureContext: () => SecureContext;
@@ -73,7 +73,9 @@ export function createConnector(init: ConnectorInit): Connector {
   return {
     connect(target, callback) {
       const isProxied = proxyFor(target) !== undefined;
-      const refusal = isPublicOnly ? refusedHost(target.hostname, !isProxied) : undefined;
+      // As the proxy is asked for it: `localhost.` is localhost.
+      const host = hostOf(target);
+      const refusal = isPublicOnly ? refusedHost(host, !isProxied) : undefined;
       if (refusal !== undefined) return callback(refusal, null);
       let isOver = false;
       // undici's own time-out has a resolution of half a second, and more on a busy loop: too coarse to promise by.
@@ -89,8 +91,7 @@ export function createConnector(init: ConnectorInit): Connector {
         if (error !== null) return callback(error, null);
         // Through a proxy, TLS has a socket of its own around the one that was opened.
         if (opening instanceof Socket) connecting.delete(opening);
-        const { hostname } = target;
-        connected(hostname, isProxied ? isPrivateHost(hostname) : isPrivateAddress(socket.remoteAddress ?? ''));
+        connected(host, isProxied ? isPrivateHost(host) : isPrivateAddress(socket.remoteAddress ?? ''));
         callback(null, socket);
       });
       if (opening instanceof Socket) watch(connecting, opening);

@@ -50,7 +50,9 @@ export async function headManifest(
   signal: AbortSignal,
 ): Promise<ManifestHead> {
   const answer = await ask(manifestQuestion('HEAD', repository, reference, accept), signal);
-  const head = { ...described(answer), size: parseContentLength(answer.headers['content-length']?.toString()) };
+  const length = parseContentLength(answer.headers['content-length']?.toString());
+  // No manifest has no bytes: it is what some servers say where they send none.
+  const head = { ...described(answer), size: length === 0 ? undefined : length };
   await discard(answer);
   return head;
 }

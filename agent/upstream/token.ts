@@ -30,11 +30,11 @@ const tokenAnswer = z.object({
   issued_at: z.string().optional().catch(undefined),
 });
 
-/** A token and when it ends. */
+/** A token and how long it counts from when it came. */
 export interface Token {
   readonly value: string;
-  /** Milliseconds since the epoch. */
-  readonly expiresAt: number;
+  /** Milliseconds. */
+  readonly lifetime: number;
 }
 
 /**
@@ -56,7 +56,7 @@ export function parseToken(body: Uint8Array, now: number): Token | undefined {
   // A clock that differs from ours must neither lengthen a token's life nor end it before it began; where the guess is
   // wrong, the registry refuses the token and it is renewed.
   const isPlausible = issued <= now && now < issued + lifetime;
-  return { value, expiresAt: (isPlausible ? issued : now) + lifetime };
+  return { value, lifetime: isPlausible ? issued + lifetime - now : lifetime };
 }
 
 /** What a token is fetched for. */
@@ -97,8 +97,8 @@ export interface Tokens {
 interface Entry {
   readonly credential: Credential | undefined;
   readonly challenge: BearerChallenge;
-  token: Token | undefined;
-  /** Milliseconds since the epoch. */
+  token: { readonly value: string; readonly expiresAt: number } | undefined;
+  /** As `expiresAt` on the clock of {@link createTokens}. */
   dueAt: number;
   /** The one fetch that all who want this token share. */
   flight: Promise<string> | undefined;
@@ -107,21 +107,27 @@ interface Entry {
 /**
  * @param lifetime ends all fetches; one that nobody waits for any more is left to end by its own time-outs, since the
  *   next request will want the token
- * @param now milliseconds since the epoch
+ * @param now milliseconds, never going back: by a clock that is put back a token would count for longer than it may
  */
-export function createTokens(fetch: FetchToken, lifetime: AbortSignal, now: () => number = Date.now): Tokens {
+export function createTokens(
+  fetch: FetchToken,
+  lifetime: AbortSignal,
+  now: () => number = () => performance.now(),
+): Tokens {
   const entries = new LRUCache<string, Entry>({ max: MAX_TOKENS });
   const keyOf = ({ endpoint, repository }: Pick<TokenQuery, 'endpoint' | 'repository'>): string =>
     `${endpoint.origin}${endpoint.prefix} ${repositoryText(repository)}`;
-  const isGood = (token: Token | undefined): token is Token => token !== undefined && now() < token.expiresAt - MARGIN;
+  const isGood = (token: Entry['token']): token is NonNullable<Entry['token']> =>
+    token !== undefined && now() < token.expiresAt - MARGIN;
 
   const refresh = (query: TokenQuery, entry: Entry): Promise<string> => {
     if (entry.flight !== undefined) return entry.flight;
     const flight = fetch(query, lifetime)
       .then((token) => {
-        const expiresAt = Math.min(token.expiresAt, now() + MAX_LIFETIME);
+        const left = Math.min(token.lifetime, MAX_LIFETIME);
+        const expiresAt = now() + left;
         entry.token = { value: token.value, expiresAt };
-        entry.dueAt = expiresAt - MARGIN - Math.max(0, expiresAt - MARGIN - now()) * EARLY;
+        entry.dueAt = expiresAt - MARGIN - Math.max(0, left - MARGIN) * EARLY;
         return token.value;
       })
       .finally(() => {

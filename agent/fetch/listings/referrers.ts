@@ -62,20 +62,20 @@ async function listed(
 ): Promise<Referrers> {
   const query = artifactType === undefined ? '' : new URLSearchParams({ artifactType }).toString();
   let first: Readonly<Record<string, unknown>> | undefined;
-  const manifests: unknown[] = [];
+  const pages: (readonly unknown[])[] = [];
   let next: string | undefined = query;
   let size = 0;
-  for (let pages = 0; next !== undefined; pages++) {
-    if (pages >= MAX_PAGES || size > MAX_MANIFEST_SIZE) {
+  while (next !== undefined) {
+    if (pages.length >= MAX_PAGES || size > MAX_MANIFEST_SIZE) {
       throw new AgentError('UPSTREAM_FAILED', `upstream lists more referrers of ${digest} than an index may hold`);
     }
     const page = await upstream.listReferrers(repository, digest, next, signal);
     first ??= page.index;
-    manifests.push(...manifestsOf(page.index, page.isFiltered ? undefined : artifactType));
+    pages.push(manifestsOf(page.index, page.isFiltered ? undefined : artifactType));
     size += page.size;
     next = page.next;
   }
-  return indexOf(first ?? {}, manifests);
+  return indexOf(first ?? {}, pages.flat());
 }
 
 async function tagged(

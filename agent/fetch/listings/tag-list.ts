@@ -5,6 +5,9 @@ import { orderOf, type TagOrder, tagOrder } from './tag-order.ts';
 /** Pages of one list that are read, where the registry's own order is of no use. */
 const MAX_PAGES = 100;
 
+/** Tags of a list that is read whole: more would be sorted for seconds, in which nobody else is served. */
+const MAX_TAGS = 200_000;
+
 /** Tags asked for at least, however few are wanted: a few may be in order by chance, and most lists fit into one page. */
 const PAGE = 1000;
 
@@ -27,7 +30,7 @@ export interface TagsPart {
  * own and find the next page by a token. One that does as it should costs one request; where another gives only a part
  * of its list, the list is read whole, sorted, and cut here.
  * @param page asks upstream
- * @throws what `page` throws; AgentError UPSTREAM_FAILED where the list is longer than {@link MAX_PAGES}
+ * @throws what `page` throws; AgentError UPSTREAM_FAILED where the list is longer than {@link MAX_PAGES} or {@link MAX_TAGS}
  */
 export async function tagsIn(page: (query: string) => Promise<TagsPage>, range: TagsRange): Promise<TagsPart> {
   const { n, last } = range;
@@ -51,17 +54,20 @@ function head(tags: readonly string[], n: number | undefined): TagsPart {
 }
 
 async function all(page: (query: string) => Promise<TagsPage>): Promise<readonly string[]> {
-  const tags: string[] = [];
+  const pages: (readonly string[])[] = [];
+  let count = 0;
   let next: string | undefined = queryOf(PAGE, undefined);
-  for (let pages = 0; next !== undefined; pages++) {
-    if (pages >= MAX_PAGES) {
+  while (next !== undefined) {
+    if (pages.length >= MAX_PAGES) {
       throw new AgentError('UPSTREAM_FAILED', `upstream lists more tags than fit into ${MAX_PAGES} pages`);
     }
     const one = await page(next);
-    tags.push(...one.tags);
+    pages.push(one.tags);
+    count += one.tags.length;
+    if (count > MAX_TAGS) throw new AgentError('UPSTREAM_FAILED', `upstream lists more than ${MAX_TAGS} tags`);
     next = one.next;
   }
-  return tags;
+  return pages.flat();
 }
 
 /** What of a whole list is in `range`. */

@@ -13,10 +13,15 @@ export class KnownTags {
     this.#logger = logger;
   }
 
-  /** What upstream said last to somebody whose answer is this client's too. */
-  answerTo(name: TagName, wanted: string | undefined): TagRecord | undefined {
+  /**
+   * What upstream said last to somebody whose answer is this client's too.
+   * @param now milliseconds since the epoch
+   */
+  answerTo(name: TagName, wanted: string | undefined, now: number): TagRecord | undefined {
     if (wanted === undefined) return undefined;
-    return this.#records.find(name).find((record) => isAnswerTo(record, wanted));
+    const answers = this.#records.find(name).filter((record) => isAnswerTo(record, wanted));
+    // Of the future are those from before the clock was put back: what was asked since is newer.
+    return answers.find(({ checkedAt }) => checkedAt <= now) ?? answers[0];
   }
 
   /** What was checked last of the tag, whoever asked. */

@@ -55,7 +55,8 @@ export class Tags {
     const name = nameOf(question);
     const wanted = acceptText(question.accept);
     const settings = this.#settingsOf(name.registry);
-    let verdict = judge(this.#known.answerTo(name, wanted), question.tag, settings, this.#now());
+    const now = this.#now();
+    let verdict = judge(this.#known.answerTo(name, wanted, now), question.tag, settings, now);
     if (verdict.kind === 'answer') {
       try {
         return this.#counted('fresh', await this.#had(verdict.record, question, signal));
@@ -170,6 +171,9 @@ export class Tags {
 
   #counted(answer: 'fresh' | 'checked' | 'stale' | 'peer', what: TagAnswer): TagAnswer {
     this.#components.metrics.tagAnswers.inc({ answer });
-    return what;
+    const held = what.manifest === undefined ? this.#components.store.find(what.digest) : undefined;
+    if (held === undefined) return what;
+    // HEAD of what is held says what GET would: upstream's headers may be wrong, and its digest speaks for its bytes.
+    return { ...what, mediaType: held.mediaType ?? what.mediaType, size: held.size };
   }
 }

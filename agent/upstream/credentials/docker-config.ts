@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type AuthFile, credentialOfEntry, readAuthFile } from './auths.ts';
 import type { Helpers } from './helper.ts';
-import { type CredentialSource, type CredentialSurroundings, HUB_KEY, HUB_NAMES, unusable } from './source.ts';
+import { type CredentialSource, type CredentialSurroundings, firstOf, HUB_KEY, HUB_NAMES, unusable } from './source.ts';
 
 const WHAT = 'Docker’s configuration';
 
@@ -16,13 +16,12 @@ export function dockerConfig(helpers: Helpers, { env, home }: CredentialSurround
       const path = join(env.DOCKER_CONFIG || join(home, '.docker'), 'config.json');
       const file = await readAuthFile(path, WHAT);
       if (file === undefined) throw unusable(`${WHAT} ${path} does not exist`);
-      for (const server of servers) {
+      const credential = await firstOf(servers, async (server) => {
         const keys = keysOf(server);
         const helper = keys.map((key) => file.credHelpers.get(key)).find(Boolean) ?? file.credsStore;
-        if (helper !== '') return helpers.get(helper, keys[0], { refused }, signal);
-        const credential = storedFor(file, keys);
-        if (credential !== undefined) return credential;
-      }
+        return helper === '' ? storedFor(file, keys) : helpers.get(helper, keys[0], { refused }, signal);
+      });
+      if (credential !== undefined) return credential;
       throw unusable(`${WHAT} ${path} has no credentials for ${servers[0]}`);
     },
   };

@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import { type AuthFile, credentialOfEntry, readAuthFile } from './auths.ts';
 import type { Helpers } from './helper.ts';
-import { type Credential, type CredentialSource, type CredentialSurroundings, HUB_NAMES, unusable } from './source.ts';
+import {
+  type Credential,
+  type CredentialSource,
+  type CredentialSurroundings,
+  firstOf,
+  HUB_NAMES,
+  unusable,
+} from './source.ts';
 
 const WHAT = 'podman’s credentials';
 
@@ -17,12 +24,12 @@ export function podmanAuth(helpers: Helpers, around: CredentialSurroundings): Cr
       for (const path of paths) {
         const file = await readAuthFile(path, WHAT);
         if (file === undefined) continue;
-        for (const server of servers) {
+        const credential = await firstOf(servers, async (server) => {
           const helper = file.credHelpers.get(nameOf(server));
-          if (helper) return helpers.get(helper, nameOf(server), { refused }, signal);
-          const credential = storedFor(file, nameOf(server), repository);
-          if (credential !== undefined) return credential;
-        }
+          if (!helper) return storedFor(file, nameOf(server), repository);
+          return helpers.get(helper, nameOf(server), { refused }, signal);
+        });
+        if (credential !== undefined) return credential;
       }
       throw unusable(`${WHAT} (${paths.join(', ')}) do not exist, or hold none for ${servers[0]}`);
     },

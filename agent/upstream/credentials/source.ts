@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { AgentError } from '../../errors.ts';
+import { AgentError, isAgentError } from '../../errors.ts';
 
 /** Where a registry's credentials come from, as the configuration says it. */
 export type CredentialSpec =
@@ -60,4 +60,29 @@ export function credentialOf(secret: Secret): Credential {
  */
 export function unusable(what: string): AgentError {
   return new AgentError('CREDENTIALS_UNUSABLE', what);
+}
+
+/**
+ * The credential that one of `servers` is kept under. What is wrong with a name does not end the search: a helper fails
+ * for a registry that it does not know, and the login may be under the next.
+ * @param find undefined where there is none
+ * @returns undefined where none of them has one
+ * @throws AgentError CREDENTIALS_UNUSABLE: the first failure, where none of them has one; what else `find` throws
+ */
+export async function firstOf(
+  servers: readonly string[],
+  find: (server: string) => Promise<Credential | undefined>,
+): Promise<Credential | undefined> {
+  let failure: AgentError | undefined;
+  for (const server of servers) {
+    try {
+      const credential = await find(server);
+      if (credential !== undefined) return credential;
+    } catch (error) {
+      if (!isAgentError(error, 'CREDENTIALS_UNUSABLE')) throw error;
+      failure ??= error;
+    }
+  }
+  if (failure !== undefined) throw failure;
+  return undefined;
 }

@@ -27,6 +27,15 @@ test('places of others, with what peers may have of them', () => {
   ]);
 });
 
+test('a place is the same with a slash behind it', () => {
+  const again = 'store.also=[{oci: ~/images}, {containerd: ~/images/}]';
+  assert.match(refusalOf(again), /store\.also\[1\] names a directory that stands there already/);
+  assert.match(
+    refusalOf('store.path=~/store', 'store.also=[{oci: ~/store/}]'),
+    /store\.also\[0\] is store\.path itself/,
+  );
+});
+
 test('what is wrong with a place is said', () => {
   const forms = /store\.also\[0\] must be \{containerd: PATH\} or \{oci: DIRECTORY\}/;
   for (const entry of ['/var/lib/containerd', 'null', '{}', '{oci: /a, containerd: /b}']) {

@@ -80,6 +80,8 @@ test('patterns and CA files that cannot be', () => {
     ],
     ['registries={Registry-1.docker.io: {}}', /is Docker Hub, which is docker\.io here\.$/],
     ['registries={a.io: {}, A.io: {deny: [b/*]}}', /registries\["A\.io"\] stands there twice/],
+    ['registries={a.io:99999: {}}', /registries\["a\.io:99999"\] must be a registry’s host name/],
+    ['registries={10.0.0.256: {}}', /registries\["10\.0\.0\.256"\] must be a registry’s host name/],
     ['registries={a.io: 5}', /registries\["a\.io"\] must be a map of keys/],
   ];
   for (const [set, message] of wrong) assert.match(refusalOf(set), message, set);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { AgentError } from '../../../agent/errors.ts';
-import { createAuthorizer } from '../../../agent/upstream/authorizer.ts';
+import { type Authorization, createAuthorizer } from '../../../agent/upstream/authorizer.ts';
 import type { Found } from '../../../agent/upstream/credentials/lookup.ts';
 import { credentialOf } from '../../../agent/upstream/credentials/source.ts';
 import { createRefusals } from '../../../agent/upstream/refusals.ts';
@@ -19,7 +19,7 @@ function start() {
   const server = { now: 0, found: { credential, problem: undefined } as Found, asked: [] as TokenQuery[] };
   const fetch = async (query: TokenQuery) => {
     server.asked.push(query);
-    return { value: `token-${server.asked.length}`, expiresAt: server.now + 300_000 };
+    return { value: `token-${server.asked.length}`, lifetime: 300_000 };
   };
   const tokens = createTokens(fetch, never, () => server.now);
   const authorizer = createAuthorizer(async () => server.found, tokens, createRefusals(), never);
@@ -66,4 +66,21 @@ test('a token that was not enough is used no more, unless it was replaced meanwh
   await authorizer.meet(endpoint, REPOSITORY, BEARER, undefined, never);
   await authorizer.denied(endpoint, REPOSITORY, 'a manifest', sent, never);
   assert.equal(await current(), 'Bearer token-2');
+});
+
+test('a wrong password is not shown for what a Basic registry gives to anybody', async () => {
+  const { server, authorizer, current } = start();
+  const BASIC = 'Basic realm="a registry"';
+  const meet = (sent?: Authorization) => authorizer.meet(endpoint, REPOSITORY, BASIC, sent, never);
+  const sent = await meet();
+  assert.equal(await current(), sent?.header, 'it need not be refused first');
+  await assert.rejects(meet(sent), { code: 'UPSTREAM_DENIED' });
+  assert.equal(await current(), undefined, 'it is asked without');
+  await assert.rejects(meet(), { code: 'UPSTREAM_DENIED', message: /asked with them again in \d+ s/ });
+  server.found = {
+    credential: credentialOf({ kind: 'password', username: 'me', password: 'new' }),
+    problem: undefined,
+  };
+  const changed = await meet();
+  assert.equal(await current(), changed?.header);
 });

@@ -88,6 +88,20 @@ test('a registry without Range: what is held already is thrown away', async (con
   assert.equal(registry.bytesServed(layer.digest), 5 * MIB);
 });
 
+test('without Range it may break behind the part that was asked for: the rest is taken up all the same', async (context) => {
+  const { registry, upstream, signal } = await fixture(context);
+  const [layer] = registry.addImage(REPOSITORY.name, { layers: [3 * MIB] }).layers;
+  assert.ok(layer);
+  registry.misbehave({ kind: 'no-range', times: 1 });
+  registry.misbehave({ kind: 'break', after: 2 * MIB, times: 1 });
+  const { body } = await upstream.getBlob(REPOSITORY, layer.digest, 0, signal, MIB);
+  assert.ok(registry.blobBytes(layer.digest).equals(await readAll(body)));
+  assert.deepEqual(
+    registry.requests.map(({ range }) => range),
+    [`bytes=0-${MIB - 1}`, `bytes=${2 * MIB}-`],
+  );
+});
+
 test('a body that stalls is taken up; one that goes on stalling is given up', async (context) => {
   const { registry, upstream, signal } = await fixture(context, {}, { stallTimeout: 150 });
   const [layer] = registry.addImage(REPOSITORY.name, { layers: [2 * MIB] }).layers;
@@ -240,6 +254,16 @@ test('an endpoint whose bodies keep breaking makes way for the next', async (con
   const { body } = await client(context, { registries }).upstream.getBlob(REPOSITORY, digest, 0, signal);
   assert.ok(bytes.equals(await readAll(body)));
   assert.deepEqual([mirror.blobGets(), origin.blobGets()], [2, 1]);
+});
+
+test('a HEAD that tells of no bytes at all tells no size; a blob that has none has none', async (context) => {
+  const { registry, upstream, signal } = await fixture(context);
+  const { digest, size } = registry.addBlob(REPOSITORY.name, Buffer.alloc(1000, 7));
+  registry.misbehave({ kind: 'length', delta: -size, method: 'HEAD' });
+  assert.deepEqual(await upstream.headBlob(REPOSITORY, digest, signal), { size });
+  registry.behave();
+  const empty = registry.addBlob(REPOSITORY.name, Buffer.alloc(0));
+  assert.deepEqual(await upstream.headBlob(REPOSITORY, empty.digest, signal), { size: 0 });
 });
 
 test('the length of what is compressed on the way is nobody’s size', async (context) => {

@@ -28,6 +28,14 @@ test('HEAD and GET by tag and by digest', async (context) => {
   assert.equal(await bytesCounted(), 2 * manifest.bytes.length);
 });
 
+test('a HEAD that tells of no bytes at all tells no size', async (context) => {
+  const { registry, upstream, signal } = await fixture(context);
+  const { manifest } = registry.addImage(REPOSITORY.name, { layers: [10] });
+  registry.misbehave({ kind: 'length', delta: -manifest.bytes.length, on: 'manifest', method: 'HEAD' });
+  const { digest, size } = await upstream.headManifest(REPOSITORY, 'latest', [], signal);
+  assert.deepEqual({ digest, size }, { digest: manifest.digest, size: undefined });
+});
+
 test('Accept goes through as it came; where the client does not care, all we know is asked for', async (context) => {
   const { registry, upstream, signal } = await fixture(context);
   registry.addImage(REPOSITORY.name, { layers: [10] });

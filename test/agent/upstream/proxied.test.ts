@@ -133,6 +133,22 @@ test('what nobody wrote may not be private as it is written: the proxy is not ev
   assert.deepEqual(proxy.asked, []);
 });
 
+test('nor may what a registry redirects to: localhost is that also with the root’s dot', async (context) => {
+  const { registry, proxy, proxyFor, signal } = await behindProxy(context, {}, true);
+  const { digest } = registry.addBlob(REPOSITORY.name, Buffer.alloc(10));
+  const { upstream } = client(context, { registries: { 'docker.io': { endpoints: [`http://${NAME}`] } }, proxyFor });
+  for (const name of ['localhost', 'localhost.', 'a.localhost.']) {
+    registry.behave();
+    registry.misbehave({ kind: 'status', status: 307, headers: { location: `http://${name}:8080/` }, on: 'blob' });
+    await assert.rejects(
+      upstream.getBlob(REPOSITORY, digest, 0, signal),
+      failsWith('ADDRESS_PRIVATE', /private address/),
+      name,
+    );
+  }
+  assert.deepEqual(new Set(proxy.asked), new Set([`${NAME}:80`]));
+});
+
 test('that the proxy is on the LAN does not let a registry send us there', async (context) => {
   const { registry, proxy, proxyFor, signal } = await behindProxy(context, {}, true);
   const { digest } = registry.addBlob(REPOSITORY.name, Buffer.alloc(10));

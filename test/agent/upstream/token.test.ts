@@ -15,16 +15,16 @@ function parsed(value: unknown): Token | undefined {
 }
 
 test('token, else access_token; 60 s unless said otherwise', () => {
-  assert.deepEqual(parsed({ token: 'a', access_token: 'b' }), { value: 'a', expiresAt: NOW + 60_000 });
-  assert.deepEqual(parsed({ access_token: 'b', expires_in: 300 }), { value: 'b', expiresAt: NOW + 300_000 });
+  assert.deepEqual(parsed({ token: 'a', access_token: 'b' }), { value: 'a', lifetime: 60_000 });
+  assert.deepEqual(parsed({ access_token: 'b', expires_in: 300 }), { value: 'b', lifetime: 300_000 });
 });
 
 test('life is counted from issued_at where that makes sense', () => {
   const at = (offset: number): string => new Date(NOW + offset).toISOString();
-  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(-100_000) })?.expiresAt, NOW + 200_000);
-  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(100_000) })?.expiresAt, NOW + 300_000);
-  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(-9e9) })?.expiresAt, NOW + 300_000);
-  assert.equal(parsed({ token: 'a', expires_in: -1, issued_at: 'yesterday' })?.expiresAt, NOW + 60_000);
+  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(-100_000) })?.lifetime, 200_000);
+  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(100_000) })?.lifetime, 300_000);
+  assert.equal(parsed({ token: 'a', expires_in: 300, issued_at: at(-9e9) })?.lifetime, 300_000);
+  assert.equal(parsed({ token: 'a', expires_in: -1, issued_at: 'yesterday' })?.lifetime, 60_000);
 });
 
 test('what is no token', () => {
@@ -40,7 +40,7 @@ const QUERY = { endpoint: ENDPOINT, repository: REPOSITORY, challenge: CHALLENGE
 test('one flight for all who want the same token; then it is kept until it ends', async () => {
   let now = NOW;
   let fetched = 0;
-  const fetch = async (): Promise<Token> => ({ value: `token-${++fetched}`, expiresAt: now + 60_000 });
+  const fetch = async (): Promise<Token> => ({ value: `token-${++fetched}`, lifetime: 60_000 });
   const tokens = createTokens(fetch, never, () => now);
   const renew = (refused?: string) => tokens.renew(QUERY, refused, never);
   const current = () => tokens.current(ENDPOINT, REPOSITORY);
@@ -63,7 +63,7 @@ test('a token that one credential was given is not another’s', async () => {
   const shown: (string | undefined)[] = [];
   const fetch = async ({ credential }: TokenQuery): Promise<Token> => {
     shown.push(credential?.id);
-    return { value: `of ${credential?.id}`, expiresAt: NOW + 60_000 };
+    return { value: `of ${credential?.id}`, lifetime: 60_000 };
   };
   const tokens = createTokens(fetch, never, () => NOW);
   const [one, other] = ['one', 'other'].map((password) =>
@@ -78,12 +78,24 @@ test('a token that one credential was given is not another’s', async () => {
 
 test('no token is used for longer than an hour', async () => {
   let now = NOW;
-  const fetch = async (): Promise<Token> => ({ value: 'a', expiresAt: NOW + 86_400_000 });
+  const fetch = async (): Promise<Token> => ({ value: 'a', lifetime: 86_400_000 });
   const tokens = createTokens(fetch, never, () => now);
   await tokens.renew(QUERY, undefined, never);
   now += 3_590_000;
   assert.ok(tokens.current(ENDPOINT, REPOSITORY));
   now += 6_000;
+  assert.equal(tokens.current(ENDPOINT, REPOSITORY), undefined);
+});
+
+test('nor where the clock on the wall is put back meanwhile', async (context) => {
+  context.mock.timers.enable({ apis: ['Date'], now: NOW });
+  let elapsed = 0;
+  context.mock.method(performance, 'now', () => elapsed);
+  const tokens = createTokens(async () => ({ value: 'a', lifetime: 3_600_000 }), never);
+  await tokens.renew(QUERY, undefined, never);
+  context.mock.timers.setTime(NOW - 86_400_000);
+  assert.ok(tokens.current(ENDPOINT, REPOSITORY), 'it came a moment ago');
+  elapsed += 3_600_000;
   assert.equal(tokens.current(ENDPOINT, REPOSITORY), undefined);
 });
 
@@ -102,6 +114,6 @@ test('who leaves does not stop the flight of the others; a failed one is not kep
   await assert.rejects(left, /left/);
   flight.reject(new Error('no token'));
   await assert.rejects(stayed, /no token/);
-  result = Promise.resolve({ value: 'second', expiresAt: NOW + 60_000 });
+  result = Promise.resolve({ value: 'second', lifetime: 60_000 });
   assert.equal(await tokens.renew(QUERY, undefined, never), 'second');
 });

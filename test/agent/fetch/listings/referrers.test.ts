@@ -66,6 +66,12 @@ test('pages without end are not followed for ever', async () => {
   assert.ok(asked <= 6, `${asked}`);
 });
 
+test('a page may hold more referrers than a call takes arguments', async () => {
+  const manifests = Array.from({ length: 300_000 }, () => 0);
+  upstream.listReferrers = async () => ({ index: { manifests }, size: 600_000, isFiltered: true, next: undefined });
+  assert.equal((manifestsOf(await ask(subject)) as unknown[]).length, manifests.length);
+});
+
 test('a registry that knows of no referrers has them under a tag, or none', async () => {
   upstream.referrers = undefined;
   assert.deepEqual(manifestsOf(await ask(subject)), []);

@@ -86,3 +86,21 @@ test('a list that never ends is not followed for ever', async () => {
   await assert.rejects(tagsIn(page, { n: 5, last: undefined }), { code: 'UPSTREAM_FAILED' });
   assert.ok(asked <= 101);
 });
+
+test('a page may hold more tags than a call takes arguments', async () => {
+  const many = Array.from({ length: 150_000 }, (_, at) => `t${at}`);
+  const page = async (query: string) =>
+    query.includes('token') ? { tags: many, next: undefined } : { tags: ['b', 'a'], next: 'token=2' };
+  const part = await tagsIn(page, { n: 2, last: 't1' });
+  assert.deepEqual(part, { tags: ['t10', 't100'], hasMore: true });
+});
+
+test('of a list that is read whole no more is kept than some registry may have', async () => {
+  let asked = 0;
+  const page = async () => {
+    asked++;
+    return { tags: Array.from({ length: 50_000 }, (_, at) => `t${asked}-${at}`).reverse(), next: `token=${asked}` };
+  };
+  await assert.rejects(tagsIn(page, { n: 5, last: undefined }), { code: 'UPSTREAM_FAILED' });
+  assert.ok(asked < 10, `${asked} pages`);
+});

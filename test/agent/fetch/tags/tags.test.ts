@@ -101,6 +101,21 @@ test('after it one HEAD for all who ask at once, and what is as it was is fresh 
   assert.equal(upstream.manifestHeads.length, 2);
 });
 
+test('of a manifest that is held HEAD says what GET does, whatever upstream says of it', async () => {
+  upstream.tag('latest', manifest(OCI, 'mine'), DOCKER);
+  const { headManifest } = upstream;
+  upstream.headManifest = async (...asked) => ({ ...(await headManifest(...asked)), size: 7 });
+  const { digest, mediaType, bytes } = await get();
+  assert.equal(mediaType, OCI);
+  for (const time of [0, MINUTE, 0]) {
+    clock += time;
+    assert.deepEqual(await head(), { digest, mediaType, size: bytes.length });
+  }
+  clock += MINUTE;
+  upstream.away = 'UPSTREAM_UNREACHABLE';
+  assert.deepEqual(await head(), { digest, mediaType, size: bytes.length, staleFor: MINUTE });
+});
+
 test('a tag that moved is seen after the window, and taken once', async () => {
   await get();
   upstream.tag('latest', moved, INDEX);
@@ -135,6 +150,19 @@ test('that there is no such tag is never remembered', async () => {
   await assert.rejects(get(), { code: 'MANIFEST_UNKNOWN' });
   upstream.tag('latest', old, INDEX);
   assert.ok(old.equals((await get()).bytes));
+});
+
+test('what was found before the clock was put back does not stand before what was found since', async () => {
+  await get(INDEX, OCI);
+  clock -= 1000 * MINUTE;
+  upstream.tag('latest', moved, INDEX);
+  assert.ok(moved.equals((await get(INDEX)).bytes));
+  assert.ok(moved.equals((await get(INDEX)).bytes));
+  assert.deepEqual(await answers(), { checked: 2, fresh: 1 });
+  clock += MINUTE;
+  upstream.away = 'UPSTREAM_UNREACHABLE';
+  assert.ok(moved.equals((await get(INDEX)).bytes));
+  assert.ok(old.equals((await get(INDEX, OCI)).bytes), 'for want of anything better');
 });
 
 test('what never moves is asked for once, also long after', async () => {

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { dockerConfig } from '../../../../agent/upstream/credentials/docker-config.ts';
 import type { Helpers } from '../../../../agent/upstream/credentials/helper.ts';
-import { credentialOf } from '../../../../agent/upstream/credentials/source.ts';
+import { credentialOf, unusable } from '../../../../agent/upstream/credentials/source.ts';
 import { failsWith } from '../fixture.ts';
-import { authOf, homeOf, secretOf, user } from './fixture.ts';
+import { authOf, homeOf, never, secretOf, user } from './fixture.ts';
 
 /** Helpers that know every server. */
 const helpers: Helpers = {
@@ -61,6 +61,31 @@ test('a registry’s helper comes before the store, and the store before the fil
   const store = await withConfig(context, { auths, credsStore: 'all' });
   assert.deepEqual(await secretOf(store.source, 'a.example'), user('all', 'a.example'));
   assert.deepEqual(await secretOf(store.source, 'docker.io'), user('all', 'https://index.docker.io/v1/'));
+});
+
+test('where a helper has nothing for the first name, the next is looked for', async (context) => {
+  const home = await homeOf(context);
+  const knowsOne: Helpers = {
+    async get(name, server) {
+      if (server !== 'a.example') throw unusable(`the credential helper ${name} has no credentials for ${server}`);
+      return credentialOf({ kind: 'password', username: name, password: server });
+    },
+  };
+  const source = dockerConfig(knowsOne, { env: {}, home: home.path, uid: 0 });
+  const find = (...servers: string[]) => source.find({ servers, repository: 'group/app' }, never);
+  for (const config of [
+    { credsStore: 'all' },
+    { credsStore: 'all', credHelpers: { 'a.example': 'own' } },
+    { credHelpers: { 'registry.a.example': 'all' }, auths: { 'a.example': { auth: authOf('own', 'a.example') } } },
+  ]) {
+    await home.file('.docker/config.json', config);
+    const { secret } = await find('registry.a.example', 'a.example');
+    assert.equal(secret.kind === 'password' && secret.password, 'a.example');
+    await assert.rejects(
+      find('registry.a.example', 'b.example'),
+      failsWith('CREDENTIALS_UNUSABLE', /the credential helper all has no credentials for registry\.a\.example/),
+    );
+  }
 });
 
 test('$DOCKER_CONFIG names the directory', async (context) => {

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import type { Helpers } from '../../../../agent/upstream/credentials/helper.ts';
 import { podmanAuth } from '../../../../agent/upstream/credentials/podman-auth.ts';
-import { credentialOf } from '../../../../agent/upstream/credentials/source.ts';
+import { credentialOf, unusable } from '../../../../agent/upstream/credentials/source.ts';
 import { failsWith } from '../fixture.ts';
-import { authOf, homeOf, secretOf, user } from './fixture.ts';
+import { authOf, homeOf, never, secretOf, user } from './fixture.ts';
 
 const helpers: Helpers = {
   get: async (name, server) => credentialOf({ kind: 'password', username: name, password: server }),
@@ -38,6 +38,19 @@ test('the longest key that fits wins', async (context) => {
     assert.equal(secret.kind === 'password' && secret.username, username, `${server}/${repository}`);
   }
   await assert.rejects(secretOf(source, 'quay.io.evil.example'), failsWith('CREDENTIALS_UNUSABLE'));
+});
+
+test('where a helper has nothing for the first name, the next is looked for', async (context) => {
+  const home = await homeOf(context);
+  await home.file('run/containers/auth.json', {
+    auths: { 'a.example': { auth: authOf('me', 'pw') } },
+    credHelpers: { 'registry.a.example': 'none' },
+  });
+  const none: Helpers = { get: () => Promise.reject(unusable('the helper has none')) };
+  const source = podmanAuth(none, { env: home.env, home: home.path, uid: 0 });
+  const find = (...servers: string[]) => source.find({ servers, repository: 'group/app' }, never);
+  assert.deepEqual((await find('registry.a.example', 'a.example')).secret, user('me', 'pw'));
+  await assert.rejects(find('registry.a.example'), failsWith('CREDENTIALS_UNUSABLE', /the helper has none/));
 });
 
 test('$REGISTRY_AUTH_FILE alone, else the session’s file, else that of the home', async (context) => {
