@@ -55,12 +55,16 @@ export interface FleetAgentInit {
   readonly networkKeyFile?: string;
   /** An address of its own on its namespace's loopback. @default none: one agent a namespace, at its usual ports */
   readonly loopback?: string;
+  /** Whether chunks may come by bulk lanes. @default true */
+  readonly lanes?: boolean;
 }
 
 /** Where an agent keeps its identity. */
 export const identityFile = (dir: string) => join(dir, 'store', 'identity.key');
 
 const multiaddr = (address: string) => `/ip4/${address}/tcp/4055`;
+
+const bulk = (address: string) => [`/ip4/${address}/tcp/4056`];
 
 /** Starts one and waits until it is ready. */
 export async function startFleetAgent(init: FleetAgentInit): Promise<FleetAgent> {
@@ -75,7 +79,8 @@ export async function startFleetAgent(init: FleetAgentInit): Promise<FleetAgent>
     registries: { 'docker.io': { endpoints: [init.upstream] } },
     peers: {
       static: init.others.filter((other) => other !== address).map(multiaddr),
-      ...(loopback !== undefined && { listen: [multiaddr(loopback)], mdns: false }),
+      ...(loopback !== undefined && { listen: [multiaddr(loopback)], mdns: false, bulk: { listen: bulk(loopback) } }),
+      ...(init.lanes === false && { bulk: null }),
       ...(init.networkKeyFile !== undefined && { networkKeyFile: init.networkKeyFile }),
     },
   };

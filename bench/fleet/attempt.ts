@@ -59,6 +59,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
       upstream: lab.registry.url,
       others: addresses,
       ...key,
+      ...(row.lanes !== undefined && { lanes: row.lanes }),
     });
     agents[host] = agent;
     return agent;

@@ -1,5 +1,5 @@
 import { table } from '../table.ts';
-import { boundsText, missed, streamShare } from './bounds.ts';
+import { boundsText, cacheShare, missed, streamShare } from './bounds.ts';
 import type { Figures, Row, Yardsticks } from './row.ts';
 
 const MIB = 1024 * 1024;
@@ -82,6 +82,8 @@ function remarks(row: Row, played: { figures: Figures; yardsticks: Yardsticks }[
   const rows = [
     row.bounds.first !== undefined &&
       `first byte ${number(worst(all.map(({ firstLater }) => firstLater)), 1)} ms later`,
+    row.bounds.ofCache !== undefined &&
+      `${number(worst(played.map(({ figures, yardsticks }) => cacheShare(figures, yardsticks))), 2)} of the cache’s time`,
     row.bounds.ofStream !== undefined &&
       `${(100 * Math.min(...played.map(({ figures, yardsticks }) => streamShare(figures, yardsticks)))).toFixed(0)}% of a stream of ` +
         `${number(Math.min(...played.map(({ yardsticks }) => yardsticks.stream ?? 0)) / MIB, 0)} MiB/s`,

@@ -13,8 +13,8 @@ export interface Bounds {
   readonly over?: number;
   /** Milliseconds. */
   readonly first?: number;
-  /** T below the warm pull-through cache's. */
-  readonly beatsCache?: true;
+  /** T ÷ the warm pull-through cache's, and below it in any case. */
+  readonly ofCache?: number;
   /** Of what one plain TCP stream reaches over the taker's link. */
   readonly ofStream?: number;
 }
@@ -37,6 +37,8 @@ export interface Row {
   readonly delay?: (host: number) => number;
   /** The first so many hosts have pulled before. @default 0 */
   readonly holders?: number;
+  /** Whether chunks may come by bulk lanes. @default true */
+  readonly lanes?: boolean;
   /** How upstream misbehaves while agents pull. A direct pull beside it meets a well one, for T₁ and k. */
   readonly upstream?: readonly Fault[];
   /** What runs on the last hosts in place of agents, one each. */
