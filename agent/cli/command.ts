@@ -62,6 +62,8 @@ export async function* followAgent<Answer>(
     if (status !== 200 || !answer.success) throw failed(command, address, status, json);
     yield { answer: answer.data, json };
   }
+  // A refusal without a word is not an agent that has nothing to say.
+  if (status !== 200) throw failed(command, address, status, undefined);
 }
 
 /** Where the agent is asked it. */

@@ -118,15 +118,22 @@ class Sender {
   async #walk(entry: NamedEntry): Promise<ImageParts> {
     let parts: ImageParts = { manifests: [], blobs: [], platforms: [] };
     const before = this.refusals.length;
+    let missing = 0;
     await this.#tolerant(async () => {
       parts = await partsOfImage(entry.digest, 'all', async (reference, mediaType) => {
         const digest = reference as Digest;
         const bytes = await this.#tolerant(() => readManifest(this.#directory, digest, MAX_MANIFEST_SIZE));
         const isMissing = bytes === undefined && digest === entry.digest && this.refusals.length === before;
         if (isMissing) throw refused(digest, 'it is not in the layout');
-        if (bytes === undefined) return undefined;
+        if (bytes === undefined) {
+          missing += 1;
+          return undefined;
+        }
         return { digest, mediaType: digest === entry.digest ? entry.mediaType : (mediaType ?? ''), bytes };
       });
+      // By its name nobody could pull anything, and what was known of the name would be gone.
+      const isNothing = missing > 0 && parts.blobs.length === 0 && this.refusals.length === before;
+      if (isNothing) throw refused(entry.digest, 'nothing that it lists is in the layout');
     });
     return parts;
   }

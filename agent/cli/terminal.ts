@@ -23,8 +23,11 @@ export function processTerminal(): Terminal {
   };
 }
 
+/** A reader that left (`layerlan status | head -1`) is no failure of the command. */
+const ignore = (): void => {};
+
 function write(stream: NodeJS.WriteStream, text: string): Promise<void> {
-  // A reader that left (`layerlan status | head -1`) is no failure of the command.
-  stream.once('error', () => {});
+  // One for all lines: of each further one Node would warn as of a leak. It comes after the write's own callback.
+  if (!stream.listeners('error').includes(ignore)) stream.on('error', ignore);
   return new Promise((resolve) => stream.write(text, () => resolve()));
 }

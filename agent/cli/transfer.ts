@@ -22,7 +22,7 @@ export interface Fetched {
 /**
  * Gets something from the agent's mirror.
  * @param about what an error is about
- * @throws AgentError AGENT_NOT_RUNNING; what the agent says
+ * @throws AgentError AGENT_NOT_RUNNING; what the agent says; `body` CONTENT_UNAVAILABLE
  */
 export async function fetchFromAgent(
   config: Config,
@@ -35,7 +35,7 @@ export async function fetchFromAgent(
   try {
     const response = await answered(request.end());
     const status = response.statusCode ?? 0;
-    if (status === 200 || status === 206) return { headers: response.headers, body: bodyOf(request, response) };
+    if (status === 200 || status === 206) return { headers: response.headers, body: bodyOf(request, response, about) };
     const json = parsed((await buffer(limited(response))).toString('utf8'));
     throw failed({ what: 'give an image', about }, address, status, json);
   } catch (error) {
@@ -108,9 +108,17 @@ async function answered(request: ClientRequest): Promise<IncomingMessage> {
   return response;
 }
 
-async function* bodyOf(request: ClientRequest, response: IncomingMessage): AsyncGenerator<Uint8Array, void> {
+/** @param about what an error is about */
+async function* bodyOf(
+  request: ClientRequest,
+  response: IncomingMessage,
+  about: string,
+): AsyncGenerator<Uint8Array, void> {
   try {
     yield* response;
+  } catch (cause) {
+    const why = `what the agent sends breaks off (${(cause as Error).message}); its log says more`;
+    throw new AgentError('CONTENT_UNAVAILABLE', `${about}: ${why}`, { cause });
   } finally {
     request.destroy();
   }

@@ -38,15 +38,19 @@ export async function verify(options: VerifyOptions, terminal: Terminal): Promis
   const progress = createProgress(terminal);
   let exit = 0;
   const schema = z.union([rottenSchema, unreadSchema, doneSchema, progressSchema]);
-  for await (const { answer, json } of followAgent(configOf(options), command, schema)) {
-    if ('checked' in answer) {
-      if (options.json === true) await terminal.out(`${JSON.stringify(json)}\n`);
-      else await progress.show(`${answer.checked} blobs checked, ${sizeText(answer.bytes)}`);
-      continue;
+  try {
+    for await (const { answer, json } of followAgent(configOf(options), command, schema)) {
+      if ('checked' in answer) {
+        if (options.json === true) await terminal.out(`${JSON.stringify(json)}\n`);
+        else await progress.show(`${answer.checked} blobs checked, ${sizeText(answer.bytes)}`);
+        continue;
+      }
+      if (!('done' in answer)) exit = FOUND;
+      await progress.clear();
+      await terminal.out(options.json === true ? `${JSON.stringify(json)}\n` : lineText(answer));
     }
-    if (!('done' in answer)) exit = FOUND;
+  } finally {
     await progress.clear();
-    await terminal.out(options.json === true ? `${JSON.stringify(json)}\n` : lineText(answer));
   }
   return exit;
 }

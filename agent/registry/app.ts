@@ -81,7 +81,9 @@ export function createApp(components: AppComponents, init: AppInit): FastifyInst
     return sendJson(reply.code(state.ok && !init.isDraining() ? 200 : 503), { ...state, draining: init.isDraining() });
   });
   const commands = { refresh: createRefresh(components.content), ...components.commands };
-  for (const [name, command] of Object.entries(commands)) app.post(COMMANDS_PATH + name, createCommand(command, init));
+  for (const [name, command] of Object.entries(commands)) {
+    app.post(COMMANDS_PATH + name, createCommand(command, init, logger));
+  }
   app.get('/status', async (_request, reply) => sendJson(reply, await status()));
   app.get('/metrics', async (_request, reply) => {
     const text = await metrics.registry.metrics();

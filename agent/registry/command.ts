@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Logger } from 'pino';
 import { AgentError } from '../errors.ts';
 import type { ServeInit } from './init.ts';
 import { isLocalCaller } from './local.ts';
@@ -20,6 +21,7 @@ const OWNER_HEADER = 'x-layerlan-owner';
 export function createCommand(
   command: LocalCommand,
   { closing, admit, clientStallTimeout }: Pick<ServeInit, 'closing' | 'admit' | 'clientStallTimeout'>,
+  logger: Logger,
 ) {
   return async function serveCommand(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { remoteAddress, localAddress } = request.socket;
@@ -47,7 +49,7 @@ export function createCommand(
       body: request.raw.iterator({ destroyOnReturn: false }),
       signal,
     });
-    if (Symbol.asyncIterator in answer) return await sendLines(reply, answer, signal, clientStallTimeout);
+    if (Symbol.asyncIterator in answer) return await sendLines(reply, answer, signal, clientStallTimeout, logger);
     return reply.header('Content-Type', 'application/json').send(Buffer.from(`${JSON.stringify(answer)}\n`));
   };
 }

@@ -1,5 +1,7 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply } from 'fastify';
+import type { Logger } from 'pino';
+import { briefly } from '../errors.ts';
 import { begun } from './begun.ts';
 import { problemOf } from './problem.ts';
 import { watch } from './send.ts';
@@ -20,6 +22,7 @@ export async function sendLines(
   answer: AsyncIterable<object>,
   signal: AbortSignal,
   stallTimeout: number,
+  logger: Logger,
 ): Promise<FastifyReply> {
   // A command that is slow to begin must not look dead.
   const lines = await begun(answer, BEAT);
@@ -38,7 +41,11 @@ export async function sendLines(
     }
     if (client.outcome === undefined && signal.aborted) response.write(problemOf(signal.reason).body);
   } catch (error) {
-    if (client.outcome === undefined) response.write(problemOf(error).body);
+    if (client.outcome === undefined) {
+      const { body, unexpected } = problemOf(error);
+      if (unexpected) logger.error({ ...briefly(error), url: reply.request.routeOptions.url }, 'command failed');
+      response.write(body);
+    }
   } finally {
     clearInterval(beat);
     client.release();

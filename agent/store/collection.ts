@@ -47,47 +47,57 @@ export class Collection {
   /**
    * What would go so that the store takes `to` bytes at most: partials that nobody touched for a day, whatever `to` is,
    * then what was used longest ago. Less than that where the rest is pinned or in use.
-   * @param limit so many at most @default all
    */
-  plan(to: number, limit = Number.POSITIVE_INFINITY): Candidate[] {
-    const { account, holdings, isKept } = this.#components;
-    const old = this.#oldPartials();
-    const isOld = new Set(old.map(({ digest }) => digest));
-    const rest = account.leftovers().filter(({ digest }) => !isOld.has(digest));
-    const needed = this.used - to - sumOf(old);
-    const free = first(limit, byLastUse(holdings.byLastUse(), rest), ({ digest }) => !isKept(digest));
-    return [...old, ...chooseVictims(free, () => true, needed, 0)];
+  plan(to: number): Candidate[] {
+    return this.#plan(to, Number.POSITIVE_INFINITY, NONE);
   }
 
   /** Lets that go, a batch at a time; each is yielded when the files of it are gone. */
   async *collect(to: number, signal: AbortSignal): AsyncGenerator<readonly Candidate[], void> {
+    const { account, removal } = this.#components;
+    const stuck = new Set<Digest>();
     for (;;) {
       signal.throwIfAborted();
       // Chosen anew each time: what was used or pinned meanwhile stays.
-      const victims = this.plan(to, BATCH).slice(0, BATCH);
+      const victims = this.#plan(to, BATCH, stuck).slice(0, BATCH);
       if (victims.length === 0) return;
-      await Promise.all(this.#components.removal.evict(victims));
-      yield victims;
+      await Promise.all(removal.evict(victims));
+      // A partial that cannot be removed lies there as before: chosen again, it would be so without end.
+      for (const { digest, kind } of victims) {
+        if (kind === 'partial' && account.leftover(digest) !== undefined) stuck.add(digest);
+      }
+      const gone = victims.filter(({ digest }) => !stuck.has(digest));
+      if (gone.length > 0) yield gone;
     }
   }
 
-  /** Drops a blob and what is left of its partial. @returns bytes of the disk that this made free */
+  /**
+   * Drops a blob and what is left of its partial, unless somebody is at that.
+   * @returns bytes of the disk that this made free
+   * @throws what the file system threw
+   */
   async remove(digest: Digest): Promise<number> {
-    const { account, holdings, removal } = this.#components;
+    const { holdings, isKept, removal } = this.#components;
     const room = holdings.get(digest)?.size ?? 0;
     await removal.remove(digest);
-    const leftover = account.leftover(digest);
-    if (leftover !== undefined) {
-      await Promise.all(removal.evict([{ digest, kind: 'partial', ...leftover }]));
-    }
-    return room + (leftover?.room ?? 0);
+    return room + (isKept(digest) ? 0 : await removal.removeLeft(digest));
   }
 
-  #oldPartials(): Candidate[] {
-    const before = this.#components.now() - PARTIAL_LIFETIME;
-    return this.#components.account.leftovers().filter(({ lastUsed }) => lastUsed < before);
+  /** @param limit so many blobs and young partials at most @param passedOver what stays all the same */
+  #plan(to: number, limit: number, passedOver: ReadonlySet<Digest>): Candidate[] {
+    const { account, holdings, isKept, now } = this.#components;
+    const mayGo = ({ digest }: Candidate) => !passedOver.has(digest) && !isKept(digest);
+    const before = now() - PARTIAL_LIFETIME;
+    const leftovers = account.leftovers();
+    const old = leftovers.filter((partial) => partial.lastUsed < before && mayGo(partial));
+    const rest = leftovers.filter(({ lastUsed }) => lastUsed >= before);
+    const needed = this.used - to - sumOf(old);
+    const free = first(limit, byLastUse(holdings.byLastUse(), rest), mayGo);
+    return [...old, ...chooseVictims(free, () => true, needed, 0)];
   }
 }
+
+const NONE: ReadonlySet<Digest> = new Set();
 
 /** No more is read than is wanted: it is read anew for each batch. */
 function* first(

@@ -45,6 +45,19 @@ export class Removal {
     return true;
   }
 
+  /**
+   * Forgets what is left of a partial that nobody has open, and removes it. @returns bytes of the disk
+   * @throws what the file system threw; then it is left as before
+   */
+  async removeLeft(digest: Digest): Promise<number> {
+    const { account } = this.#components;
+    const leftover = account.leftover(digest);
+    if (leftover === undefined) return 0;
+    account.leave(digest, undefined);
+    await this.#removePartial(digest, leftover.room);
+    return leftover.room;
+  }
+
   /** Forgets `victims` at once, and removes their files. @returns for each when its file is gone; never rejects */
   evict(victims: readonly Candidate[]): Promise<void>[] {
     const { account, holdings, logger } = this.#components;

@@ -141,7 +141,12 @@ export class Room {
         const victims = this.#choose(this.#needed(this.#slack(free) / 2, free), free).slice(0, LOOK_VICTIMS);
         await Promise.all(this.#evict(victims));
         this.show();
-        if (victims.length < LOOK_VICTIMS) return;
+        // Partials that cannot be removed lie there as before: the next look tries them again.
+        const { account } = this.#components;
+        const isStuck = victims.every(
+          ({ digest, kind }) => kind === 'partial' && account.leftover(digest) !== undefined,
+        );
+        if (victims.length < LOOK_VICTIMS || isStuck) return;
       }
     } catch (error) {
       this.#components.health.failed(error);

@@ -20,12 +20,13 @@ export function createPin(store: Store, content: Pick<Content, 'getManifest'>): 
     const image = parseNamedImage(request.one('image'));
     const root = await rootOf(store, content, image, request);
     const parts = await partsOf(store.inspection, root, request.signal);
-    // The same tag may have been another image then.
-    for (const key of keysOf(store, image)) store.unpin(key);
+    const pinned = pinKey(image, root);
     store.pin(
-      pinKey(image, root),
+      pinned,
       parts.map(({ digest }) => digest),
     );
+    // The same tag may have been another image then. That one goes last: a disk that is full must not unpin it alone.
+    for (const key of keysOf(store, image)) if (key !== pinned) store.unpin(key);
     const missing = parts.filter(({ held }) => held === undefined);
     const hasPlatform = parts.some(({ kind, held }) => kind === 'platform' && held !== undefined);
     const blobs = missing.filter(({ kind }) => kind !== 'platform' || !hasPlatform);

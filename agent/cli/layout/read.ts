@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { algorithmOf, type Digest, toDigest } from '../../../protocol/digest.ts';
 import { AgentError } from '../../errors.ts';
@@ -11,17 +10,17 @@ import {
   INDEX_FILE,
   LAYOUT_FILE,
   type LayoutEntry,
-  MAX_INDEX_SIZE,
   parseIndex,
 } from '../../oci/image-layout.ts';
+import { openToRead, readSmall, unreadable } from './small.ts';
 
 /** What is read of a blob at once. Bytes. */
 const PIECE = 256 * 1024;
 
 /** What a layout's index lists. @throws AgentError LAYOUT_INVALID */
 export async function readLayout(directory: string): Promise<LayoutEntry[]> {
-  checkLayout(await readSmall(directory, LAYOUT_FILE));
-  return entriesOf(parseIndex(await readSmall(directory, INDEX_FILE)));
+  checkLayout(await needed(directory, LAYOUT_FILE));
+  return entriesOf(parseIndex(await needed(directory, INDEX_FILE)));
 }
 
 /**
@@ -59,8 +58,7 @@ export async function openBlob(directory: string, digest: Digest): Promise<Layou
   const path = join(directory, blobPath(digest));
   let file: FileHandle;
   try {
-    // Without waiting: where a pipe lies in its place nobody may ever write to it.
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    file = await openToRead(path);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw unreadable(path, error);
@@ -92,24 +90,8 @@ async function* read(file: FileHandle, path: string): AsyncGenerator<Uint8Array,
   }
 }
 
-async function readSmall(directory: string, name: string): Promise<string> {
-  const path = join(directory, name);
-  let file: FileHandle | undefined;
-  try {
-    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const { size } = await file.stat();
-    if (size > MAX_INDEX_SIZE) throw new AgentError('LAYOUT_INVALID', `${path} is too large`);
-    return await file.readFile('utf8');
-  } catch (error) {
-    if (error instanceof AgentError) throw error;
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw unreadable(path, error);
-    throw new AgentError('LAYOUT_INVALID', `${directory} is no OCI image layout: it has no ${name}`);
-  } finally {
-    await file?.close();
-  }
-}
-
-function unreadable(path: string, cause: unknown): AgentError {
-  const code = (cause as NodeJS.ErrnoException).code ?? 'unknown error';
-  return new AgentError('LAYOUT_INVALID', `${path} cannot be read: ${code}`, { cause });
+async function needed(directory: string, name: string): Promise<string> {
+  const text = await readSmall(directory, name);
+  if (text !== undefined) return text;
+  throw new AgentError('LAYOUT_INVALID', `${directory} is no OCI image layout: it has no ${name}`);
 }

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { algorithmOf, type Digest, hexOf, toDigest } from '../../../protocol/digest.ts';
+import { algorithmOf, type Digest, toDigest } from '../../../protocol/digest.ts';
 import { AgentError } from '../../errors.ts';
 import {
   blobPath,
@@ -11,17 +11,15 @@ import {
   LAYOUT_FILE,
   LAYOUT_TEXT,
   type ListedImage,
-  MAX_INDEX_SIZE,
   parseIndex,
   withImage,
 } from '../../oci/image-layout.ts';
 import type { Descriptor } from '../../oci/manifest.ts';
+import { readSmall } from './small.ts';
+import { isTemporary, removeLeft, temporaryPath } from './temporary.ts';
 
 /** How often a blob that broke off is taken up again. */
 const ATTEMPTS = 5;
-
-/** What is on its way, beside the layout's own files: no tool looks at it. */
-const TEMPORARY = '.layerlan-';
 
 /** A layout that images are added to. */
 export interface LayoutWriter {
@@ -46,13 +44,15 @@ export async function openLayout(directory: string): Promise<LayoutWriter> {
     await mkdir(directory).catch(unlessThere);
     const names = await readdir(directory);
     if (names.includes(LAYOUT_FILE)) {
-      checkLayout(await readSmall(join(directory, LAYOUT_FILE)));
-    } else if (names.every((name) => name.startsWith(TEMPORARY))) {
+      checkLayout((await readSmall(directory, LAYOUT_FILE)) ?? '');
+    } else if (names.every(isTemporary)) {
       await writeWhole(directory, LAYOUT_FILE, LAYOUT_TEXT);
     } else {
       throw new AgentError('LAYOUT_INVALID', `${directory} is neither empty nor an OCI image layout`);
     }
-    if (names.includes(INDEX_FILE)) parseIndex(await readSmall(join(directory, INDEX_FILE)));
+    const index = await readSmall(directory, INDEX_FILE);
+    if (index !== undefined) parseIndex(index);
+    await removeLeft(directory, names);
     await mkdir(join(directory, 'blobs')).catch(unlessThere);
     return {
       add: (blob, from) => wrapped(directory, () => add(directory, blob, from)),
@@ -69,8 +69,8 @@ async function add(
   const path = join(directory, blobPath(digest));
   await mkdir(dirname(path)).catch(unlessThere);
   if (await isThere(path, digest, size)) return true;
-  const temporary = join(directory, `${TEMPORARY}${hexOf(digest)}`);
-  const file = await open(temporary, 'w');
+  const temporary = temporaryPath(directory);
+  const file = await open(temporary, 'wx');
   try {
     const hash = createHash(algorithmOf(digest));
     let position = 0;
@@ -105,23 +105,25 @@ async function list(directory: string, image: ListedImage): Promise<void> {
   for (const algorithm of await readdir(blobs)) await syncDirectory(join(blobs, algorithm));
   await syncDirectory(blobs);
   // As it is now: another image may have been added meanwhile.
-  const text = await readSmall(join(directory, INDEX_FILE)).catch((error) => {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  });
+  const text = await readSmall(directory, INDEX_FILE);
   await writeWhole(directory, INDEX_FILE, withImage(text === undefined ? undefined : parseIndex(text), image));
 }
 
 async function writeWhole(directory: string, name: string, text: string): Promise<void> {
-  const temporary = join(directory, TEMPORARY + name);
-  const file = await open(temporary, 'w');
+  const temporary = temporaryPath(directory);
+  const file = await open(temporary, 'wx');
   try {
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, join(directory, name));
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
   }
-  await rename(temporary, join(directory, name));
   await syncDirectory(directory);
 }
 
@@ -140,12 +142,6 @@ async function isThere(path: string, digest: Digest, size: number): Promise<bool
   const hash = createHash(algorithmOf(digest));
   for await (const bytes of createReadStream(path)) hash.update(bytes);
   return toDigest(algorithmOf(digest), hash.digest()) === digest;
-}
-
-async function readSmall(path: string): Promise<string> {
-  const { size } = await stat(path);
-  if (size > MAX_INDEX_SIZE) throw new AgentError('LAYOUT_INVALID', `${path} is too large`);
-  return await readFile(path, 'utf8');
 }
 
 function unlessThere(error: NodeJS.ErrnoException): void {

@@ -47,6 +47,7 @@ test('an error in the middle, an end that is none, and what is no agent', async 
   const cases: [answer: (url: string, response: ServerResponse) => void, code: string, message: RegExp][] = [
     [(_, response) => response.end(`{"at":1}\n${JSON.stringify(told)}\n`), 'UPSTREAM_UNREACHABLE', /^three: away$/],
     [(_, response) => response.writeHead(404).end('no'), 'AGENT_NOT_RUNNING', /is no layerlan agent \(404\)/],
+    [(_, response) => response.writeHead(503).end(), 'AGENT_NOT_RUNNING', /is no layerlan agent \(503\)/],
     [
       (_, response) => response.write('{"at":1}\n', () => response.destroy()),
       'AGENT_NOT_RUNNING',

@@ -4,7 +4,7 @@ import { lineText as gcText } from '../../../agent/cli/gc.ts';
 import { blobText, imageText } from '../../../agent/cli/ls.ts';
 import { pinnedText } from '../../../agent/cli/pin.ts';
 import { lineText as rmText } from '../../../agent/cli/rm.ts';
-import { lineText as verifyText } from '../../../agent/cli/verify.ts';
+import { verify, lineText as verifyText } from '../../../agent/cli/verify.ts';
 import { command, serve } from './support.ts';
 
 const DIGEST = `sha256:${'a'.repeat(64)}`;
@@ -143,4 +143,20 @@ test('what the agent refuses is one line and an exit code, and moves no cursor',
     assert.match(old.err, /^layerlan: what answers at 127\S+ cannot [^:]+: POST is not for a mirror\. \(405\)\n$/);
     assert.equal(old.exit, 1);
   }
+});
+
+test('why a check broke off does not stand behind how far it was', async (t) => {
+  const problem = { errors: [{ code: 'UNKNOWN', message: 'closed', detail: { error: 'DRAINING', means: '' } }] };
+  const port = await serve(t, lines({ checked: 1, bytes: 5 }, problem));
+  let err = '';
+  const terminal = {
+    env: {},
+    isTerminal: true,
+    out: async () => {},
+    err: async (text: string) => {
+      err += text;
+    },
+  };
+  await assert.rejects(verify({ set: [`mirror.listen=127.0.0.1:${port}`] }, terminal), { code: 'DRAINING' });
+  assert.ok(err.endsWith('1 blobs checked, 5 B\r\u001b[K'), JSON.stringify(err));
 });

@@ -1,4 +1,7 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { test } from 'node:test';
 import { z } from 'zod';
 import { fetchFromAgent, sendToAgent, whole } from '../../../agent/cli/transfer.ts';
@@ -63,4 +66,16 @@ test('what the mirror has comes, and why not', async (t) => {
   assert.ok(bytes.subarray(999_990).equals(rest));
   await assert.rejects(from('/v2/app/blobs/nothing'), { code: 'DIGEST_INVALID', message: /^app: / });
   await assert.rejects(from('/v2/app'), { code: 'AGENT_NOT_RUNNING' });
+});
+
+test('what breaks off is told as that, by the name of what it is of', async (t) => {
+  const server = createServer((_, response) => {
+    response.writeHead(200, { 'content-length': '10' }).write('half', () => response.destroy());
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  t.after(() => server.close());
+  const config = configOf((server.address() as AddressInfo).port);
+  const failure = { code: 'CONTENT_UNAVAILABLE', message: /^app: .* breaks off/ };
+  await assert.rejects(async () => whole(await fetchFromAgent(config, '/v2/app', {}, 'app')), failure);
 });

@@ -47,6 +47,20 @@ test('long work answers line by line, and an error after the first line is the l
   assert.equal((await post(`${url}/agent/fail`)).status, 502, 'before the first it has a status of its own');
 });
 
+test('what nobody expected after the first line is in the log, as the last line says', async (t) => {
+  async function* broken() {
+    yield { at: 1 };
+    throw new TypeError('a bug');
+  }
+  const { url, log } = await startMirror(t, {}, { broken });
+  const lines = (await (await post(`${url}/agent/broken`)).text()).trim().split('\n');
+  assert.equal(JSON.parse(lines[1]!).errors[0].message, 'The agent failed; its log says more.');
+  const [failure, ...more] = log.filter(({ msg }) => msg === 'command failed');
+  assert.match(JSON.stringify(failure), /a bug/);
+  assert.equal(failure?.url, '/agent/broken');
+  assert.deepEqual(more, []);
+});
+
 test('the work ends when the caller leaves', async (t) => {
   let hasEnded = false;
   let lines = 0;

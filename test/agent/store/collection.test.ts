@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { access, utimes } from 'node:fs/promises';
 import { afterEach, beforeEach, test } from 'node:test';
-import { systemFiles } from '../../../agent/store/files.ts';
+import { type Files, systemFiles } from '../../../agent/store/files.ts';
 import type { DiskStore } from '../../../agent/store/index.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
 import type { Digest } from '../../../protocol/digest.ts';
@@ -105,4 +105,70 @@ test('a blob, or what is left of one, is removed by its digest', async () => {
   assert.ok((await store.collection.remove(half)) > 0);
   assert.equal(await isThere(layoutAt(at.path).partial(half)), false);
   assert.equal(await isThere(layoutAt(at.path).journal(half)), false);
+});
+
+test('an old partial that is pinned, or that somebody is just opening, stays', async () => {
+  let now = Date.now();
+  const gate = Promise.withResolvers<void>();
+  let isShut = false;
+  const asked = Promise.withResolvers<void>();
+  const files: Files = {
+    ...systemFiles,
+    async statfs(path) {
+      if (isShut) {
+        asked.resolve();
+        await gate.promise;
+      }
+      return await systemFiles.statfs(path);
+    },
+  };
+  const store = await at.open({ maxSize: 100 * MIB }, { now: () => now, files });
+  const pinned = await leftover(store, 'pinned');
+  const wanted = await leftover(store, 'wanted');
+  const nobodys = await leftover(store, 'nobodys');
+  store.pin('image', [pinned]);
+  now += 2 * DAY;
+  isShut = true;
+  const opening = store.openPartial(wanted, 9 * MIB, never);
+  try {
+    await asked.promise;
+    assert.deepEqual(
+      store.collection.plan(100 * MIB).map(({ digest }) => digest),
+      [nobodys],
+    );
+    assert.deepEqual(await collected(store, 100 * MIB), [nobodys]);
+    assert.equal(await store.collection.remove(wanted), 0);
+  } finally {
+    gate.resolve();
+  }
+  const partial = await opening;
+  assert.equal(partial.marked, 1);
+  await partial.close();
+});
+
+test('what cannot be removed is not told as gone, and is not tried without end', { timeout: 20_000 }, async () => {
+  let now = Date.now();
+  let isReadOnly = false;
+  const files: Files = {
+    ...systemFiles,
+    async rm(path) {
+      if (isReadOnly) throw Object.assign(new Error('EROFS: read-only file system'), { code: 'EROFS', errno: -30 });
+      await systemFiles.rm(path);
+    },
+  };
+  const store = await at.open({ maxSize: 100 * MIB }, { now: () => now, files });
+  const [blob] = await filled(store, 1);
+  const old = await leftover(store, 'old');
+  now += 2 * DAY;
+  isReadOnly = true;
+  const before = store.collection.used;
+  const gone: Digest[] = [];
+  for await (const batch of store.collection.collect(0, AbortSignal.timeout(10_000))) {
+    gone.push(...batch.map(({ digest }) => digest));
+  }
+  assert.deepEqual(gone, [blob], 'its row is gone, and its file goes with the next start');
+  assert.equal(store.collection.used, before - MIB);
+  await assert.rejects(store.collection.remove(old), { code: 'EROFS' });
+  isReadOnly = false;
+  assert.deepEqual(await collected(store, 100 * MIB), [old]);
 });

@@ -258,3 +258,30 @@ test('who reserves waits for what has to go, and for nothing more', async () => 
   for (const one of going.slice(1)) one.end();
   await room.close();
 });
+
+test('what cannot be removed is tried once a look, not for as long as it is too much', async () => {
+  const layout = layoutAt(at.path);
+  await (await at.open()).close();
+  const account = new Account(() => 0);
+  const leftover = { room: MIB, lastUsed: 1 };
+  for (let index = 0; index < 300; index++) account.leave(digestOfBytes(Buffer.from(`${index}`)), leftover);
+  let tried = 0;
+  const room = new Room(
+    {
+      ...{ layout, account, logger: quiet, metrics: undefined, files: disk(1000).files },
+      health: new Health(quiet, Date.now, undefined, () => {}),
+      blobs: () => [],
+      isKept: () => false,
+      // The disk became read-only: all of it lies there as before.
+      evict: (victims) => {
+        tried += victims.length;
+        assert.ok(tried <= 300, 'again and again');
+        return victims.map(() => Promise.resolve());
+      },
+    },
+    { maxSize: 10 * MIB, minFree: 0 },
+  );
+  await room.look();
+  assert.equal(tried, 256);
+  await room.close();
+});

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -110,4 +111,44 @@ test('what is read of a layout is verified, and only files are', async () => {
   const device = blob(2).digest;
   await symlink('/dev/zero', join(directory, blobPath(device)));
   await assert.rejects(openBlob(directory, device), { code: 'LAYOUT_INVALID', message: /is no file/ });
+});
+
+test('two that write the same blob at once do not write into one another', async () => {
+  const one = blob();
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const halfway = gates.map(() => Promise.withResolvers<void>());
+  const adding = gates.map(async (gate, index) => {
+    const layout = await openLayout(directory);
+    return await layout.add(one, async function* () {
+      yield* one.from(0, 40_000 + index);
+      halfway[index]!.resolve();
+      await gate.promise;
+      yield one.bytes.subarray(40_000 + index);
+    });
+  });
+  const [first, second] = adding;
+  await Promise.all(halfway.map(({ promise }) => promise));
+  gates[0]!.resolve();
+  assert.equal(await first, false);
+  assert.ok(one.bytes.equals(await readFile(join(directory, blobPath(one.digest)))));
+  gates[1]!.resolve();
+  assert.equal(await second, false);
+  assert.ok(one.bytes.equals(await readFile(join(directory, blobPath(one.digest)))));
+  assert.deepEqual((await readdir(directory)).sort(), ['blobs', 'oci-layout']);
+});
+
+test('what an export left that was killed goes with the next, and what another is writing stays', async () => {
+  const ended = spawnSync(process.execPath, ['--version']).pid;
+  const names = [`.layerlan-${ended}-a`, `.layerlan-${process.pid}-b`, '.layerlan-left'];
+  for (const name of names) await writeFile(join(directory, name), 'half');
+  await openLayout(directory);
+  assert.deepEqual((await readdir(directory)).sort(), [...names.slice(1), 'blobs', 'oci-layout'].sort());
+});
+
+test('a device in the place of an index is not read', async () => {
+  await openLayout(directory);
+  await symlink('/dev/null', join(directory, 'index.json'));
+  const message = /index\.json is no file/;
+  await assert.rejects(readLayout(directory), { code: 'LAYOUT_INVALID', message });
+  await assert.rejects(openLayout(directory), { code: 'LAYOUT_INVALID', message });
 });
