@@ -131,6 +131,7 @@ export class Table {
 
   /** This agent begins its part anew. */
   resetOwn(now: number): void {
+    if (this.own.leases.length > 0) this.leaseHolders--;
     this.own = newTaking(this.count, now);
     this.own.heardAt = Number.POSITIVE_INFINITY;
   }
