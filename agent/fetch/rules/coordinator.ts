@@ -1,4 +1,4 @@
-import { LeaseCount, MOST_LEASES } from './lease-count.ts';
+import { LeaseCount, LIVE_LEASES } from './lease-count.ts';
 import type { Table } from './table.ts';
 import { isWithin, SEGMENT, type Segment } from './taking.ts';
 
@@ -50,8 +50,8 @@ export class Coordinator {
     if (table.barred.has(claimant) && this.#someoneElse(claimant, (peer) => !table.barred.has(peer))) {
       return { kind: 'refuse', fetching };
     }
-    if (others.size >= this.#count.allowed(others.size + (this.#hasLease(claimant) ? 1 : 0), now))
-      return { kind: 'refuse', fetching };
+    const allowed = this.#count.allowed(others.size + (this.#hasLease(claimant) ? 1 : 0), now);
+    if (others.size >= allowed) return { kind: 'refuse', fetching };
     const own = claimant === this.#self ? table.own : table.others.get(claimant);
     // Who has a lease asks for the next before the last of it is there: what it takes already is not taken again.
     const busy = [...others.values(), ...(own === undefined ? [] : [own.leases])];
@@ -59,7 +59,10 @@ export class Coordinator {
     if (from === undefined) return { kind: 'refuse', fetching };
     const isNew = own === undefined || own.received === 0;
     const isAlone = !isCrowd && !this.#someoneElse(claimant, () => true);
-    const longest = isLone || (isAlone && !isNew) ? table.count : isNew ? FIRST_SEGMENT : this.#segment(busy);
+    // A lease beyond the usual may turn out to be of no use: it is soon over.
+    const most = isNew || others.size >= LIVE_LEASES ? FIRST_SEGMENT : SEGMENT;
+    const sharing = table.uplink.needed(now) === undefined ? LIVE_LEASES : allowed;
+    const longest = isLone || (isAlone && !isNew) ? table.count : this.#segment(most, sharing, busy);
     const segment: Segment = [from, this.#freeUntil(from, Math.min(table.count, from + longest), busy)];
     this.#granted.set(claimant, { segment, at: now });
     return { kind: 'grant', segment };
@@ -126,11 +129,16 @@ export class Coordinator {
     return undefined;
   }
 
-  /** Near the end what is left is shared out evenly: where each connection is capped, all must stay busy to the last. */
-  #segment(busy: readonly (readonly Segment[])[]): number {
+  /**
+   * Near the end what is left is shared out evenly: where each connection is capped, all must stay busy to the last, and
+   * a chunk takes each of many as long as several take each of two.
+   * @param most chunks @param leases how many share it
+   */
+  #segment(most: number, leases: number, busy: readonly (readonly Segment[])[]): number {
     let free = 0;
     for (let index = 0; index < this.#table.count; index++) if (this.#isFree(index, busy)) free++;
-    return Math.max(FIRST_SEGMENT, Math.min(SEGMENT, Math.ceil(free / MOST_LEASES)));
+    const least = Math.ceil(FIRST_SEGMENT / Math.max(1, leases - 1));
+    return Math.max(least, Math.min(most, Math.ceil(free / (2 * leases))));
   }
 
   #freeUntil(from: number, end: number, busy: readonly (readonly Segment[])[]): number {

@@ -6,6 +6,7 @@ import { seedOf } from './mixed.ts';
 import type { OwnPart } from './own-part.ts';
 import type { Wanted } from './part.ts';
 import { Share } from './share.ts';
+import { UplinkRate } from './uplink-rate.ts';
 import type { Wish } from './wish.ts';
 
 /** Blobs of which anything is kept that others take: ids are free, and so is a message. */
@@ -36,7 +37,8 @@ export class Fleet {
   readonly #shares = new Map<string, Share>();
   /** What this agent takes. */
   readonly #own = new Map<Digest, Share>();
-  readonly #times = new ChunkTimes(() => this.#leases());
+  readonly #times = new ChunkTimes(() => this.#uplink.leases);
+  readonly #uplink = new UplinkRate(() => this.#leases());
   readonly #orders = new Map<Digest, readonly string[]>();
   readonly #places = new Map<Digest, number>();
   #listeners: readonly string[] | undefined;
@@ -131,10 +133,10 @@ export class Fleet {
     return wishes;
   }
 
-  /** How many hold leases, of whatever blob. */
-  #leases(): number {
-    let leases = 0;
-    for (const { table } of this.#shares.values()) leases += table.leaseHolders;
+  /** How many hold leases, of each blob that anybody holds one of. */
+  #leases(): number[] {
+    const leases: number[] = [];
+    for (const { table } of this.#shares.values()) if (table.leaseHolders > 0) leases.push(table.leaseHolders);
     return leases;
   }
 
@@ -161,6 +163,7 @@ export class Fleet {
       {
         self: this.#self,
         times: this.#times,
+        uplink: this.#uplink,
         order: () => this.#orderOf(digest),
         place: () => this.#placeIn(digest),
         neighbours: () => this.#allNeighbours(),

@@ -1,22 +1,14 @@
 import type { Table } from './table.ts';
+import { wholeLeases } from './uplink-rate.ts';
 
 /** Leases of a blob at a time: one alone leaves the uplink idle between its requests. */
 export const LIVE_LEASES = 2;
 
 /** And at most, where upstream gives no one connection all that the uplink could carry. */
-export const MOST_LEASES = 4;
+export const MOST_LEASES = 8;
 
-/** How long a rate is measured. ms */
-const MEASURED_FOR = 2_000;
-
-/**
- * What each lease must still bring when there is one more, of what it brought before. Blobs taken at the same time share
- * the uplink: a connection more takes some of theirs, and with three blobs each still brings 0.86.
- */
-const WORTH = 0.9;
-
-/** After one lease more was of no use, how long until another try. ms */
-const NOT_AGAIN_FOR = 5_000;
+/** How many times as many are tried next, and how many times fewer where those were too many. */
+const STEP = 1.5;
 
 /** With chunks slower than this, it is the uplink that is full, and more connections but make each slower. ms */
 const SLOW_CHUNK = 2_000;
@@ -27,22 +19,13 @@ const SHORT_CHUNK = 1_000;
 /** Leases at a time where upstream gives nobody anything. */
 const MOST_TRIES = 64;
 
-/** How many leases a blob may have: a third and a fourth only while the blob's rate still rises with them. Pure; ms. */
+/**
+ * How many leases a blob may have: more than two where upstream caps connections, and for a trial while nobody knows.
+ * Pure; ms.
+ */
 export class LeaseCount {
   readonly #table: Table;
-  /** Leases that have proved of use beyond the {@link #least}. */
-  #more = 0;
-  #since = 0;
-  /** Bytes that had come by then. */
-  #bytes = 0;
-  /** Leases, times how long there were as many since then. */
-  #leaseTime = 0;
-  #leases = 0;
   #begunAt = Number.POSITIVE_INFINITY;
-  #at = 0;
-  /** Bytes a ms that each lease brought before the last one more. */
-  #before = 0;
-  #notBefore = Number.NEGATIVE_INFINITY;
 
   constructor(table: Table) {
     this.#table = table;
@@ -51,38 +34,23 @@ export class LeaseCount {
   /** @param leases how many there are now */
   allowed(leases: number, now: number): number {
     this.#begunAt = Math.min(this.#begunAt, now);
-    this.#leaseTime += this.#leases * (now - this.#at);
-    this.#at = now;
-    this.#leases = leases;
-    const bytes = this.#table.received;
-    if (now - this.#since >= MEASURED_FOR || bytes < this.#bytes) {
-      if (bytes > this.#bytes)
-        this.#decide(
-          this.#leaseTime / (now - this.#since),
-          (bytes - this.#bytes) / this.#leaseTime,
-          this.#least(leases),
-          now,
-        );
-      this.#since = now;
-      this.#bytes = bytes;
-      this.#leaseTime = 0;
-    }
     // Where one after the other finds that upstream gives it nothing, they must not find out two at a time.
-    return Math.max(this.#least(leases) + this.#more, Math.min(MOST_TRIES, LIVE_LEASES * 2 ** this.#table.failures));
+    const tries = Math.min(MOST_TRIES, LIVE_LEASES * 2 ** this.#table.failures);
+    return Math.max(this.#least(leases), tries, Math.min(MOST_LEASES, this.#ofUse(now)));
   }
 
-  /** @param leases how many there were on average @param rate bytes a ms of each */
-  #decide(leases: number, rate: number, least: number, now: number): void {
-    if (leases < least + this.#more - 0.5) return;
-    if (this.#more > 0 && rate < this.#before * WORTH) {
-      this.#more--;
-      this.#notBefore = now + NOT_AGAIN_FOR;
-      return;
-    }
-    const { usual } = this.#table.times;
-    if (least + this.#more >= MOST_LEASES || now < this.#notBefore || usual === undefined || usual > SLOW_CHUNK) return;
-    this.#before = rate;
-    this.#more++;
+  /** How many fill the uplink together with those of other blobs, as far as is known. */
+  #ofUse(now: number): number {
+    const { times, uplink, leaseHolders } = this.#table;
+    const { usual } = times;
+    if (usual === undefined || usual > SLOW_CHUNK) return 0;
+    const needed = (uplink.needed(now) ?? 0) - (uplink.leases - leaseHolders);
+    const recent = uplink.recentLeases(now);
+    if (recent === undefined) return needed;
+    // What a trial has allowed is measured before it allows more; and what was too much is taken back step by step, so
+    // that the idle uplink shows where each lease brings no more for being one of few.
+    const tried = uplink.isFull(now) ? recent / STEP : Math.min(recent, uplink.leases) * STEP;
+    return Math.max(needed, wholeLeases(tried / Math.max(1, uplink.blobs)));
   }
 
   /** Where other blobs keep a slow uplink busy, one of each does: the fewer connections, the less they starve each other. */

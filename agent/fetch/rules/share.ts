@@ -9,11 +9,14 @@ import { OwnPart } from './own-part.ts';
 import type { Wanted } from './part.ts';
 import { Partners } from './partners.ts';
 import { Table, type TakingMessage } from './table.ts';
+import type { UplinkRate } from './uplink-rate.ts';
 
 /** What a share of a blob asks of the agent around it. */
 export interface Surroundings extends LeasingSurroundings {
   /** How long chunks of whatever blob take from upstream. */
   readonly times: ChunkTimes;
+  /** What all leases bring, of whatever blob. */
+  readonly uplink: UplinkRate;
 }
 
 /**
@@ -37,7 +40,7 @@ export class Share {
     this.size = size;
     const count = size === null ? 1 : layoutOf(size).count;
     this.#surroundings = surroundings;
-    this.table = new Table(surroundings.self, count, now, surroundings.times);
+    this.table = new Table(surroundings.self, count, now, surroundings.times, surroundings.uplink);
     this.#coordinator = new Coordinator(this.table, surroundings.self);
     this.#seed = seed;
     this.#partners = new Partners(this.table, surroundings);

@@ -4,6 +4,7 @@ import { ChunkTimes } from './chunk-times.ts';
 import { isLate } from './lateness.ts';
 import { Spread } from './spread.ts';
 import { newTaking, type Segment, type Taking } from './taking.ts';
+import { UplinkRate } from './uplink-rate.ts';
 
 /** Who has not been heard of for this long takes part no more. ms */
 const SILENCE = 3_000;
@@ -31,6 +32,7 @@ export class Table {
   /** How many others have each chunk in a way that is of use here. */
   readonly rarity: Uint16Array;
   readonly times: ChunkTimes;
+  readonly uplink: UplinkRate;
   /** Who gets no more leases on this blob: a lease of theirs was void, or what they took went no further. */
   readonly barred = new Set<string>();
   /** How many hold leases, this agent included. */
@@ -51,10 +53,11 @@ export class Table {
   /** Root of the chunk map that is trusted here. */
   #root: Uint8Array | undefined;
 
-  /** @param times of all blobs: the first chunk of one is then no stranger */
-  constructor(self: string, count: number, now: number, times = new ChunkTimes()) {
+  /** @param times of all blobs: the first chunk of one is then no stranger @param uplink of all blobs too */
+  constructor(self: string, count: number, now: number, times = new ChunkTimes(), uplink?: UplinkRate) {
     this.#self = self;
     this.times = times;
+    this.uplink = uplink ?? new UplinkRate(() => (this.leaseHolders > 0 ? [this.leaseHolders] : []));
     this.gainedAt = now;
     this.count = count;
     this.own = newTaking(count, now);
@@ -104,6 +107,7 @@ export class Table {
   /** An agent's leases and its bytes from upstream are these from now on. */
   leased(taking: Taking, leases: readonly Segment[], received: number, now: number): void {
     const begins = taking.leases.length === 0 && leases.length > 0;
+    const leaseTime = this.uplink.leaseTime(now);
     if (received > taking.received) this.failures = 0;
     else if (leases.length === 0 && taking.leases.length > 0 && received === taking.leaseBytes) this.failures++;
     if (begins) taking.leaseBytes = received;
@@ -114,6 +118,7 @@ export class Table {
     if (begins) {
       taking.chunkAt = now;
       taking.chunkBytes = received;
+      taking.chunkLeaseTime = leaseTime;
     }
     this.leaseHolders += Number(leases.length > 0) - Number(taking.leases.length > 0);
     taking.leases = leases;
@@ -131,6 +136,8 @@ export class Table {
 
   /** This agent begins its part anew. */
   resetOwn(now: number): void {
+    this.uplink.leaseTime(now);
+    if (this.own.leases.length > 0) this.leaseHolders--;
     this.own = newTaking(this.count, now);
     this.own.heardAt = Number.POSITIVE_INFINITY;
   }
@@ -270,9 +277,13 @@ export class Table {
         if (peer !== this.#self) this.#spread.movedOn(this.own, index);
         if (!taking.leases.some(([from, to]) => index >= from && index < to)) continue;
         // The last is shorter than the others.
-        if (index < this.count - 1) this.times.note(now - taking.chunkAt, now);
+        if (index < this.count - 1) {
+          this.times.note(now - taking.chunkAt, now);
+          this.uplink.note(taking.chunkAt, taking.chunkLeaseTime, now);
+        }
         taking.chunkAt = now;
         taking.chunkBytes = taking.received;
+        taking.chunkLeaseTime = this.uplink.leaseTime(now);
         if (isFirst) this.#spread.brought(taking, index, now);
       }
     }

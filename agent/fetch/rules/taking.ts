@@ -26,6 +26,8 @@ export interface Taking {
   /** When the chunk it is at was begun, ms; and how many bytes it had from upstream then. */
   chunkAt: number;
   chunkBytes: number;
+  /** See {@link UplinkRate.leaseTime}: what it was then. */
+  chunkLeaseTime: number;
   /** Its chunks, taken under a lease, that nobody else has had yet; with the time they were first seen. ms */
   readonly unspread: Map<number, number>;
 }
@@ -42,6 +44,7 @@ export function newTaking(count: number, now: number): Taking {
     leaseBytes: 0,
     chunkAt: now,
     chunkBytes: 0,
+    chunkLeaseTime: 0,
     unspread: new Map(),
   };
 }

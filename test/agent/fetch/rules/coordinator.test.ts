@@ -42,6 +42,15 @@ describe('Coordinator', () => {
     assert.deepEqual(coordinator.claim('a', 0, 10), { kind: 'grant', segment: [8, 24] });
   });
 
+  it('grants little beyond the usual leases: they may be of no use', () => {
+    const { table, coordinator } = setting();
+    table.hear('a', said(COUNT, [0], [[1, 5]]), 0);
+    table.hear('b', said(COUNT, [5], [[6, 10]]), 0);
+    table.hear('c', said(COUNT, [10]), 0);
+    table.failures = 1;
+    assert.deepEqual(coordinator.claim('c', 0, 10), { kind: 'grant', segment: [11, 15] });
+  });
+
   it('gives the whole to who has nobody beside it', () => {
     const { coordinator } = setting();
     assert.deepEqual(coordinator.claim('self', 0, 0, true), { kind: 'grant', segment: [0, COUNT] });

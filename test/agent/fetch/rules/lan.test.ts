@@ -82,8 +82,36 @@ describe('a LAN of eight that takes an image', () => {
     within(outcome, 1.1, 11);
   });
 
-  it('uses more connections where each is capped', () => {
-    within(eight({ uplink: { rate: RATE, perConnection: RATE / 5 } }), 1.02, 1.35);
+  it('fills the uplink where upstream caps each connection at a fifth of it', () => {
+    const uplink = { rate: RATE, perConnection: RATE / 5 };
+    for (const fleet of ['a', 'b', 'c']) {
+      within(
+        eight({ uplink }, (at) => ({ name: `${fleet}-${at}` })),
+        1.02,
+        1.2,
+      );
+    }
+    within(
+      eight({ uplink }, (at) => ({ starts: at * 400 })),
+      1.02,
+      1.3,
+    );
+    within(eight({ uplink, layers: [163 * MiB] }), 1.02, 1.25);
+  });
+
+  it('keeps to two connections for a blob that fill the uplink, but for a trial', () => {
+    let flows = 0;
+    let looks = 0;
+    const count = ({ agenda, hosts }: World): void => {
+      for (let ms = 1_000; ms < 13_000; ms += 100) {
+        agenda.at(ms, () => {
+          looks++;
+          for (const { holds } of hosts) for (const { flow } of holds.values()) if (flow !== undefined) flows++;
+        });
+      }
+    };
+    within(eight({ layers: [163 * MiB], faults: count }), 1.02, 1.06);
+    assert.ok(flows <= 2.5 * looks, `${flows / looks} connections`);
   });
 
   it('takes the whole on one connection where upstream gives no parts', () => {

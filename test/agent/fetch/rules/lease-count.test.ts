@@ -2,35 +2,52 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LeaseCount } from '../../../../agent/fetch/rules/lease-count.ts';
 import { Table } from '../../../../agent/fetch/rules/table.ts';
+import { newTaking, type Taking } from '../../../../agent/fetch/rules/taking.ts';
 
-/** Bytes a ms that upstream gives with so many connections. */
+const COUNT = 1_000;
+
+/** How long a chunk takes with so many connections. ms */
 type Line = (leases: number) => number;
 
-/** How many leases there are after so long, where each that is allowed is made use of. */
-function after(ms: number, line: Line): number {
-  const table = new Table('self', 100, 0);
-  table.times.note(300, 0);
+/** How many leases there were from second to second, where each that is allowed is made use of. */
+function leasesOn(line: Line, seconds = 30): number[] {
+  const table = new Table('self', COUNT, 0);
   const count = new LeaseCount(table);
-  let leases = 2;
-  for (let now = 0; now <= ms; now += 500) {
-    leases = count.allowed(leases, now);
-    table.leased(table.own, [[0, 4]], table.own.received + 500 * line(leases), now);
+  const takings: Taking[] = [];
+  const counted: number[] = [];
+  for (let now = 0; counted.length < seconds; ) {
+    const allowed = count.allowed(takings.length, now);
+    if (now >= counted.length * 1_000) counted.push(allowed);
+    for (const taking of takings.splice(allowed)) table.leased(taking, [], 2, now);
+    while (takings.length < allowed) {
+      const taking = newTaking(COUNT, now);
+      table.leased(taking, [[0, COUNT]], 1, now);
+      takings.push(taking);
+    }
+    const [since, leaseTime] = [now, table.uplink.leaseTime(now)];
+    now += line(allowed);
+    for (let each = 0; each < allowed; each++) {
+      table.times.note(now - since, now);
+      table.uplink.note(since, leaseTime, now);
+    }
   }
-  return leases;
+  return counted;
 }
 
 describe('LeaseCount', () => {
   it('allows more while each still brings as much: upstream caps connections', () => {
-    assert.equal(
-      after(10_000, (leases) => leases * 2_500),
-      4,
-    );
+    assert.equal(leasesOn(() => 300)[9], 8);
   });
 
-  it('goes back to two where a third brings nothing: the uplink is full', () => {
-    const seen = new Set<number>();
-    for (let ms = 5_000; ms < 9_000; ms += 500) seen.add(after(ms, () => 12_500));
-    assert.ok(seen.has(2) && !seen.has(4));
+  it('tries a third now and then, and goes back to two, where it brings nothing: the uplink is full', () => {
+    const counted = leasesOn((leases) => 80 * leases);
+    assert.ok(counted.every((leases) => leases <= 3));
+    assert.ok(counted.includes(3));
+    assert.ok(counted.filter((leases) => leases === 2).length > 20);
+  });
+
+  it('tries no third on a thin uplink', () => {
+    assert.ok(leasesOn((leases) => 1_100 * leases, 60).every((leases) => leases === 2));
   });
 
   it('doubles with each lease that brings nothing, until something comes', () => {

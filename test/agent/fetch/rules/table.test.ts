@@ -89,6 +89,13 @@ describe('Table', () => {
     assert.equal(table.barred.size, 0);
   });
 
+  it('counts no lease of its own that it has left', () => {
+    const table = new Table('self', COUNT, 0);
+    table.leased(table.own, [[0, 4]], 0, 0);
+    table.resetOwn(10);
+    assert.equal(table.leaseHolders, 0);
+  });
+
   it('forgets who is not to be believed, for good', () => {
     const table = new Table('self', COUNT, 0);
     table.hear('a', said(COUNT, [0], [[1, 4]]), 0);
