@@ -4,11 +4,10 @@ import { type ChunkLayout, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, briefly } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
-import { Buffers } from './buffers.ts';
+import type { Buffers } from './buffers.ts';
 import { Change } from './change.ts';
 import { Commit } from './commit.ts';
 import { followHolders, MAP_PATIENCE } from './guide.ts';
-import { HeadStart } from './head-start.ts';
 import { Holders } from './holders.ts';
 import { InFlight } from './in-flight.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
@@ -23,16 +22,13 @@ import { isStoreFailure } from './store-failure.ts';
 /** How long a pull with no other source waits for late answers of a look-up before it fails. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
 
-/** Buffers that a blob keeps for its next chunks where it does not share those of all. */
-const KEPT_BUFFERS = 2;
-
 /** Repositories one digest is asked for from, at most: it may be denied in one and public in another. */
 const MAX_REPOSITORIES = 8;
 
 export interface AcquisitionComponents extends FetchComponents {
   readonly sharing: Sharing;
   readonly proven: Proven;
-  /** For the chunks of all blobs whose chunks are of that size. */
+  /** For the chunks of all blobs. */
   readonly buffers: Buffers;
 }
 
@@ -68,8 +64,6 @@ export class Acquisition {
   readonly #blob: InFlight;
   readonly #readers: Readers;
   readonly #holders: Holders;
-  readonly #buffers: Buffers;
-  readonly #headStart: HeadStart;
   readonly #repositories: Repository[] = [];
   readonly #firstPosition: number;
   readonly #lanes: () => number;
@@ -90,13 +84,7 @@ export class Acquisition {
     this.#firstPosition = position;
     this.#lanes = lanes;
     this.#blob = new InFlight(this.layout, this.#change);
-    const length = Math.min(this.layout.chunkSize, size);
-    const { buffers, swarm } = components;
-    this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
-    this.#headStart = new HeadStart(this.layout, this.#chunkAt(position), this.#buffers);
-    this.#holders = new Holders(swarm, digest, size, () => {
-      // Without a network key nobody is shown a byte before the whole has matched.
-      if (swarm.isTrusted) this.#headStart.consider(this.#holders);
+    this.#holders = new Holders(components.swarm, digest, size, () => {
       this.#isStuck = false;
       this.#sources.notify();
       this.#change.notify();
@@ -151,7 +139,6 @@ export class Acquisition {
       this.#holders.look(signal);
       const partial = await this.#components.store.openPartial(this.digest, this.layout.size, signal);
       this.#blob.open(partial);
-      if (partial.sourceOf(this.#chunkAt(this.#firstPosition)) !== undefined) this.#headStart.close();
       const resumed = partial.marked;
       intake = this.#begin(partial);
       const logger = this.#logger;
@@ -186,7 +173,6 @@ export class Acquisition {
     } finally {
       this.#stop.abort();
       if (intake !== undefined) this.#components.sharing.leave(this.digest, isWhole);
-      this.#headStart.close();
       this.#readers.close();
       await background;
       await intake?.settled();
@@ -202,8 +188,6 @@ export class Acquisition {
         ...this.#components,
         holders: this.#holders,
         blob: this.#blob,
-        buffers: this.#buffers,
-        headStart: this.#headStart,
         logger: this.#logger,
         repositories: this.#repositories,
       },
@@ -242,15 +226,8 @@ export class Acquisition {
   #reading(): { lanes: number; first: number; streams: boolean } {
     const position = this.#readers.first ?? this.#firstPosition;
     // A client that has read all but what is held back waits for what is missing, wherever that is.
-    return {
-      lanes: this.#lanes(),
-      first: this.#chunkAt(position),
-      streams: this.#components.swarm.isTrusted || this.#holders.isCorroborated(),
-    };
-  }
-
-  #chunkAt(position: number): number {
-    return Math.min(Math.floor(position / this.layout.chunkSize), Math.max(0, this.layout.count - 1));
+    const first = Math.min(Math.floor(position / this.layout.chunkSize), Math.max(0, this.layout.count - 1));
+    return { lanes: this.#lanes(), first, streams: this.#components.swarm.isTrusted || this.#holders.isCorroborated() };
   }
 
   /**

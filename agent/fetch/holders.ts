@@ -20,8 +20,6 @@ export class Holders {
   readonly #changed: () => void;
   readonly #known = new Map<string, Known>();
   #map: { readonly map: ChunkMap; readonly root: string } | undefined;
-  /** Of the holder that was found first: asked for at once, since who takes from anybody needs a map. */
-  #early: { readonly holder: Holder; readonly map: Promise<ChunkMap> } | undefined;
   /** Everybody who could be asked has answered. */
   done = false;
 
@@ -73,11 +71,7 @@ export class Holders {
 
   /** The map that `holder` claims, which from now on is the one that chunks are matched to. */
   async adopt(holder: Holder, signal: AbortSignal): Promise<ChunkMap> {
-    if (this.#map?.root === holder.root) return this.#map.map;
-    const asked = this.#early?.holder === holder ? this.#early.map : holder.map(signal);
-    // An answer that failed is not asked for again by being waited for once more.
-    this.#early = undefined;
-    this.#map = { map: await asked, root: holder.root };
+    if (this.#map?.root !== holder.root) this.#map = { map: await holder.map(signal), root: holder.root };
     return this.#map.map;
   }
 
@@ -135,17 +129,10 @@ export class Holders {
     return isFalse ? claimants.map(({ holder }) => holder.peer) : [];
   }
 
-  #ask(holder: Holder, signal: AbortSignal): void {
-    const map = holder.map(signal);
-    map.catch(() => {});
-    this.#early = { holder, map };
-  }
-
   async #collect(signal: AbortSignal): Promise<void> {
     for await (const holder of this.#swarm.holders(this.#digest, signal)) {
       // The size is upstream's or a verified manifest's: who claims another has another blob.
       if (holder.size !== this.#size || this.#known.has(holder.peer)) continue;
-      if (this.#known.size === 0) this.#ask(holder, signal);
       this.#known.set(holder.peer, { holder, isUsable: true });
       this.#changed();
       if (this.#known.size >= MAX_HOLDERS) break;

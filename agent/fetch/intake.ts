@@ -4,8 +4,7 @@ import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import type { Mark } from '../../protocol/mark.ts';
 import { briefly, isAgentError } from '../errors.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
-import type { Buffers } from './buffers.ts';
-import type { HeadStart } from './head-start.ts';
+import { Buffers } from './buffers.ts';
 import type { Holders } from './holders.ts';
 import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
@@ -16,14 +15,15 @@ import type { OwnPart } from './rules/own-part.ts';
 import type { Inquirer, Sharing, Taker } from './sharing.ts';
 import { UpstreamIntake } from './upstream-intake.ts';
 
+/** Buffers that a blob keeps for its next chunks where it does not share those of all. */
+const KEPT_BUFFERS = 2;
+
 export interface IntakeComponents extends FetchComponents {
   readonly sharing: Sharing;
   readonly holders: Holders;
-  /** For the blob's chunks. */
+  /** For the chunks of all blobs whose chunks are of that size. */
   readonly buffers: Buffers;
   readonly blob: InFlight;
-  /** The chunk that may be on its way already. */
-  readonly headStart: Pick<HeadStart, 'claim'>;
   readonly logger: Logger;
   /** Where the blob may be asked for upstream, best first. */
   readonly repositories: Repository[];
@@ -62,7 +62,9 @@ export class Intake implements Taker {
     this.#partial = partial;
     const { digest, layout } = partial;
     this.marks = new Marks(components.swarm, digest, layout.size);
-    this.#buffers = components.buffers;
+    const length = Math.min(layout.chunkSize, layout.size);
+    const { buffers } = components;
+    this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
     this.#upstream = new UpstreamIntake(components, {
       partial,
       marks: this.marks,
@@ -242,8 +244,7 @@ export class Intake implements Taker {
     const { swarm, metrics, download, blob } = this.#components;
     const { digest, layout } = this.#partial;
     const length = chunkLength(layout, index);
-    const early = this.#components.headStart.claim(peer, index);
-    const buffer = early?.buffer ?? this.#buffers.take();
+    const buffer = this.#buffers.take();
     const chunk = await takeFromPeer(
       {
         layout,
@@ -256,9 +257,8 @@ export class Intake implements Taker {
       async (inner) => {
         const into = buffer.subarray(0, length);
         const holder = this.#guide === undefined ? undefined : this.#components.holders.get(peer);
-        if (holder === undefined) return early?.given(inner) ?? swarm.chunk(peer, digest, index, length, inner, into);
-        const given = early?.given(inner) ?? holder.chunk(index, length, inner, into);
-        return { ...(await given), mark: undefined };
+        if (holder === undefined) return swarm.chunk(peer, digest, index, length, inner, into);
+        return { ...(await holder.chunk(index, length, inner, into)), mark: undefined };
       },
       () => download?.held ?? 0,
       signal,

@@ -121,8 +121,7 @@ export class Readers {
         this.#guard(lease, signal);
         return bytes;
       } finally {
-        // Behind: whoever asked waits for the bytes alone. What is only read has nothing to lose by its closing.
-        this.#close(file).catch(() => {});
+        await this.#close(file);
       }
     } catch (error) {
       if (isAgentError(error, 'BLOB_ROTTEN')) return undefined;
@@ -182,11 +181,8 @@ export class Readers {
   }
 
   async #close(file: BlobFile): Promise<void> {
-    try {
-      await file.close();
-    } finally {
-      this.#files.delete(file);
-    }
+    this.#files.delete(file);
+    await file.close();
   }
 
   #enter(digest: Digest, isUse = true): Lease | undefined {
