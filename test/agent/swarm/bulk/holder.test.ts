@@ -52,13 +52,17 @@ async function meet(t: TestContext, size = 3 * MIB): Promise<Met> {
 const addressOf = ({ swarm }: TestPeer) => swarm.addresses[0] ?? '';
 
 /** The peer is served by the lane it asks for, and so by this one: nothing is left of what was before. */
-async function assertServes(met: Met, peer: HostilePeer): Promise<void> {
-  (await servedLane(met, peer)).destroy();
+async function assertServes(met: Met, peer: HostilePeer, before?: TLSSocket): Promise<void> {
+  (await servedLane(met, peer, before)).destroy();
 }
 
-/** A lane by which the peer has been served. */
-async function servedLane(met: Met, peer: HostilePeer): Promise<TLSSocket> {
+/**
+ * A lane by which the peer has been served.
+ * @param before the peer's lane that this one takes the place of: what was asked before it has ended may go by it
+ */
+async function servedLane(met: Met, peer: HostilePeer, before?: TLSSocket): Promise<TLSSocket> {
   const socket = await connectLane(met.host, await askLane(peer, addressOf(met.holder)));
+  if (before !== undefined) await ended(before);
   let isServed = false;
   try {
     const chunks = await openChunks(peer, addressOf(met.holder));
@@ -108,8 +112,7 @@ test('whoever shows no good ticket is refused, and the next who shows one is ser
   assert.ok(await isRefused(host, another));
   // And the lane that was opened in between is the peer's still.
   assert.equal(socket.destroyed, false);
-  await assertServes(met, peer);
-  await ended(socket);
+  await assertServes(met, peer, socket);
 });
 
 test('a session cannot be resumed: each lane needs a ticket of its own', async (t) => {
