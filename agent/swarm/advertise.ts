@@ -27,8 +27,11 @@ export interface AdvertiseInit {
 
 /** Decides which blob is provided when. Pure: times are ms of one clock, given by the caller. */
 export interface AdvertiseSchedule {
-  /** A blob is held: it goes to the front. Beyond the limit the longest held is forgotten; returns it. */
-  hold(digest: Digest): Digest | undefined;
+  /**
+   * A blob is held: it goes to the front. Beyond the limit the longest held is forgotten; returns it.
+   * @param dueAt when it may be provided first @default at once
+   */
+  hold(digest: Digest, dueAt?: number): Digest | undefined;
   /** A blob is gone. Returns whether it was provided, so that its record must be cancelled. */
   drop(digest: Digest): boolean;
   /** The blob to provide now, and when to look again. The caller provides it and tells how that went. */
@@ -49,8 +52,8 @@ export function createAdvertiseSchedule(init: AdvertiseInit): AdvertiseSchedule 
   let freeAt = Number.NEGATIVE_INFINITY;
 
   return {
-    hold(digest) {
-      const entry = entries.get(digest) ?? { dueAt: Number.NEGATIVE_INFINITY, provided: false };
+    hold(digest, dueAt = Number.NEGATIVE_INFINITY) {
+      const entry = entries.get(digest) ?? { dueAt, provided: false };
       entries.delete(digest);
       entries.set(digest, entry);
       if (entries.size <= limit) return undefined;

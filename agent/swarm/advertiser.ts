@@ -26,7 +26,11 @@ export interface AdvertiserComponents {
   hasNeighbours(): boolean;
 }
 
-export function startAdvertiser({ node, holdings, logger, hasNeighbours }: AdvertiserComponents): Advertiser {
+/** @param after how long a blob is held before it is advertised, ms */
+export function startAdvertiser(
+  { node, holdings, logger, hasNeighbours }: AdvertiserComponents,
+  after: number,
+): Advertiser {
   const schedule = createAdvertiseSchedule({ validity: PROVIDER_VALIDITY });
   const stop = new AbortController();
   let timer: NodeJS.Timeout | undefined;
@@ -37,7 +41,7 @@ export function startAdvertiser({ node, holdings, logger, hasNeighbours }: Adver
   };
   const hold = (digest: Digest): void => {
     if (!isDhtKey(digest)) return;
-    const displaced = schedule.hold(digest);
+    const displaced = schedule.hold(digest, performance.now() + after);
     if (displaced !== undefined) forget(displaced);
     wake();
   };

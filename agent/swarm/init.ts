@@ -42,6 +42,12 @@ export interface SwarmInit {
    */
   readonly dht?: boolean;
   /**
+   * How long a blob is held before the DHT is told. Neighbours hear of it at once, and whoever has just taken it with its
+   * LAN has better things to do: telling costs a walk through the DHT and a stream to each of its nodes.
+   * @default 30000
+   */
+  readonly advertiseAfter?: number;
+  /**
    * The fleet's shared key (key.ts): who has another, or none, cannot connect.
    * @default none
    */
@@ -76,6 +82,7 @@ export function settingsOf(init: SwarmInit): SwarmSettings {
     staticPeers: [],
     mdns: true,
     dht: true,
+    advertiseAfter: 30_000,
     stallTimeout: 5_000,
     answerTimeout: 1_000,
     redialMin: 1_000,

@@ -13,6 +13,7 @@ import { isLoopback } from '../address.ts';
 import { AgentError } from '../errors.ts';
 import { announced, hostOf, loopbackSource } from './address.ts';
 import { corked } from './corked.ts';
+import { withFewWindowUpdates } from './window-updates.ts';
 
 const HOUR = 3_600_000;
 
@@ -64,7 +65,11 @@ export async function createNode(init: NodeInit): Promise<Node> {
     addresses: { listen: [...init.listen], announceFilter: (addresses) => announced(addresses) },
     transports: [tcpFrom(loopbackSource(listen))],
     connectionEncrypters: [noise({ prologueBytes: init.prologue })],
-    streamMuxers: [yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW, maxReadBufferLength: MAX_UNREAD } })],
+    streamMuxers: [
+      withFewWindowUpdates(
+        yamux({ streamOptions: { maxStreamWindowSize: STREAM_WINDOW, maxReadBufferLength: MAX_UNREAD } }),
+      ),
+    ],
     connectionGater: init.gater,
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,
@@ -73,8 +78,9 @@ export async function createNode(init: NodeInit): Promise<Node> {
       // neighbours.ts dials, with a back-off of its own.
       reconnectRetries: 0,
     },
-    // One lost ping otherwise ends a transfer; the stall watches know better.
-    connectionMonitor: { abortConnectionOnPingFailure: false },
+    // It opens a stream to each peer every ten seconds for a ping, and ends a transfer where one is lost: the stall watches
+    // know better, and yamux keeps the connection alive.
+    connectionMonitor: { enabled: false },
     // The DHT answers with an error for a key one of whose providers has left the peer store.
     peerStore: { maxAddressAge: 2 * PROVIDER_VALIDITY, maxPeerAge: 4 * PROVIDER_VALIDITY },
     peerDiscovery: [...init.discovery],

@@ -6,8 +6,11 @@ import type { Taking } from './taking.ts';
 /** The least time between two announcements: what changes meanwhile is told in one. ms */
 const ANNOUNCE_WITHIN = 50;
 
-/** The same for what is no news to most: a chunk that others of a few have too. */
-const RELAYED_WITHIN = 250;
+/**
+ * How often an agent tells what is no news to most, such as a chunk that others of a few have too: of all its blobs at the
+ * same instants, since what goes at once goes in one piece, and the way of a piece is nearly all that it costs. ms
+ */
+const BEAT = 250;
 
 /** Neighbours hear at least this often that this agent is at it. ms */
 const HEARTBEAT = 1_000;
@@ -24,36 +27,49 @@ interface State {
 
 /** When an agent tells of its part in a blob, and in what words. Pure; ms. */
 export class Announcer {
-  /** How long after the last announcement the next is due. */
-  #within = ANNOUNCE_WITHIN;
+  readonly #phase: number;
   #at = Number.NEGATIVE_INFINITY;
+  #dueAt = Number.NEGATIVE_INFINITY;
+
+  /** @param seed the agent's own, the same for all its blobs: not all agents are to tell at the same instants */
+  constructor(seed: number) {
+    this.#phase = seed % BEAT;
+  }
+
+  /** When the next announcement is due. */
+  get dueAt(): number {
+    return this.#dueAt;
+  }
 
   /** Something is to be told soon. */
   news(): void {
-    this.#within = ANNOUNCE_WITHIN;
+    this.#within(this.#at + ANNOUNCE_WITHIN);
   }
 
   /** Something is to be told that can wait. */
   remark(): void {
-    this.#within = Math.min(this.#within, RELAYED_WITHIN);
+    this.#within(this.#beatAfter(this.#at + ANNOUNCE_WITHIN));
   }
 
   /** Something is to be told now. */
   urge(): void {
-    this.#within = ANNOUNCE_WITHIN;
-    this.#at = Number.NEGATIVE_INFINITY;
-  }
-
-  get dueAt(): number {
-    return this.#at + this.#within;
+    this.#dueAt = Number.NEGATIVE_INFINITY;
   }
 
   /** Whether it is told now; it counts as told. */
   turn(now: number): boolean {
-    if (now < this.dueAt) return false;
-    this.#within = HEARTBEAT;
+    if (now < this.#dueAt) return false;
     this.#at = now;
+    this.#dueAt = this.#beatAfter(now + HEARTBEAT - BEAT);
     return true;
+  }
+
+  #within(at: number): void {
+    this.#dueAt = Math.min(this.#dueAt, at);
+  }
+
+  #beatAfter(at: number): number {
+    return Math.ceil((at - this.#phase) / BEAT) * BEAT + this.#phase;
   }
 
   message({ digest, size, own, marked, mapped, root }: State): TakingMessage {

@@ -48,12 +48,13 @@ export class OwnPart {
   readonly #part: Part;
   readonly #requests: Requests;
   readonly #leasing: Leasing;
-  readonly #announcer = new Announcer();
+  readonly #announcer: Announcer;
 
   constructor(components: OwnPartComponents, wanted: Wanted, now: number) {
     const { table, seed } = components;
     this.#components = components;
     this.#table = table;
+    this.#announcer = new Announcer(seed);
     this.#part = newPart(wanted, table.count, now);
     this.#leasing = new Leasing({ ...components, announcer: this.#announcer }, this.#part);
     this.#requests = new Requests(table, seed);

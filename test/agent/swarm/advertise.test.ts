@@ -41,6 +41,17 @@ test('the blob held last goes first, and at most one goes each half second', () 
   ]);
 });
 
+test('what may wait is provided when its time has come, and what is held again keeps its time', () => {
+  const schedule = createAdvertiseSchedule({ validity: HOUR });
+  schedule.hold(digestOf(1), 30_000);
+  schedule.hold(digestOf(2), 31_000);
+  schedule.hold(digestOf(1), 60_000);
+  assert.deepEqual(run(schedule, 0, 40_000), [
+    [30_000, digestOf(1)],
+    [31_000, digestOf(2)],
+  ]);
+});
+
 test('a record is renewed before its validity has passed, again and again', () => {
   const schedule = createAdvertiseSchedule({ validity: HOUR });
   schedule.hold(digestOf(1));

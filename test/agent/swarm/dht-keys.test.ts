@@ -38,12 +38,8 @@ test('only sha256 blobs are provided, those held at the start and those held lat
   const holdings = createMemoryHoldings();
   const first = holdings.hold(blob(10));
   holdings.hold(blob(10), 'sha512');
-  const advertiser = startAdvertiser({
-    node,
-    holdings,
-    logger: pino({ enabled: false }),
-    hasNeighbours: () => true,
-  });
+  const logger = pino({ enabled: false });
+  const advertiser = startAdvertiser({ node, holdings, logger, hasNeighbours: () => true }, 0);
   t.after(() => advertiser.stop());
   const second = holdings.hold(blob(10));
   // Held last, so it would go first.

@@ -50,7 +50,15 @@ export async function startPeer(context: TestContext, init: Partial<SwarmInit> =
   const logger = pino({ level: 'debug' }, { write: (line: string) => log.push(JSON.parse(line)) });
   const swarm = await createSwarm(
     { logger, metrics, holdings },
-    { listen: [`/ip4/${nextAddress()}/tcp/0`], mdns: false, dht: false, redialMin: 100, ...init, identityPath },
+    {
+      listen: [`/ip4/${nextAddress()}/tcp/0`],
+      mdns: false,
+      dht: false,
+      advertiseAfter: 0,
+      redialMin: 100,
+      ...init,
+      identityPath,
+    },
   );
   context.after(() => swarm.stop());
   return { swarm, holdings, metrics, log, identityPath };

@@ -152,3 +152,47 @@ test('a sender waits for a reader only so long, and hears of a reset at once', {
   reset.far.abort(new Error('enough'));
   await flooding;
 });
+
+/** Frames that a stream's end sends, of whatever kind: yamux's own among them. */
+function countFrames(stream: Stream): () => number {
+  let sent = 0;
+  const inside = stream as unknown as { sendFrame(...frame: unknown[]): boolean };
+  const sendFrame = inside.sendFrame.bind(inside);
+  inside.sendFrame = (...frame) => {
+    sent++;
+    return sendFrame(...frame);
+  };
+  return () => sent;
+}
+
+for (const opened of ['near', 'far'] as const) {
+  const name = opened === 'near' ? 'opened' : 'was opened to';
+  test(`who ${name} a stream answers messages with no frames of its own until half the window is used`, async (t) => {
+    const { near, far } = await streamPair(t);
+    const ends = { near: { stream: near, reading: reader(near) }, far: { stream: far, reading: reader(far) } };
+    const { stream: takes, reading } = ends[opened];
+    const { stream: sends, reading: answers } = ends[opened === 'near' ? 'far' : 'near'];
+    // Both have said by now that the stream is open.
+    for (const [from, to] of [
+      [takes, answers],
+      [sends, reading],
+    ] as const) {
+      await sendDrained(from, encodeFrame(Uint8Array.of(1)), PATIENCE, soon());
+      await to.readFrame(soon());
+    }
+    const frames = countFrames(takes);
+    for (let at = 0; at < 100; at++) {
+      await sendDrained(sends, encodeFrame(new Uint8Array(100)), PATIENCE, soon());
+      await reading.readFrame(soon());
+    }
+    assert.equal(frames(), 0);
+    // And many windows' worth comes through.
+    const piece = new Uint8Array(64 * 1024);
+    const sending = (async () => {
+      for (let at = 0; at < 128; at++) await sendDrained(sends, piece, PATIENCE, soon());
+    })();
+    for (let at = 0; at < 128; at++) await reading.readExactly(piece.length, soon());
+    await sending;
+    assert.ok(frames() > 0 && frames() <= 64, `${frames()} frames for 8 MiB`);
+  });
+}
