@@ -18,9 +18,17 @@ export const RENEW_AFTER = 0.6;
 /** After a provide that failed, or found nobody to tell, the blob waits this long. ms. */
 export const RETRY_AFTER = 2_000;
 
+/** A blob that is due is advertised after this, whatever else the agent takes. ms */
+export const LATE_AFTER = 600_000;
+
 export interface AdvertiseInit {
   /** How long a record is good for. ms */
   readonly validity: number;
+  /**
+   * For so long after a blob came to be held nothing is advertised: who has just taken it with its LAN takes the next one.
+   * ms
+   */
+  readonly calm: number;
   /** @default MAX_ADVERTISED */
   readonly limit?: number;
 }
@@ -29,9 +37,9 @@ export interface AdvertiseInit {
 export interface AdvertiseSchedule {
   /**
    * A blob is held: it goes to the front. Beyond the limit the longest held is forgotten; returns it.
-   * @param dueAt when it may be provided first @default at once
+   * @param now where it has come only now @default it was held all along, and may be provided at once
    */
-  hold(digest: Digest, dueAt?: number): Digest | undefined;
+  hold(digest: Digest, now?: number): Digest | undefined;
   /** A blob is gone. Returns whether it was provided, so that its record must be cancelled. */
   drop(digest: Digest): boolean;
   /** The blob to provide now, and when to look again. The caller provides it and tells how that went. */
@@ -42,6 +50,8 @@ export interface AdvertiseSchedule {
 
 interface Entry {
   dueAt: number;
+  /** From when on no calm is waited for. */
+  lateAt: number;
   provided: boolean;
 }
 
@@ -50,10 +60,12 @@ export function createAdvertiseSchedule(init: AdvertiseInit): AdvertiseSchedule 
   /** In order of age: the last was held last. */
   const entries = new Map<Digest, Entry>();
   let freeAt = Number.NEGATIVE_INFINITY;
+  let calmAt = Number.NEGATIVE_INFINITY;
 
   return {
-    hold(digest, dueAt = Number.NEGATIVE_INFINITY) {
-      const entry = entries.get(digest) ?? { dueAt, provided: false };
+    hold(digest, now = Number.NEGATIVE_INFINITY) {
+      const entry = entries.get(digest) ?? { dueAt: now, lateAt: now + LATE_AFTER, provided: false };
+      calmAt = Math.max(calmAt, now + init.calm);
       entries.delete(digest);
       entries.set(digest, entry);
       if (entries.size <= limit) return undefined;
@@ -68,10 +80,12 @@ export function createAdvertiseSchedule(init: AdvertiseInit): AdvertiseSchedule 
     },
     next(now) {
       if (now < freeAt) return { digest: undefined, lookAgainAt: freeAt };
-      const due = firstDue(entries, now);
+      const due = firstDue(entries, now, now >= calmAt);
       if (due !== undefined) return { digest: due, lookAgainAt: now };
       let earliest = Number.POSITIVE_INFINITY;
-      for (const { dueAt } of entries.values()) earliest = Math.min(earliest, dueAt);
+      for (const { dueAt, lateAt } of entries.values()) {
+        earliest = Math.min(earliest, Math.max(dueAt, Math.min(calmAt, lateAt)));
+      }
       return { digest: undefined, lookAgainAt: earliest };
     },
     done(digest, now, succeeded, cpu) {
@@ -81,16 +95,17 @@ export function createAdvertiseSchedule(init: AdvertiseInit): AdvertiseSchedule 
       if (entry === undefined) return;
       entry.provided ||= succeeded;
       entry.dueAt = now + (succeeded ? init.validity * RENEW_AFTER : RETRY_AFTER);
+      entry.lateAt = entry.dueAt + LATE_AFTER;
     },
   };
 }
 
 /** Of those due: the never provided before renewals, the latest held first. */
-function firstDue(entries: ReadonlyMap<Digest, Entry>, now: number): Digest | undefined {
+function firstDue(entries: ReadonlyMap<Digest, Entry>, now: number, isCalm: boolean): Digest | undefined {
   let fresh: Digest | undefined;
   let renewal: Digest | undefined;
-  for (const [digest, { dueAt, provided }] of entries) {
-    if (dueAt > now) continue;
+  for (const [digest, { dueAt, lateAt, provided }] of entries) {
+    if (dueAt > now || (!isCalm && lateAt > now)) continue;
     if (provided) renewal = digest;
     else fresh = digest;
   }

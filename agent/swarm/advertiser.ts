@@ -26,12 +26,12 @@ export interface AdvertiserComponents {
   hasNeighbours(): boolean;
 }
 
-/** @param after how long a blob is held before it is advertised, ms */
+/** @param calm how long nothing is advertised after a blob came to be held, ms */
 export function startAdvertiser(
   { node, holdings, logger, hasNeighbours }: AdvertiserComponents,
-  after: number,
+  calm: number,
 ): Advertiser {
-  const schedule = createAdvertiseSchedule({ validity: PROVIDER_VALIDITY });
+  const schedule = createAdvertiseSchedule({ validity: PROVIDER_VALIDITY, calm });
   const stop = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   let running = false;
@@ -41,7 +41,7 @@ export function startAdvertiser(
   };
   const hold = (digest: Digest): void => {
     if (!isDhtKey(digest)) return;
-    const displaced = schedule.hold(digest, performance.now() + after);
+    const displaced = schedule.hold(digest, performance.now());
     if (displaced !== undefined) forget(displaced);
     wake();
   };

@@ -151,7 +151,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
 async function start(components: SwarmComponents, settings: SwarmSettings, parts: SwarmParts): Promise<void> {
   const { logger, metrics, holdings, upload } = components;
   const { node, datastore, neighbours, bulk, inventories, attendance, tags, strikes, mdns, ending, started } = parts;
-  const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht, advertiseAfter } = settings;
+  const { staticPeers, redialMin, redialMax, stallTimeout, listen, dht, advertiseCalm } = settings;
   await servePeers(
     {
       node,
@@ -185,6 +185,6 @@ async function start(components: SwarmComponents, settings: SwarmSettings, parts
   mdns?.start();
   if (dht) {
     const hasNeighbours = (): boolean => neighbours.all.length > 0;
-    started.advertiser = startAdvertiser({ node, holdings, logger, hasNeighbours }, advertiseAfter);
+    started.advertiser = startAdvertiser({ node, holdings, logger, hasNeighbours }, advertiseCalm);
   }
 }

@@ -42,11 +42,12 @@ export interface SwarmInit {
    */
   readonly dht?: boolean;
   /**
-   * How long a blob is held before the DHT is told. Neighbours hear of it at once, and whoever has just taken it with its
-   * LAN has better things to do: telling costs a walk through the DHT and a stream to each of its nodes.
+   * How long the DHT is told nothing after a blob came to be held, for ten minutes at most. Neighbours hear of it at once,
+   * and whoever takes blobs with its LAN has better things to do: each costs a walk through the DHT and a stream to each
+   * of its nodes.
    * @default 30000
    */
-  readonly advertiseAfter?: number;
+  readonly advertiseCalm?: number;
   /**
    * The fleet's shared key (key.ts): who has another, or none, cannot connect.
    * @default none
@@ -82,7 +83,7 @@ export function settingsOf(init: SwarmInit): SwarmSettings {
     staticPeers: [],
     mdns: true,
     dht: true,
-    advertiseAfter: 30_000,
+    advertiseCalm: 30_000,
     stallTimeout: 5_000,
     answerTimeout: 1_000,
     redialMin: 1_000,

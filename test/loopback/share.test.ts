@@ -80,7 +80,7 @@ test('who has no credentials gets the public image from a peer that has, and not
   assert.ok((await first.pull('library/app', 'latest')).matches);
   const layer = open.layers[0]?.digest as Digest;
   await until('the public layer is told of', () => peer.told.has(layer));
-  // Which is told of it 30 s after.
+  // Which is told of it once nothing has come for 30 s.
   await until('and in the DHT', () => isInDht(second, layer), 90_000);
 
   registry.forget();

@@ -5,6 +5,7 @@ import {
   type AdvertiseSchedule,
   CPU_SHARE,
   createAdvertiseSchedule,
+  LATE_AFTER,
   MAX_GAP,
   MIN_GAP,
   RENEW_AFTER,
@@ -32,7 +33,7 @@ function run(schedule: AdvertiseSchedule, from: number, ms: number, cpu = 1): [n
 }
 
 test('the blob held last goes first, and at most one goes each half second', () => {
-  const schedule = createAdvertiseSchedule({ validity: HOUR });
+  const schedule = createAdvertiseSchedule({ validity: HOUR, calm: 0 });
   for (const at of [1, 2, 3]) schedule.hold(digestOf(at));
   assert.deepEqual(run(schedule, 0, 10_000), [
     [0, digestOf(3)],
@@ -41,19 +42,30 @@ test('the blob held last goes first, and at most one goes each half second', () 
   ]);
 });
 
-test('what may wait is provided when its time has come, and what is held again keeps its time', () => {
-  const schedule = createAdvertiseSchedule({ validity: HOUR });
-  schedule.hold(digestOf(1), 30_000);
-  schedule.hold(digestOf(2), 31_000);
-  schedule.hold(digestOf(1), 60_000);
-  assert.deepEqual(run(schedule, 0, 40_000), [
-    [30_000, digestOf(1)],
-    [31_000, digestOf(2)],
+test('nothing is provided until no blob has come for a while', () => {
+  const schedule = createAdvertiseSchedule({ validity: HOUR, calm: 30_000 });
+  schedule.hold(digestOf(1), 0);
+  schedule.hold(digestOf(2), 20_000);
+  assert.deepEqual(run(schedule, 20_000, 40_000), [
+    [50_000, digestOf(2)],
+    [50_000 + MIN_GAP, digestOf(1)],
   ]);
 });
 
+test('but what waits for calm waits no longer than ten minutes', () => {
+  const schedule = createAdvertiseSchedule({ validity: HOUR, calm: 30_000 });
+  const provided: number[] = [];
+  // A blob every 10 s, for ever.
+  for (let now = 0; now < 2 * LATE_AFTER; now += 10_000) {
+    schedule.hold(toDigest('sha256', Buffer.alloc(32, String(now).padStart(8, '0'))), now);
+    provided.push(...run(schedule, now, 10_000).map(([time]) => time));
+  }
+  assert.equal(provided[0], LATE_AFTER);
+  assert.equal(provided.length, LATE_AFTER / 10_000);
+});
+
 test('a record is renewed before its validity has passed, again and again', () => {
-  const schedule = createAdvertiseSchedule({ validity: HOUR });
+  const schedule = createAdvertiseSchedule({ validity: HOUR, calm: 0 });
   schedule.hold(digestOf(1));
   const times = run(schedule, 0, 10 * HOUR).map(([time]) => time);
   assert.ok(times.length >= 10);
@@ -63,7 +75,7 @@ test('a record is renewed before its validity has passed, again and again', () =
 });
 
 test('the full number of blobs is renewed in time, at the pace of an ordinary provide', () => {
-  const schedule = createAdvertiseSchedule({ validity: 6 * HOUR });
+  const schedule = createAdvertiseSchedule({ validity: 6 * HOUR, calm: 0 });
   for (let at = 0; at < 2_000; at++) schedule.hold(toDigest('sha256', Buffer.alloc(32, String(at).padStart(8, '0'))));
   const last = new Map<Digest, number>();
   for (const [time, digest] of run(schedule, 0, 24 * HOUR, 10)) {
@@ -77,7 +89,7 @@ test('the full number of blobs is renewed in time, at the pace of an ordinary pr
 test('whatever provides cost, they take no more than two percent of a core', () => {
   fc.assert(
     fc.property(fc.array(fc.double({ min: 0, max: MAX_GAP * CPU_SHARE, noNaN: true }), { minLength: 2 }), (costs) => {
-      const schedule = createAdvertiseSchedule({ validity: HOUR, limit: costs.length });
+      const schedule = createAdvertiseSchedule({ validity: HOUR, calm: 0, limit: costs.length });
       costs.forEach((_, at) => {
         schedule.hold(toDigest('sha256', Buffer.alloc(32, String(at).padStart(8, '0'))));
       });
@@ -97,7 +109,7 @@ test('whatever provides cost, they take no more than two percent of a core', () 
 });
 
 test('a provide that failed is tried again soon; one that was dropped meanwhile is not', () => {
-  const schedule = createAdvertiseSchedule({ validity: HOUR });
+  const schedule = createAdvertiseSchedule({ validity: HOUR, calm: 0 });
   schedule.hold(digestOf(1));
   schedule.hold(digestOf(2));
   schedule.done(digestOf(2), 0, false, 0);
@@ -109,7 +121,7 @@ test('a provide that failed is tried again soon; one that was dropped meanwhile 
 });
 
 test('a blob gone is forgotten, and whether it was advertised is told', () => {
-  const schedule = createAdvertiseSchedule({ validity: HOUR });
+  const schedule = createAdvertiseSchedule({ validity: HOUR, calm: 0 });
   schedule.hold(digestOf(1));
   schedule.done(digestOf(1), 0, true, 0);
   assert.equal(schedule.drop(digestOf(1)), true);
@@ -118,7 +130,7 @@ test('a blob gone is forgotten, and whether it was advertised is told', () => {
 });
 
 test('beyond the limit the longest held makes room', () => {
-  const schedule = createAdvertiseSchedule({ validity: HOUR, limit: 2 });
+  const schedule = createAdvertiseSchedule({ validity: HOUR, calm: 0, limit: 2 });
   assert.equal(schedule.hold(digestOf(1)), undefined);
   assert.equal(schedule.hold(digestOf(2)), undefined);
   assert.equal(schedule.hold(digestOf(1)), undefined);

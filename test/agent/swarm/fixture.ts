@@ -54,7 +54,7 @@ export async function startPeer(context: TestContext, init: Partial<SwarmInit> =
       listen: [`/ip4/${nextAddress()}/tcp/0`],
       mdns: false,
       dht: false,
-      advertiseAfter: 0,
+      advertiseCalm: 0,
       redialMin: 100,
       ...init,
       identityPath,
