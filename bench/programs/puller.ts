@@ -8,8 +8,8 @@
  */
 import { createHash, type Hash } from 'node:crypto';
 import { once } from 'node:events';
-import { Agent, type IncomingMessage, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Answer, LeanConnection } from './lean-http.ts';
 
 /** Blobs that dockerd takes at a time. */
 const PARALLEL = 3;
@@ -36,7 +36,6 @@ const { mirror, repository, tags } = JSON.parse(process.argv[2] ?? '') as {
   repository: string;
   tags: string[];
 };
-const connections = new Agent({ keepAlive: true, maxSockets: PARALLEL });
 const pulled = new Set<string>();
 let bytes = 0;
 let resumed = 0;
@@ -45,36 +44,23 @@ let firstByteMs = 0;
 
 const now = () => performance.timeOrigin + performance.now();
 
-function ask(method: string, url: string, headers: Record<string, string>): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    request(url, { method, headers, agent: connections }, (response) => {
-      const { statusCode = 0, headers: answered } = response;
-      if (statusCode !== 307 || answered.location === undefined) return resolve(response);
-      response.resume();
-      ask(method, new URL(answered.location, url).href, headers).then(resolve, reject);
-    })
-      .on('error', reject)
-      .end();
-  });
-}
-
 /** @throws RefusedError where the status is none of `expected` */
-async function expect(response: IncomingMessage, what: string, ...expected: number[]): Promise<void> {
-  if (expected.includes(response.statusCode ?? 0)) return;
-  response.resume();
-  throw new RefusedError(`${what}: ${response.statusCode}`);
+function expect({ status }: Answer, what: string, ...expected: number[]): void {
+  if (!expected.includes(status)) throw new RefusedError(`${what}: ${status}`);
 }
 
 async function manifest(tag: string): Promise<{ config: Descriptor; layers: Descriptor[] }> {
-  const url = `${mirror}/v2/${repository}/manifests`;
-  const head = await ask('HEAD', `${url}/${tag}`, { accept: ACCEPT });
-  head.resume();
-  await expect(head, `HEAD ${tag}`, 200);
-  const digest = String(head.headers['docker-content-digest']);
-  const response = await ask('GET', `${url}/${digest}`, { accept: ACCEPT });
-  await expect(response, `GET ${digest}`, 200);
+  const connection = new LeanConnection(mirror);
+  const path = `/v2/${repository}/manifests`;
+  const head = await connection.ask('HEAD', `${path}/${tag}`, { accept: ACCEPT });
+  expect(head, `HEAD ${tag}`, 200);
+  const digest = head.headers.get('docker-content-digest') ?? '';
   const pieces: Buffer[] = [];
-  for await (const piece of response) pieces.push(piece);
+  const answer = await connection.ask('GET', `${path}/${digest}`, { accept: ACCEPT }, (piece) =>
+    pieces.push(Buffer.from(piece)),
+  );
+  expect(answer, `GET ${digest}`, 200);
+  connection.close();
   const body = Buffer.concat(pieces);
   check(digest, createHash('sha256').update(body));
   bytes += body.length;
@@ -86,7 +72,7 @@ function check(digest: string, hash: Hash): void {
   if (got !== digest) throw new RefusedError(`wrong bytes: ${got} for ${digest}`);
 }
 
-async function blob({ digest, size }: Descriptor, isLayer: boolean): Promise<void> {
+async function blob(connection: LeanConnection, { digest, size }: Descriptor, isLayer: boolean): Promise<void> {
   let hash = createHash('sha256');
   let received = 0;
   let failure: unknown;
@@ -96,21 +82,27 @@ async function blob({ digest, size }: Descriptor, isLayer: boolean): Promise<voi
       await sleep(PAUSE * attempt);
     }
     try {
-      const range = received > 0 ? { range: `bytes=${received}-` } : undefined;
-      const response = await ask('GET', `${mirror}/v2/${repository}/blobs/${digest}`, { ...range });
-      await expect(response, `GET ${digest}`, 200, 206);
-      if (response.statusCode === 200 && received > 0) {
-        hash = createHash('sha256');
-        bytes -= received;
-        received = 0;
-      }
-      response.on('data', (piece: Buffer) => {
-        if (isLayer && firstByteMs === 0) firstByteMs = now() - startedAt;
-        hash.update(piece);
-        received += piece.length;
-        bytes += piece.length;
-      });
-      await once(response, 'end');
+      let isResumed = received > 0;
+      const range = isResumed ? { range: `bytes=${received}-` } : undefined;
+      const answer = await connection.ask(
+        'GET',
+        `/v2/${repository}/blobs/${digest}`,
+        { ...range },
+        (piece, { status }) => {
+          if (status !== 200 && status !== 206) return;
+          if (status === 200 && isResumed) {
+            isResumed = false;
+            hash = createHash('sha256');
+            bytes -= received;
+            received = 0;
+          }
+          if (isLayer && firstByteMs === 0) firstByteMs = now() - startedAt;
+          hash.update(piece);
+          received += piece.length;
+          bytes += piece.length;
+        },
+      );
+      expect(answer, `GET ${digest}`, 200, 206);
       if (received >= size) return check(digest, hash);
       failure = new Error(`${digest} ended at ${received} of ${size}`);
     } catch (error) {
@@ -127,10 +119,12 @@ async function pull(tag: string): Promise<void> {
   const { config, layers } = await manifest(tag);
   const waiting = [config, ...layers].filter(({ digest }) => !pulled.has(digest));
   const lane = async () => {
+    const connection = new LeanConnection(mirror);
     for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
       pulled.add(next.digest);
-      await blob(next, next !== config);
+      await blob(connection, next, next !== config);
     }
+    connection.close();
   };
   await Promise.all(Array.from({ length: PARALLEL }, lane));
 }
