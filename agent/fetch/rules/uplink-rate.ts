@@ -16,6 +16,9 @@ const IDLE = 0.85;
 /** And each lease brings no less than this part of what it ever did: it could bring no more, it is capped. */
 const EQUAL = 0.9;
 
+/** So many times as much, or as little, as the same leases brought before: it is another line, or another upstream. */
+const CHANGED = 2;
+
 /** So much of a lease is within the error of what is measured. */
 const ERROR = 0.3;
 
@@ -96,8 +99,10 @@ export class UplinkRate {
     if (!isEnough || now - this.#measuredAt < MEASURED_FOR) return;
     const leases = current.leaseTime / current.time;
     const each = current.chunks / current.time;
-    this.#rates.push({ all: each * leases, leases, each, at: now });
+    const rate = { all: each * leases, leases, each, at: now };
     this.#forgetOld(now);
+    if (this.#rates.some((before) => isContradiction(before, rate))) this.#rates = [];
+    this.#rates.push(rate);
     this.#current = newMeasurement();
     this.#measuredAt = now;
   }
@@ -142,6 +147,15 @@ export class UplinkRate {
 /** How many leases make up for what was measured. */
 export function wholeLeases(measured: number): number {
   return Math.ceil(measured - ERROR);
+}
+
+/**
+ * Whether two measurements cannot be of one line: there more leases bring no less in all, and no more each. What a line
+ * brought before it changed would count as an idle uplink, or as a full one, for as long as it is remembered.
+ */
+function isContradiction(one: Rate, other: Rate): boolean {
+  const [few, many] = one.leases <= other.leases ? [one, other] : [other, one];
+  return few.all >= CHANGED * many.all || many.each >= CHANGED * few.each;
 }
 
 function newMeasurement(): Measurement {

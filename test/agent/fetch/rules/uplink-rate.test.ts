@@ -60,6 +60,32 @@ describe('UplinkRate', () => {
     assert.equal(rate.recentLeases(now + 20_000), undefined);
   });
 
+  it('forgets at once what was measured of another line', () => {
+    // Five seconds of a line ten times as fast, without a cap: its chunks came in no time.
+    let isWide = true;
+    const timeOf = (leases: number) => (isWide ? 8 * leases : Math.max(400, 80 * leases));
+    let leases = 0;
+    const rate = new UplinkRate(() => (leases > 0 ? [leases] : []));
+    let now = 0;
+    for (const [count, wide] of [
+      [3, true],
+      [4, true],
+      [6, false],
+      [3, false],
+    ] as const) {
+      const begun = now;
+      rate.leaseTime(now);
+      [leases, isWide] = [count, wide];
+      while (now < begun + 4_000) {
+        const [leaseTime, since] = [rate.leaseTime(now), now];
+        now += timeOf(count);
+        for (let each = 0; each < count; each++) rate.note(since, leaseTime, now);
+      }
+    }
+    assert.equal(rate.needed(now), 5);
+    assert.ok(!rate.isFull(now));
+  });
+
   it('does not count the time in which nobody took anything', () => {
     const { rate, now } = measured([2], chunkTime());
     const later = now + 3_600_000;
