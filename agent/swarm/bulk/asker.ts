@@ -7,6 +7,7 @@ import type { Throttle } from '../../limits/throttle.ts';
 import { hostOf } from '../address.ts';
 import { readStream } from '../stream/reader.ts';
 import { type Body, Lane } from './lane.ts';
+import { RetryPause } from './retry-pause.ts';
 import type { SharedBytes } from './thread/messages.ts';
 import type { BulkThread } from './thread.ts';
 
@@ -15,10 +16,6 @@ const IDLE_TIME = 60_000;
 
 /** How long a lane may take to open: a firewall that drops packets says nothing. ms */
 const OPEN_TIMEOUT = 5_000;
-
-/** How long after a failure another lane is tried; doubled each time, up to {@link LONGEST_PAUSE}. ms */
-const FIRST_PAUSE = 5_000;
-const LONGEST_PAUSE = 600_000;
 
 /**
  * Whether chunks of a peer come by a lane: `off` here, `unused` none was wanted lately, `refused` the peer has none, or why
@@ -52,8 +49,7 @@ export class LaneAsker {
   #lane: Lane | undefined;
   #state: LaneState = 'unused';
   #isAsking = false;
-  #pause = FIRST_PAUSE;
-  #notBefore = 0;
+  readonly #retry = new RetryPause();
   #idle: NodeJS.Timeout | undefined;
 
   constructor(components: AskerComponents, init: AskerInit) {
@@ -90,7 +86,7 @@ export class LaneAsker {
 
   #ask(): void {
     if (this.#isAsking || this.#lane !== undefined || this.#ending.signal.aborted) return;
-    if (performance.now() < this.#notBefore) return;
+    if (!this.#retry.mayTry(performance.now())) return;
     const connection = this.#components.connection();
     if (connection === undefined) return;
     this.#isAsking = true;
@@ -121,10 +117,12 @@ export class LaneAsker {
       {
         thread,
         download,
-        onTaken: this.#components.onTaken,
+        onTaken: (bytes) => {
+          this.#retry.worked();
+          this.#components.onTaken(bytes);
+        },
         onOpen: () => {
           this.#state = 'open';
-          this.#pause = FIRST_PAUSE;
           this.#rest();
         },
         onMoved: (bytes) => {
@@ -151,8 +149,7 @@ export class LaneAsker {
 
   #failed(reason: string): void {
     this.#state = `failed: ${reason}`;
-    this.#notBefore = performance.now() + this.#pause;
-    this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
+    this.#retry.failed(performance.now());
   }
 
   /** Counts from now on until the lane is idle for too long. */
