@@ -70,6 +70,8 @@ export class Acquisition {
   readonly #started = performance.now();
   /** A holder was found, or one that was found is of no more use. */
   readonly #sources = new Change();
+  /** Whether a peer's word held for an earlier blob. */
+  readonly #wasRight: (peer: string) => boolean;
   #isStuck = false;
   #upstreamError: unknown;
 
@@ -81,6 +83,7 @@ export class Acquisition {
     this.#components = components;
     this.#init = init;
     this.#logger = components.logger.child({ digest });
+    this.#wasRight = (peer) => components.proven.has(peer);
     this.#firstPosition = position;
     this.#lanes = lanes;
     this.#blob = new InFlight(this.layout, this.#change);
@@ -227,7 +230,8 @@ export class Acquisition {
     const position = this.#readers.first ?? this.#firstPosition;
     // A client that has read all but what is held back waits for what is missing, wherever that is.
     const first = Math.min(Math.floor(position / this.layout.chunkSize), Math.max(0, this.layout.count - 1));
-    return { lanes: this.#lanes(), first, streams: this.#components.swarm.isTrusted || this.#holders.isCorroborated() };
+    const isShown = this.#components.swarm.isTrusted || this.#holders.isCorroborated(this.#wasRight);
+    return { lanes: this.#lanes(), first, streams: isShown };
   }
 
   /**
@@ -259,11 +263,12 @@ export class Acquisition {
    * with a network key, where whoever vouches for it was right before. Who merely passed it on vouches for nothing.
    */
   #isReleased(index: number): boolean {
-    const { swarm, proven } = this.#components;
-    const isProven = (peer: string) => proven.has(peer);
+    const { swarm } = this.#components;
+    const wasRight = this.#wasRight;
     const voucher = this.#blob.voucherOf(index);
-    if (swarm.isTrusted && voucher !== undefined && isProven(voucher)) return true;
-    const isVouched = this.#holders.isCorroborated() || (swarm.isTrusted && this.#holders.isClaimedBy(isProven));
+    if (swarm.isTrusted && voucher !== undefined && wasRight(voucher)) return true;
+    const isVouched =
+      this.#holders.isCorroborated(wasRight) || (swarm.isTrusted && this.#holders.isClaimedBy(wasRight));
     return isVouched && this.#holders.describes(index, this.#blob.hashOf(index));
   }
 

@@ -76,13 +76,14 @@ export class Holders {
   }
 
   /**
-   * Whether two addresses claim the map in use, and nobody who claims it was caught lying: one stranger's word is
-   * not enough to show a client bytes before the whole has matched.
+   * Whether two addresses claim the map in use, one of whom was right before, and nobody who claims it was caught lying:
+   * strangers' word is not enough to show a client bytes before the whole has matched, however many they are.
    */
-  isCorroborated(): boolean {
+  isCorroborated(wasRight: (peer: string) => boolean): boolean {
     const root = this.#map?.root;
     if (root === undefined) return false;
     const claimants = [...this.#known.values()].map(({ holder }) => holder).filter((holder) => holder.root === root);
+    if (!claimants.some(({ peer }) => wasRight(peer))) return false;
     return addressesClaiming(root, claimants) >= 2 && claimants.every(({ peer }) => !this.#swarm.isBanned(peer));
   }
 

@@ -26,16 +26,21 @@ async function holdersOf(bytes: Uint8Array, peers: number): Promise<Holders> {
 test('two addresses with one map corroborate it, and it describes the chunks that match it, and no others', async () => {
   const bytes = randomBytes(2 * MIB);
   const holders = await holdersOf(bytes, 2);
-  assert.ok(holders.isCorroborated());
+  assert.ok(holders.isCorroborated((peer) => peer === 'holder 1'));
   assert.ok(holders.describes(1, sha256(bytes.subarray(MIB))));
   // It came by a liar's mark before the map was known, and has not been looked into yet.
   assert.ok(!holders.describes(1, sha256(randomBytes(MIB))));
   assert.ok(!holders.describes(1, undefined));
 });
 
+test('the word of strangers corroborates nothing, however many they are', async () => {
+  const holders = await holdersOf(randomBytes(2 * MIB), 5);
+  assert.ok(!holders.isCorroborated(() => false));
+});
+
 test('the word of one address corroborates nothing', async () => {
   const holders = await holdersOf(randomBytes(2 * MIB), 1);
-  assert.ok(!holders.isCorroborated());
+  assert.ok(!holders.isCorroborated(() => true));
   assert.ok(holders.isClaimedBy((peer) => peer === 'holder 0'));
   assert.ok(!holders.isClaimedBy((peer) => peer === 'somebody else'));
 });
