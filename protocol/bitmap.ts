@@ -23,6 +23,18 @@ export function clearBit(bitmap: Bitmap, index: number): void {
   bitmap[index >> 3] = (bitmap[index >> 3] as number) & ~(1 << (index & 7));
 }
 
+/** A bitmap of `count` chunks with all of them set. */
+export function fullBitmap(count: number): Bitmap {
+  const full = bitmapOf(count);
+  for (let index = 0; index < count; index++) setBit(full, index);
+  return full;
+}
+
+/** What is set in either of two bitmaps of the same blob. */
+export function union(a: Bitmap, b: Bitmap): Bitmap {
+  return a.map((byte, at) => byte | (b[at] as number));
+}
+
 /** Whether `bitmap` is one of `count` chunks: of that length, with no bit beyond the last. */
 export function isBitmapOf(bitmap: Bitmap, count: number): boolean {
   if (bitmap.length !== Math.max(1, Math.ceil(count / 8))) return false;

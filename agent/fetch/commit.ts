@@ -90,12 +90,13 @@ export class Commit {
     }
   }
 
-  /** The whole has matched: whoever vouched for a part of it was right. */
+  /** The whole has matched: whoever vouched for a part of it was right, and from here on this agent can. */
   #prove(): void {
-    const { blob, proven } = this.#components;
+    const { blob, proven, intake } = this.#components;
     for (let index = 0; index < this.#partial.layout.count; index++) {
       const voucher = blob.voucherOf(index);
       if (voucher !== undefined) proven.add(voucher);
+      intake.marks.matched(index, this.#partial.hashOf(index) as Uint8Array);
     }
   }
 }

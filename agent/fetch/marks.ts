@@ -8,7 +8,7 @@ export class Marks {
   readonly #digest: Digest;
   readonly #size: number;
   readonly #marks = new Map<number, Mark>();
-  /** Chunks this agent has from upstream: signed when first asked for. */
+  /** Chunks this agent vouches for: signed when first asked for. */
   readonly #own = new Map<number, Uint8Array>();
 
   constructor(swarm: Pick<Swarm, 'peerId' | 'sign' | 'verify'>, digest: Digest, size: number) {
@@ -21,6 +21,11 @@ export class Marks {
   vouch(index: number, sha256: Uint8Array): void {
     this.#marks.delete(index);
     this.#own.set(index, sha256);
+  }
+
+  /** The whole has matched: this agent vouches for a chunk of it that came without a mark, by a chunk map that may be forgotten. */
+  matched(index: number, sha256: Uint8Array): void {
+    if (!this.#marks.has(index)) this.#own.set(index, sha256);
   }
 
   /** Whether the mark is its signer's for just this chunk. */

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { bitmapOf, clearBit, hasBit, isBitmapOf, MAX_BITMAP_LENGTH, setBit } from '../../protocol/bitmap.ts';
+import {
+  bitmapOf,
+  clearBit,
+  fullBitmap,
+  hasBit,
+  isBitmapOf,
+  MAX_BITMAP_LENGTH,
+  setBit,
+  union,
+} from '../../protocol/bitmap.ts';
 import { MAX_CHUNKS } from '../../protocol/chunks.ts';
 
 const count = fc.integer({ min: 0, max: MAX_CHUNKS });
@@ -57,4 +66,20 @@ test('a bitmap has the length of its chunks, at least a byte, and no bit beyond 
 
 test('beyond its end a bitmap has nothing', () => {
   assert.equal(hasBit(Uint8Array.of(0xff), 8), false);
+});
+
+test('a full bitmap is one of its chunks, and what is set in either of two is set in both together', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 300 }), fc.nat(), fc.nat(), (chunks, a, b) => {
+      assert.ok(isBitmapOf(fullBitmap(chunks), chunks));
+      const [one, other] = [bitmapOf(chunks), bitmapOf(chunks)];
+      setBit(one, a % chunks);
+      setBit(other, b % chunks);
+      const both = union(one, other);
+      for (let index = 0; index < chunks; index++) {
+        assert.ok(hasBit(fullBitmap(chunks), index));
+        assert.equal(hasBit(both, index), index === a % chunks || index === b % chunks);
+      }
+    }),
+  );
 });

@@ -1,6 +1,6 @@
 import { LeaseCount, LIVE_LEASES } from './lease-count.ts';
 import type { Table } from './table.ts';
-import { isWithin, SEGMENT, type Segment } from './taking.ts';
+import { hasAll, isWithin, SEGMENT, type Segment } from './taking.ts';
 
 /** Chunks of a holder's first lease: nobody knows yet how fast it is, or whether it is honest. */
 const FIRST_SEGMENT = 4;
@@ -47,23 +47,23 @@ export class Coordinator {
     this.#forgetOld(now);
     const others = this.#taken(claimant, now);
     const fetching = [...others.keys()];
-    if (table.barred.has(claimant) && this.#someoneElse(claimant, (peer) => !table.barred.has(peer))) {
-      return { kind: 'refuse', fetching };
-    }
+    if (table.barred.has(claimant) && this.#mayElse(claimant)) return { kind: 'refuse', fetching };
     const allowed = this.#count.allowed(others.size + (this.#hasLease(claimant) ? 1 : 0), now);
     if (others.size >= allowed) return { kind: 'refuse', fetching };
     const own = claimant === this.#self ? table.own : table.others.get(claimant);
     // Who has a lease asks for the next before the last of it is there: what it takes already is not taken again.
     const busy = [...others.values(), ...(own === undefined ? [] : [own.leases])];
-    const from = this.#firstFree(first, busy);
+    const isFree = (index: number) =>
+      !table.isHadFor(claimant, index) && !busy.some((segments) => isWithin(index, segments));
+    const from = this.#firstFree(first, isFree);
     if (from === undefined) return { kind: 'refuse', fetching };
     const isNew = own === undefined || own.received === 0;
-    const isAlone = !isCrowd && !this.#someoneElse(claimant, () => true);
+    const isAlone = !isCrowd && !this.#isTakenBeside(claimant);
     // A lease beyond the usual may turn out to be of no use: it is soon over.
     const most = isNew || others.size >= LIVE_LEASES ? FIRST_SEGMENT : SEGMENT;
     const sharing = table.uplink.needed(now) === undefined ? LIVE_LEASES : allowed;
-    const longest = isLone || (isAlone && !isNew) ? table.count : this.#segment(most, sharing, busy);
-    const segment: Segment = [from, this.#freeUntil(from, Math.min(table.count, from + longest), busy)];
+    const longest = isLone || (isAlone && !isNew) ? table.count : this.#segment(most, sharing, isFree);
+    const segment: Segment = [from, this.#freeUntil(from, Math.min(table.count, from + longest), isFree)];
     this.#granted.set(claimant, { segment, at: now });
     return { kind: 'grant', segment };
   }
@@ -112,19 +112,26 @@ export class Coordinator {
     return ((peer === this.#self ? own : others.get(peer))?.leases.length ?? 0) > 0;
   }
 
-  /** Whether anybody beside `claimant` takes the blob, of those that count. */
-  #someoneElse(claimant: string, counts: (peer: string) => boolean): boolean {
+  /** Whether anybody beside `claimant` takes the blob. */
+  #isTakenBeside(claimant: string): boolean {
     const { others, takesPart } = this.#table;
-    if (claimant !== this.#self && takesPart && counts(this.#self)) return true;
-    for (const peer of others.keys()) if (peer !== claimant && counts(peer)) return true;
-    return false;
+    if (claimant === this.#self) return others.size > 0;
+    return takesPart || others.size > (others.has(claimant) ? 1 : 0);
   }
 
-  #firstFree(first: number, busy: readonly (readonly Segment[])[]): number | undefined {
+  /** Whether somebody else, who lacks chunks and is not barred, may take what a barred claimant may not. */
+  #mayElse(claimant: string): boolean {
+    const { own, takesPart, barred, count } = this.#table;
+    const mayOwn = takesPart && !barred.has(this.#self) && !hasAll(own.have, count);
+    if (claimant !== this.#self && mayOwn) return true;
+    return this.#table.isWantedBy((peer) => peer !== claimant && !barred.has(peer));
+  }
+
+  #firstFree(first: number, isFree: (index: number) => boolean): number | undefined {
     const { count } = this.#table;
     for (let step = 0; step < count; step++) {
       const index = (first + step) % count;
-      if (this.#isFree(index, busy)) return index;
+      if (isFree(index)) return index;
     }
     return undefined;
   }
@@ -134,21 +141,17 @@ export class Coordinator {
    * a chunk takes each of many as long as several take each of two.
    * @param most chunks @param leases how many share it
    */
-  #segment(most: number, leases: number, busy: readonly (readonly Segment[])[]): number {
+  #segment(most: number, leases: number, isFree: (index: number) => boolean): number {
     let free = 0;
-    for (let index = 0; index < this.#table.count; index++) if (this.#isFree(index, busy)) free++;
+    for (let index = 0; index < this.#table.count; index++) if (isFree(index)) free++;
     const least = Math.ceil(FIRST_SEGMENT / Math.max(1, leases - 1));
     return Math.max(least, Math.min(most, Math.ceil(free / (2 * leases))));
   }
 
-  #freeUntil(from: number, end: number, busy: readonly (readonly Segment[])[]): number {
+  #freeUntil(from: number, end: number, isFree: (index: number) => boolean): number {
     let to = from + 1;
-    while (to < end && this.#isFree(to, busy)) to++;
+    while (to < end && isFree(to)) to++;
     return to;
-  }
-
-  #isFree(index: number, busy: readonly (readonly Segment[])[]): boolean {
-    return !this.#table.isHad(index) && !busy.some((segments) => isWithin(index, segments));
   }
 
   #forgetOld(now: number): void {

@@ -134,6 +134,11 @@ export class Leasing {
     return goes;
   }
 
+  /** Whether others take chunks from upstream, as far as can be seen: not all of a crowd can. */
+  isFetchedByOthers(now: number): boolean {
+    return this.#components.partners.isCrowd || this.#table.leases(now).length > 0;
+  }
+
   // What is due.
 
   /**

@@ -1,4 +1,4 @@
-import { clearBit, setBit } from '../../../protocol/bitmap.ts';
+import { clearBit, fullBitmap, setBit, union } from '../../../protocol/bitmap.ts';
 import type { Digest } from '../../../protocol/digest.ts';
 import { Announcer } from './announcer.ts';
 import type { Coordinator } from './coordinator.ts';
@@ -7,7 +7,7 @@ import { MOST_LANES, newPart, type Part, type Wanted } from './part.ts';
 import type { Partners } from './partners.ts';
 import { Requests } from './requests.ts';
 import type { Table } from './table.ts';
-import { hasAll, type Segment } from './taking.ts';
+import type { Segment } from './taking.ts';
 
 /** Who lacks chunks and has had none for so long will not have them of this agent. ms */
 const UNWANTED_AFTER = 60_000;
@@ -56,6 +56,7 @@ export class OwnPart {
     this.#table = table;
     this.#announcer = new Announcer(seed);
     this.#part = newPart(wanted, table.count, now);
+    this.#gives();
     this.#leasing = new Leasing({ ...components, announcer: this.#announcer }, this.#part);
     this.#requests = new Requests(table, seed);
   }
@@ -103,6 +104,7 @@ export class OwnPart {
   /** A chunk is there. @param vouched what others may go by: a mark that goes on with it, or the chunk map in use */
   took(index: number, vouched: 'mark' | 'map', now: number): void {
     setBit(vouched === 'mark' ? this.#part.marked : this.#part.mapped, index);
+    this.#gives();
     this.#table.ownChunk(index, now);
     this.#part.gainedAt = now;
     this.#part.isStuck = false;
@@ -154,6 +156,7 @@ export class OwnPart {
       clearBit(this.#part.mapped, index);
       this.#table.ownForgets(index);
     }
+    this.#gives();
     this.#announcer.news();
   }
 
@@ -162,6 +165,7 @@ export class OwnPart {
     const part = this.#part;
     if (part.root !== root) part.mapped.fill(0);
     part.root = root;
+    this.#gives();
     part.holders.clear();
     for (const peer of holders) part.holders.add(peer);
     this.#table.trust(root);
@@ -216,8 +220,10 @@ export class OwnPart {
     return this.#leasing.goesOn(index, now);
   }
 
-  /** All chunks are there and the whole has matched: from here on only others take. */
+  /** All chunks are there and the whole has matched, so that this agent vouches for each: from here on only others take. */
   completed(now: number): void {
+    this.#part.marked.set(fullBitmap(this.#table.count));
+    this.#gives();
     this.#part.isWhole = true;
     this.#part.wholeAt = now;
     this.#announcer.news();
@@ -267,9 +273,8 @@ export class OwnPart {
     for (const { peer, index } of asked) {
       this.#components.surroundings.wish({ kind: 'take', digest: this.#components.digest, peer, index });
     }
-    // Who waits for what others take from upstream does not stand still: at 3 Mbit a chunk takes them ten seconds.
-    const isOffered = requests.count > 0 || requests.isOffered;
-    part.offeredAt = isOffered ? Math.min(part.offeredAt, now) : Number.POSITIVE_INFINITY;
+    const isMovable = requests.count > 0 || requests.isOffered || !leasing.isFetchedByOthers(now);
+    part.movableAt = isMovable ? Math.min(part.movableAt, now) : Number.POSITIVE_INFINITY;
   }
 
   #announce(now: number): void {
@@ -280,7 +285,11 @@ export class OwnPart {
 
   /** Whether anybody still lacks what this agent has. */
   #isNeeded(): boolean {
-    for (const { have } of this.#table.others.values()) if (!hasAll(have, this.#table.count)) return true;
-    return false;
+    return this.#table.isWantedBy(() => true);
+  }
+
+  /** What others may have of this agent. */
+  #gives(): void {
+    this.#table.ownGives(union(this.#part.marked, this.#part.mapped));
   }
 }

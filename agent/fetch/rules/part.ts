@@ -35,8 +35,11 @@ export interface Part {
   isStuck: boolean;
   /** When the last chunk came. */
   gainedAt: number;
-  /** Since when there is something to be had of others. ms; Infinity where there is not */
-  offeredAt: number;
+  /**
+   * Since when it is not for others to move it on: they offer something, or take nothing from upstream. ms; Infinity while
+   * they take what nobody has yet: at 3 Mbit a chunk takes them ten seconds
+   */
+  movableAt: number;
   /** Nobody gave what they said they had: upstream is asked for it, until somebody gives something again. */
   isForsaken: boolean;
 }
@@ -57,7 +60,7 @@ export function newPart({ marked, first, searchUntil }: Wanted, count: number, n
     wholeAt: Number.POSITIVE_INFINITY,
     isStuck: false,
     gainedAt: now,
-    offeredAt: Number.POSITIVE_INFINITY,
+    movableAt: Number.POSITIVE_INFINITY,
     isForsaken: false,
   };
 }

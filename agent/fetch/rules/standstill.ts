@@ -20,8 +20,8 @@ const OTHERS_PATIENCE = 5_000;
  * From when on a pull stands still. One agent after the other: who comes first tells the others what it takes.
  * @param place this agent's in the order of coordinators
  */
-export function standsStillAt({ gainedAt, offeredAt }: Part, place: number): number {
-  return Math.max(gainedAt, offeredAt) + STANDSTILL + Math.min(place, MOST_TURNS) * TURN;
+export function standsStillAt({ gainedAt, movableAt }: Part, place: number): number {
+  return Math.max(gainedAt, movableAt) + STANDSTILL + Math.min(place, MOST_TURNS) * TURN;
 }
 
 /** What to take without anybody's leave: the first chunks that nobody takes, whoever says to have them. */

@@ -1,9 +1,9 @@
-import { type Bitmap, clearBit, hasBit, isBitmapOf, setBit } from '../../../protocol/bitmap.ts';
+import { type Bitmap, clearBit, hasBit, isBitmapOf, setBit, union } from '../../../protocol/bitmap.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { ChunkTimes } from './chunk-times.ts';
 import { isLate } from './lateness.ts';
 import { Spread } from './spread.ts';
-import { newTaking, type Segment, type Taking } from './taking.ts';
+import { hasAll, newTaking, type Segment, type Taking } from './taking.ts';
 import { UplinkRate } from './uplink-rate.ts';
 
 /** Who has not been heard of for this long takes part no more. ms */
@@ -66,11 +66,13 @@ export class Table {
   }
 
   /**
-   * Whether anybody has the chunk. Where it matched a chunk map that is not used here, nobody knows whether it is of use
-   * to whoever claims: all might refuse each other a chunk that none of them can take of those who have it.
+   * Whether a claimant need not take the chunk from upstream. What this agent has and gives to nobody, since what vouched
+   * for it counts no more, and what matched a chunk map that is not used here, may be of no use to whoever claims: all
+   * might refuse each other a chunk that none of them can take of those who have it.
    */
-  isHad(index: number): boolean {
-    return hasBit(this.own.have, index) || this.isOffered(index);
+  isHadFor(claimant: string, index: number): boolean {
+    const { have, usable } = this.own;
+    return hasBit(claimant === this.#self ? have : usable, index) || this.isOffered(index);
   }
 
   /** Whether anybody has the chunk in a way that is of use here, and gives it to others. */
@@ -132,6 +134,11 @@ export class Table {
     setBit(have, index);
     this.own.have = have;
     this.#follow(this.#self, this.own, before, have, now);
+  }
+
+  /** These are the chunks that this agent gives to others from now on. */
+  ownGives(given: Bitmap): void {
+    this.own.usable = given;
   }
 
   /** This agent begins its part anew. */
@@ -250,8 +257,13 @@ export class Table {
 
   #areAllBarred(): boolean {
     if (this.takesPart && !this.barred.has(this.#self)) return false;
-    for (const peer of this.others.keys()) if (!this.barred.has(peer)) return false;
-    return true;
+    return !this.isWantedBy((peer) => !this.barred.has(peer));
+  }
+
+  /** Whether any other of these still lacks anything: who has it all only gives, and takes nothing from upstream. */
+  isWantedBy(counts: (peer: string) => boolean): boolean {
+    for (const [peer, { have }] of this.others) if (counts(peer) && !hasAll(have, this.count)) return true;
+    return false;
   }
 
   /** How many lack the chunk, this agent included where it takes part. */
@@ -301,10 +313,4 @@ function count(counts: Uint16Array, before: Bitmap, after: Bitmap): void {
       counts[index] = (counts[index] as number) + (((after[at] as number) & bit) !== 0 ? 1 : -1);
     }
   }
-}
-
-function union(a: Bitmap, b: Bitmap): Bitmap {
-  const both = Uint8Array.from(a);
-  for (let at = 0; at < both.length; at++) both[at] = (both[at] as number) | (b[at] as number);
-  return both;
 }

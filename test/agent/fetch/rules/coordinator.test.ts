@@ -64,4 +64,23 @@ describe('Coordinator', () => {
     assert.equal(coordinator.claim('a', 0, 10).kind, 'refuse');
     assert.equal(coordinator.claim('b', 0, 10).kind, 'grant');
   });
+
+  it('gives one who is barred what only others may take who have it all', () => {
+    const { table, coordinator } = setting();
+    table.hear('a', said(COUNT, [0]), 0);
+    table.hear('b', said(COUNT, [...Array(COUNT).keys()].slice(0, -1)), 0);
+    table.barred.add('a');
+    assert.equal(coordinator.claim('a', 0, 10).kind, 'refuse');
+    table.hear('b', said(COUNT, [...Array(COUNT).keys()]), 20);
+    table.lacks('b', 5);
+    assert.deepEqual(coordinator.claim('a', 0, 30), { kind: 'grant', segment: [5, 6] });
+  });
+
+  it('grants what it has itself and cannot give to anybody', () => {
+    const { table, coordinator } = setting();
+    table.takesPart = true;
+    for (let index = 0; index < COUNT; index++) table.ownChunk(index, 0);
+    assert.equal(coordinator.claim('a', 0, 0).kind, 'grant');
+    assert.equal(coordinator.claim('self', 0, 0).kind, 'refuse');
+  });
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Fleet } from '../../../../agent/fetch/rules/fleet.ts';
-import { bitmapOf } from '../../../../protocol/bitmap.ts';
+import { bitmapOf, fullBitmap } from '../../../../protocol/bitmap.ts';
+import type { FleetMessage } from '../../../../protocol/messages.ts';
 import { rendezvousOrder } from '../../../../protocol/rendezvous.ts';
 import { DIGEST, MiB, said } from '../../../support/simulation/said.ts';
 
@@ -111,6 +112,49 @@ describe('Fleet', () => {
     fleet.wishes();
     fleet.tick(10_000);
     assert.equal(fleet.dueAt(10_000), Number.POSITIVE_INFINITY);
+  });
+
+  it('gives each chunk of what has matched as a whole, also what no mark vouched for and no map does any more', () => {
+    const fleet = new Fleet({ self: 'a' });
+    fleet.came('b');
+    join(fleet);
+    const root = new Uint8Array(32).fill(1);
+    const marks = () =>
+      fleet.wishes().flatMap((wish) => (wish.kind === 'tell' && wish.message.type === 'taking' ? [wish.message] : []));
+    fleet.on(DIGEST, 10, (own) => {
+      own.use(root, ['liar']);
+      for (let index = 0; index < COUNT; index++) own.took(index, 'map', 10);
+      own.use(undefined, []);
+    });
+    fleet.tick(1_100);
+    assert.deepEqual([marks().at(-1)?.marks, marks().at(-1)?.mapped ?? null], [bitmapOf(COUNT), null]);
+    fleet.on(DIGEST, 1_200, (own) => own.completed(1_200));
+    fleet.tick(1_250);
+    assert.deepEqual(marks().at(-1)?.marks, fullBitmap(COUNT));
+  });
+
+  it('takes matters in its own hands where nobody takes, gives or grants what is missing', () => {
+    const fleet = fleetOf(SECOND);
+    join(fleet);
+    fleet.heard(FIRST, { type: 'grant', digest: DIGEST, segment: [0, 4], partners: [] }, 2);
+    fleet.wishes();
+    const others = (now: number): void => {
+      for (const peer of [FIRST, THIRD]) fleet.heard(peer, said(COUNT, []), now);
+    };
+    // Nothing came of its lease, so that it is barred, by itself too.
+    for (let now = 10; now < 6_000; now += 500) others(now);
+    fleet.on(DIGEST, 6_000, (own) => own.upstreamEnded(true, 6_000));
+    for (let now = 6_000; now < 16_000; now = Math.min(fleet.dueAt(now), now + 500)) {
+      others(now);
+      fleet.tick(now);
+      for (const wish of fleet.wishes()) {
+        if (wish.kind === 'upstream') return;
+        if (wish.kind !== 'tell' || wish.message.type !== 'claim') continue;
+        const refusal: FleetMessage = { type: 'refuse', digest: DIGEST, fetching: [], partners: [] };
+        for (const peer of wish.peers) fleet.heard(peer, refusal, now);
+      }
+    }
+    assert.fail('it never went upstream');
   });
 
   it('says that it has all, and leaves only when its inventory has told so: else who begins then goes upstream', () => {

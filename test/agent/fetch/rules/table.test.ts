@@ -30,10 +30,33 @@ describe('Table', () => {
     setBit(mapped, 3);
     const root = new Uint8Array(32).fill(1);
     table.hear('a', { ...said(COUNT, []), mapped: [root, mapped] }, 0);
-    assert.ok(!table.isHad(3));
+    assert.ok(!table.isHadFor('x', 3));
     table.trust(root);
     table.hear('a', { ...said(COUNT, []), mapped: [root, mapped] }, 100);
-    assert.ok(table.isHad(3));
+    assert.ok(table.isHadFor('x', 3));
+  });
+
+  it('holds what this agent has and gives to nobody to be had by itself alone', () => {
+    const table = new Table('self', COUNT, 0);
+    table.ownChunk(3, 0);
+    assert.ok(table.isHadFor('self', 3));
+    assert.ok(!table.isHadFor('a', 3));
+    const given = bitmapOf(COUNT);
+    setBit(given, 3);
+    table.ownGives(given);
+    assert.ok(table.isHadFor('a', 3));
+  });
+
+  it('bars nobody when those who are not barred have it all: they take nothing from upstream', () => {
+    const table = new Table('self', COUNT, 0);
+    table.takesPart = true;
+    table.barred.add('self');
+    table.hear('a', said(COUNT, [0]), 0);
+    table.review(100);
+    assert.deepEqual([...table.barred], ['self']);
+    table.hear('a', said(COUNT, [...Array(COUNT).keys()]), 100);
+    table.review(200);
+    assert.equal(table.barred.size, 0);
   });
 
   it('holds a lease to be void when no bytes come, or but a few', () => {
@@ -67,9 +90,9 @@ describe('Table', () => {
     table.review(1_200);
     assert.deepEqual([...table.barred], ['hoarder']);
     table.review(1_300);
-    assert.ok(!table.isHad(0) && table.isHad(4));
+    assert.ok(!table.isHadFor('x', 0) && table.isHadFor('x', 4));
     table.hear('c', said(COUNT, [0, 4]), 1_400);
-    assert.ok(table.isHad(0));
+    assert.ok(table.isHadFor('x', 0));
   });
 
   it('bars nobody where nothing moves on: it is the LAN that is slow', () => {
