@@ -35,6 +35,14 @@ export function union(a: Bitmap, b: Bitmap): Bitmap {
   return a.map((byte, at) => byte | (b[at] as number));
 }
 
+/** Calls `visit` with each chunk that is set in `after` and not in `before`, the first one first. */
+export function eachNew(before: Bitmap, after: Bitmap, visit: (index: number) => void): void {
+  for (let at = 0; at < after.length; at++) {
+    let fresh = (after[at] as number) & ~(before[at] as number);
+    for (; fresh !== 0; fresh &= fresh - 1) visit(at * 8 + 31 - Math.clz32(fresh & -fresh));
+  }
+}
+
 /** Whether `bitmap` is one of `count` chunks: of that length, with no bit beyond the last. */
 export function isBitmapOf(bitmap: Bitmap, count: number): boolean {
   if (bitmap.length !== Math.max(1, Math.ceil(count / 8))) return false;

@@ -2,21 +2,17 @@ import type { Logger } from 'pino';
 import type { ChunkMap } from '../../protocol/chunk-map.ts';
 import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import type { Mark } from '../../protocol/mark.ts';
-import { briefly, isAgentError } from '../errors.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
-import { Buffers } from './buffers.ts';
+import type { Buffers } from './buffers.ts';
 import type { Holders } from './holders.ts';
 import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
 import { Marks } from './marks.ts';
-import { takeFromPeer } from './peer-lane.ts';
+import { PeerIntake } from './peer-intake.ts';
 import type { Partial } from './ports.ts';
 import type { OwnPart } from './rules/own-part.ts';
 import type { Inquirer, Sharing, Taker } from './sharing.ts';
-import { UpstreamIntake } from './upstream-intake.ts';
-
-/** Buffers that a blob keeps for its next chunks where it does not share those of all. */
-const KEPT_BUFFERS = 2;
+import { type SharedIntake, UpstreamIntake } from './upstream-intake.ts';
 
 export interface IntakeComponents extends FetchComponents {
   readonly sharing: Sharing;
@@ -44,34 +40,29 @@ export interface IntakeInit {
 export class Intake implements Taker {
   readonly marks: Marks;
   inquiry: Inquirer | undefined;
-  /** The chunk map that chunks are matched to, where one is used. */
-  #guide: { readonly map: ChunkMap; readonly root: string } | undefined;
   readonly #components: IntakeComponents;
   readonly #init: IntakeInit;
   readonly #partial: Partial;
-  readonly #buffers: Buffers;
   readonly #running = new Set<Promise<void>>();
-  readonly #taking = new Map<string, AbortController>();
   /** Chunks that are being written: another copy of one is thrown away. */
   readonly #writing = new Set<number>();
   readonly #upstream: UpstreamIntake;
+  readonly #peers: PeerIntake;
 
   constructor(components: IntakeComponents, init: IntakeInit, partial: Partial) {
     this.#components = components;
     this.#init = init;
     this.#partial = partial;
-    const { digest, layout } = partial;
-    this.marks = new Marks(components.swarm, digest, layout.size);
-    const length = Math.min(layout.chunkSize, layout.size);
-    const { buffers } = components;
-    this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
-    this.#upstream = new UpstreamIntake(components, {
+    this.marks = new Marks(components.swarm, partial.digest, partial.layout.size);
+    const shared: SharedIntake = {
       partial,
       marks: this.marks,
       writing: this.#writing,
       signal: init.signal,
       on: (event) => this.#on(event),
-    });
+    };
+    this.#upstream = new UpstreamIntake(components, shared);
+    this.#peers = new PeerIntake(components, shared, (indexes) => this.forget(indexes));
   }
 
   /** Resolves once nothing is under way any more; to be called after the signal has fired, or all is there. */
@@ -80,11 +71,11 @@ export class Intake implements Taker {
   }
 
   take(peer: string, index: number): void {
-    this.#run(this.#takeFromPeer(peer, index));
+    this.#run(this.#peers.take(peer, index));
   }
 
   cancel(peer: string, index: number): void {
-    this.#taking.get(`${peer}/${index}`)?.abort(new Error('there already'));
+    this.#peers.cancel(peer, index);
   }
 
   upstream(from: number, to: number): void {
@@ -172,7 +163,7 @@ export class Intake implements Taker {
 
   /** From now on chunks are matched to this map, which these peers hold what it describes of; undefined for no map. */
   guide(map: ChunkMap | undefined, root: string | undefined, holders: readonly string[]): void {
-    this.#guide = map === undefined || root === undefined ? undefined : { map, root };
+    this.#peers.guide = map === undefined || root === undefined ? undefined : { map, root };
     this.#on((own) => own.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
   }
 
@@ -195,109 +186,8 @@ export class Intake implements Taker {
       event(own, now);
     });
   }
-
-  async #takeFromPeer(peer: string, index: number): Promise<void> {
-    const { logger, metrics } = this.#components;
-    const cancel = new AbortController();
-    const key = `${peer}/${index}`;
-    this.#taking.set(key, cancel);
-    const onEnd = (): void => cancel.abort(this.#init.signal.reason);
-    this.#init.signal.addEventListener('abort', onEnd);
-    if (this.#init.signal.aborted) onEnd();
-    try {
-      const came = await this.#chunkFromPeer(peer, index, cancel.signal);
-      this.#on((own, now) => {
-        const isTaken = came === 'mark' || came === 'map';
-        own.answered(peer, index, isTaken ? 'done' : came, now);
-        if (isTaken) own.took(index, came, now);
-      });
-    } catch (error) {
-      if (cancel.signal.aborted) return this.#on((own, now) => own.answered(peer, index, 'cancelled', now));
-      if (!isAgentError(error)) throw error;
-      if (isAgentError(error, 'DIGEST_MISMATCH')) metrics.refusedChunks.inc({ source: 'peer' });
-      const outcome = outcomeOf(error, this.#components.holders.get(peer) !== undefined);
-      let isGivenUp = outcome === 'failed';
-      this.#on((own, now) => {
-        own.answered(peer, index, outcome, now);
-        isGivenUp ||= own.isDistrusted(peer);
-      });
-      if (!isGivenUp) return;
-      logger.warn({ peer, index, ...briefly(error) }, 'peer given up for this blob');
-      this.#components.holders.failed(peer, error);
-    } finally {
-      this.#init.signal.removeEventListener('abort', onEnd);
-      this.#taking.delete(key);
-    }
-  }
-
-  /** Whether a peer says to hold the whole that the map in use describes. */
-  #isClaimedBy(peer: string): boolean {
-    return this.#guide !== undefined && this.#components.holders.get(peer)?.root === this.#guide.root;
-  }
-
-  /** What vouches for the chunk; `cancelled` where it was there already, `useless` where nothing does. */
-  async #chunkFromPeer(
-    peer: string,
-    index: number,
-    signal: AbortSignal,
-  ): Promise<'mark' | 'map' | 'cancelled' | 'useless'> {
-    const { swarm, metrics, download, blob } = this.#components;
-    const { digest, layout } = this.#partial;
-    const length = chunkLength(layout, index);
-    const buffer = this.#buffers.take();
-    const chunk = await takeFromPeer(
-      {
-        layout,
-        marks: this.marks,
-        map: () => this.#guide?.map,
-        isClaimed: () => this.#isClaimedBy(peer),
-        isBanned: (signer) => swarm.isBanned(signer),
-      },
-      index,
-      async (inner) => {
-        const into = buffer.subarray(0, length);
-        const holder = this.#guide === undefined ? undefined : this.#components.holders.get(peer);
-        if (holder === undefined) return swarm.chunk(peer, digest, index, length, inner, into);
-        return { ...(await holder.chunk(index, length, inner, into)), mark: undefined };
-      },
-      () => download?.held ?? 0,
-      signal,
-    );
-    const isThere = this.#writing.has(index) || this.#partial.sourceOf(index) !== undefined;
-    if (chunk === undefined || isThere) {
-      this.#buffers.giveBack(buffer);
-      return isThere ? 'cancelled' : 'useless';
-    }
-    const { bytes, sha256, mark } = chunk;
-    this.#writing.add(index);
-    try {
-      // What has arrived and matches is kept, whatever else has failed meanwhile.
-      await this.#partial.write(chunkStart(layout, index), bytes);
-      await this.#partial.mark(index, sha256, 'peer');
-    } finally {
-      this.#writing.delete(index);
-    }
-    this.#buffers.giveBack(buffer);
-    if (mark !== undefined) this.marks.keep(index, mark);
-    // Caught while its chunk was being written: what was dropped meanwhile did not include it.
-    if (mark !== undefined && swarm.isBanned(mark.signer)) {
-      await this.forget([index]);
-      return 'useless';
-    }
-    metrics.peerBytes.inc(length);
-    // Who passes on what matched the map speaks for nothing: only whoever claims the map has seen the whole.
-    const claimant = this.#isClaimedBy(peer) ? peer : undefined;
-    blob.marked(index, 'peer', peer, mark?.signer ?? claimant);
-    return mark === undefined ? 'map' : 'mark';
-  }
 }
 
 function isSame(a: Uint8Array, b: Uint8Array | undefined): boolean {
   return b !== undefined && Buffer.compare(a, b) === 0;
-}
-
-/** What the rules are told of a failed request. @param isHolder whether the peer said to hold the whole */
-function outcomeOf(error: unknown, isHolder: boolean): 'busy' | 'missing' | 'failed' {
-  if (isAgentError(error, 'PEER_BUSY')) return 'busy';
-  return isAgentError(error, 'PEER_MISSING') && !isHolder ? 'missing' : 'failed';
 }

@@ -3,6 +3,7 @@ import { type ChunkMap, chunkMapRoot, encodeChunkMap } from '../../protocol/chun
 import type { Digest } from '../../protocol/digest.ts';
 import type { BlobIndex, BlobRecord, SizedDigest } from './blob-index.ts';
 import { type Candidate, roomOf } from './eviction.ts';
+import { type BlobListener, BlobListeners } from './listeners.ts';
 import { Looked } from './looked.ts';
 import type { Stamp } from './stamp.ts';
 import type { HeldBlob } from './types.ts';
@@ -12,9 +13,6 @@ const TOUCH_DELAY = 5_000;
 
 /** Or as soon as there are this many: they cost about a millisecond of the main thread. */
 const MAX_TOUCHES = 128;
-
-/** What the store tells of a blob that came or went. */
-export type BlobListener = (digest: Digest) => void;
 
 /** What holdings count into; prom-client's gauges fit. */
 export interface HoldingsMetrics {
@@ -42,8 +40,8 @@ export class Holdings {
   readonly #logger: Logger;
   readonly #now: () => number;
   readonly #metrics: HoldingsMetrics | undefined;
-  readonly #onHold = new Set<BlobListener>();
-  readonly #onDrop = new Set<BlobListener>();
+  readonly #onHold: BlobListeners;
+  readonly #onDrop: BlobListeners;
   /** Blobs whose row could not be removed (a full disk): they are gone all the same. */
   readonly #gone = new Set<Digest>();
   #closed = false;
@@ -58,6 +56,8 @@ export class Holdings {
     this.index = index;
     this.#sizeNow = sizeNow;
     this.#logger = logger;
+    this.#onHold = new BlobListeners(logger);
+    this.#onDrop = new BlobListeners(logger);
     this.#now = now;
     this.#metrics = metrics;
     const { blobs, bytes, lastUsed } = index.totals();
@@ -91,14 +91,14 @@ export class Holdings {
   keepPrivate(digest: Digest, registry: string): void {
     const wasTold = this.forPeers(digest) !== undefined;
     this.index.keepPrivate(digest, registry);
-    if (wasTold) this.#tell(this.#onDrop, digest);
+    if (wasTold) this.#onDrop.tell(digest);
   }
 
   /** What is held of it is there for peers again. */
   disclose(digest: Digest): void {
     if (!this.isPrivate(digest)) return;
     this.index.forgetPrivate(digest);
-    if (this.get(digest) !== undefined) this.#tell(this.#onHold, digest);
+    if (this.get(digest) !== undefined) this.#onHold.tell(digest);
   }
 
   /** Nothing of it is here any more. Where that cannot be noted it stays private, which does no harm. */
@@ -177,7 +177,7 @@ export class Holdings {
     this.#bytes += layout.size - (before?.size ?? 0);
     this.#room += roomOf(layout.size) - (before === undefined ? 0 : roomOf(before.size));
     this.#show();
-    if (isNews && !this.index.isPrivate(digest)) this.#tell(this.#onHold, digest);
+    if (isNews && !this.index.isPrivate(digest)) this.#onHold.tell(digest);
     return { digest, size: layout.size, mediaType: known };
   }
 
@@ -209,7 +209,7 @@ export class Holdings {
     const records = [...new Set(digests)].flatMap((digest) => this.#row(digest) ?? []);
     const told = records.filter(({ digest }) => this.looked.has(digest) && !this.index.isPrivate(digest));
     this.#forget(records);
-    for (const { digest } of told) this.#tell(this.#onDrop, digest);
+    for (const { digest } of told) this.#onDrop.tell(digest);
     return records;
   }
 
@@ -230,13 +230,11 @@ export class Holdings {
   }
 
   onHold(listener: BlobListener): () => void {
-    this.#onHold.add(listener);
-    return () => this.#onHold.delete(listener);
+    return this.#onHold.add(listener);
   }
 
   onDrop(listener: BlobListener): () => void {
-    this.#onDrop.add(listener);
-    return () => this.#onDrop.delete(listener);
+    return this.#onDrop.add(listener);
   }
 
   async close(): Promise<void> {
@@ -292,16 +290,5 @@ export class Holdings {
   #show(): void {
     this.#metrics?.blobs.set(this.#blobs);
     this.#metrics?.storedBytes.set(this.#bytes);
-  }
-
-  /** A listener that throws must not undo what it was told of. */
-  #tell(listeners: Iterable<BlobListener>, digest: Digest): void {
-    for (const listener of [...listeners]) {
-      try {
-        listener(digest);
-      } catch (error) {
-        this.#logger.error({ err: error, digest }, 'a listener of the store failed');
-      }
-    }
   }
 }

@@ -20,9 +20,10 @@ import type { Collection } from './collection.ts';
 import { createDiskStore } from './disk-store.ts';
 import { type Files, systemFiles } from './files.ts';
 import type { HealthMetrics, StoreState } from './health.ts';
-import { type BlobListener, Holdings, type HoldingsMetrics } from './holdings.ts';
+import { Holdings, type HoldingsMetrics } from './holdings.ts';
 import type { Inspection } from './inspection.ts';
 import { layoutAt, prepareDirectories, unwritable, writeOciLayout } from './layout.ts';
+import type { BlobListener } from './listeners.ts';
 import { lockStore } from './lock.ts';
 import { measurePartial } from './measure.ts';
 import { emptyTmp, partialDigests } from './old-partials.ts';
@@ -33,7 +34,7 @@ import type { StandingRecords } from './standing-records.ts';
 import type { TagRecords } from './tag-records.ts';
 import type { HeldBlob, Partial } from './types.ts';
 
-export type { BlobListener } from './holdings.ts';
+export type { BlobListener } from './listeners.ts';
 export type { HeldBlob, Partial } from './types.ts';
 
 /** What is due for a recheck after this long. Milliseconds (24 h). */

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import {
   bitmapOf,
   clearBit,
+  eachNew,
   fullBitmap,
   hasBit,
   isBitmapOf,
@@ -80,6 +81,18 @@ test('a full bitmap is one of its chunks, and what is set in either of two is se
         assert.ok(hasBit(fullBitmap(chunks), index));
         assert.equal(hasBit(both, index), index === a % chunks || index === b % chunks);
       }
+    }),
+  );
+});
+
+test('what is new are the chunks of one bitmap that are not in another', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ minLength: 1, maxLength: 40 }), fc.infiniteStream(fc.nat(255)), (before, bytes) => {
+      const after = before.map(() => bytes.next().value as number);
+      const found: number[] = [];
+      eachNew(before, after, (index) => found.push(index));
+      const expected = [...Array(before.length * 8).keys()].filter((at) => hasBit(after, at) && !hasBit(before, at));
+      assert.deepEqual(found, expected);
     }),
   );
 });

@@ -10,6 +10,7 @@ import { CROWD, type Neighbourhood, type Partners } from './partners.ts';
 import { isHopeless, onOwnAccount, STANDSTILL, standsStillAt } from './standstill.ts';
 import type { Table } from './table.ts';
 import { isWithin, type Segment } from './taking.ts';
+import { isTakenHigher, isUncovered } from './uncovered.ts';
 import type { Wish } from './wish.ts';
 
 /** How long a refused claimant of a crowd waits more, for each {@link CROWD} neighbours. ms */
@@ -154,7 +155,8 @@ export class Leasing {
     this.#haltWhereLate(now);
     if (now < part.searchUntil || (this.#lease.isHeld && !this.#lease.isRunningOut)) return;
     if (!isAsking && this.#onOwnAccount(now)) return;
-    if (this.#table.leases(now).length >= this.#worthClaiming() || !this.#isUncovered(now)) return;
+    if (this.#table.leases(now).length >= this.#worthClaiming() || this.#part.holders.size > 0) return;
+    if (!isUncovered(this.#table, this.#lease, now)) return;
     this.#askCoordinator(now);
   }
 
@@ -230,7 +232,8 @@ export class Leasing {
       // What others know of it by now they take themselves.
       if (this.#lease.isHeld && !this.#isRangeless && table.barred.has(self)) return false;
     }
-    return !this.#isTakenHigher(index, now);
+    const { order, place } = this.#components.surroundings;
+    return !isTakenHigher(table, index, order, place, now);
   }
 
   /** What others have by now, or take themselves, is left to them where upstream is late with it. */
@@ -243,28 +246,6 @@ export class Leasing {
     this.#isHalted = true;
     const { surroundings, digest } = this.#components;
     surroundings.wish({ kind: 'halt', digest });
-  }
-
-  /** Whether a live lease of somebody higher in the order covers the chunk. */
-  #isTakenHigher(index: number, now: number): boolean {
-    const rivals = this.#table.leases(now).filter(({ leases }) => isWithin(index, leases));
-    if (rivals.length === 0) return false;
-    const { surroundings } = this.#components;
-    const order = surroundings.order();
-    const own = surroundings.place();
-    return rivals.some(({ peer }) => order.indexOf(peer) < own);
-  }
-
-  /** Whether a chunk is missing that nobody has, and that nobody takes from upstream. */
-  #isUncovered(now: number): boolean {
-    const { own, count } = this.#table;
-    if (this.#part.holders.size > 0) return false;
-    const live = this.#table.leases(now);
-    for (let index = 0; index < count; index++) {
-      if (hasBit(own.have, index) || this.#table.isOffered(index) || this.#lease.covers(index)) continue;
-      if (!live.some(({ leases }) => isWithin(index, leases))) return true;
-    }
-    return false;
   }
 
   /** Nothing has come for long and nothing is under way: whoever says to have it does not give it. True where it acts. */

@@ -1,16 +1,14 @@
-import { type Bitmap, clearBit, hasBit, isBitmapOf, setBit, union } from '../../../protocol/bitmap.ts';
+import { type Bitmap, clearBit, eachNew, hasBit, isBitmapOf, setBit, union } from '../../../protocol/bitmap.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { ChunkTimes } from './chunk-times.ts';
 import { isLate } from './lateness.ts';
+import { Rarity } from './rarity.ts';
 import { Spread } from './spread.ts';
-import { hasAll, newTaking, type Segment, type Taking } from './taking.ts';
+import { beginChunk, hasAll, isWithin, newTaking, noteProgress, type Segment, type Taking } from './taking.ts';
 import { UplinkRate } from './uplink-rate.ts';
 
 /** Who has not been heard of for this long takes part no more. ms */
 const SILENCE = 3_000;
-
-/** Fewer bytes than this are none: at a byte a second a lease would keep others from its chunks. */
-const PROGRESS = 32 * 1024;
 
 /** A look at all after each message would cost more than the messages. ms */
 const REVIEW_EVERY = 50;
@@ -29,8 +27,6 @@ export class Table {
   /** This agent's own part; it is not among {@link others}. */
   own: Taking;
   readonly others = new Map<string, Taking>();
-  /** How many others have each chunk in a way that is of use here. */
-  readonly rarity: Uint16Array;
   readonly times: ChunkTimes;
   readonly uplink: UplinkRate;
   /** Who gets no more leases on this blob: a lease of theirs was void, or what they took went no further. */
@@ -50,6 +46,7 @@ export class Table {
   #reviewedAt = Number.NEGATIVE_INFINITY;
   #reviewAt = Number.POSITIVE_INFINITY;
   readonly #spread = new Spread();
+  readonly #rarity: Rarity;
   /** Root of the chunk map that is trusted here. */
   #root: Uint8Array | undefined;
 
@@ -62,7 +59,12 @@ export class Table {
     this.count = count;
     this.own = newTaking(count, now);
     this.resetOwn(now);
-    this.rarity = new Uint16Array(count);
+    this.#rarity = new Rarity(count);
+  }
+
+  /** How many others have each chunk in a way that is of use here. */
+  get rarity(): Uint16Array {
+    return this.#rarity.counts;
   }
 
   /**
@@ -101,7 +103,7 @@ export class Table {
     taking.have = had;
     taking.usable = usable;
     this.#follow(peer, taking, before, had, now);
-    count(this.rarity, usedBefore, usable);
+    this.#rarity.replace(usedBefore, usable);
     this.leased(taking, message.leases, message.received, now);
     return true;
   }
@@ -112,19 +114,11 @@ export class Table {
     const leaseTime = this.uplink.leaseTime(now);
     if (received > taking.received) this.failures = 0;
     else if (leases.length === 0 && taking.leases.length > 0 && received === taking.leaseBytes) this.failures++;
-    if (begins) taking.leaseBytes = received;
-    if (begins || received >= taking.progressBytes + PROGRESS) {
-      taking.progressAt = now;
-      taking.progressBytes = received;
-    }
-    if (begins) {
-      taking.chunkAt = now;
-      taking.chunkBytes = received;
-      taking.chunkLeaseTime = leaseTime;
-    }
     this.leaseHolders += Number(leases.length > 0) - Number(taking.leases.length > 0);
     taking.leases = leases;
     taking.received = received;
+    noteProgress(taking, begins, now);
+    if (begins) beginChunk(taking, leaseTime, now);
   }
 
   /** This agent has chunk `index` from now on. */
@@ -162,7 +156,7 @@ export class Table {
     const taking = this.others.get(peer);
     if (taking === undefined) return;
     const none = new Uint8Array(taking.usable.length);
-    count(this.rarity, taking.usable, none);
+    this.#rarity.replace(taking.usable, none);
     this.#spread.dropped(taking);
     this.others.delete(peer);
     if (taking.leases.length > 0) this.leaseHolders--;
@@ -184,7 +178,7 @@ export class Table {
     if (taking === undefined || !hasBit(taking.usable, index)) return;
     const usable = Uint8Array.from(taking.usable);
     clearBit(usable, index);
-    count(this.rarity, taking.usable, usable);
+    this.#rarity.replace(taking.usable, usable);
     taking.usable = usable;
   }
 
@@ -273,44 +267,28 @@ export class Table {
     return wanting;
   }
 
-  /** Notes what is new in `have`: whose chunk it was, how long it took, and that it has spread. */
+  /** Notes what is new in `have`. */
   #follow(peer: string, taking: Taking, before: Bitmap, have: Bitmap, now: number): void {
-    for (let at = 0; at < have.length; at++) {
-      let fresh = (have[at] as number) & ~(before[at] as number);
-      for (; fresh !== 0; fresh &= fresh - 1) {
-        const index = at * 8 + 31 - Math.clz32(fresh & -fresh);
-        this.gainedAt = now;
-        let isFirst = true;
-        for (const [other, theirs] of this.others) {
-          if (other === peer) continue;
-          this.#spread.movedOn(theirs, index);
-          if (isFirst && hasBit(theirs.have, index)) isFirst = false;
-        }
-        if (peer !== this.#self) this.#spread.movedOn(this.own, index);
-        if (!taking.leases.some(([from, to]) => index >= from && index < to)) continue;
-        // The last is shorter than the others.
-        if (index < this.count - 1) {
-          this.times.note(now - taking.chunkAt, now);
-          this.uplink.note(taking.chunkAt, taking.chunkLeaseTime, now);
-        }
-        taking.chunkAt = now;
-        taking.chunkBytes = taking.received;
-        taking.chunkLeaseTime = this.uplink.leaseTime(now);
-        if (isFirst) this.#spread.brought(taking, index, now);
-      }
-    }
+    eachNew(before, have, (index) => this.#gained(peer, taking, index, now));
   }
-}
 
-/** Corrects how many have each chunk where one bitmap takes the place of another. */
-function count(counts: Uint16Array, before: Bitmap, after: Bitmap): void {
-  for (let at = 0; at < after.length; at++) {
-    let changed = (after[at] as number) ^ (before[at] as number);
-    for (; changed !== 0; changed &= changed - 1) {
-      const bit = changed & -changed;
-      const index = at * 8 + 31 - Math.clz32(bit);
-      if (index >= counts.length) continue;
-      counts[index] = (counts[index] as number) + (((after[at] as number) & bit) !== 0 ? 1 : -1);
+  /** Somebody has a chunk more: whose chunk it was, how long it took, and that it has spread. */
+  #gained(peer: string, taking: Taking, index: number, now: number): void {
+    this.gainedAt = now;
+    let isFirst = true;
+    for (const [other, theirs] of this.others) {
+      if (other === peer) continue;
+      this.#spread.movedOn(theirs, index);
+      if (isFirst && hasBit(theirs.have, index)) isFirst = false;
     }
+    if (peer !== this.#self) this.#spread.movedOn(this.own, index);
+    if (!isWithin(index, taking.leases)) return;
+    // The last is shorter than the others.
+    if (index < this.count - 1) {
+      this.times.note(now - taking.chunkAt, now);
+      this.uplink.note(taking.chunkAt, taking.chunkLeaseTime, now);
+    }
+    beginChunk(taking, this.uplink.leaseTime(now), now);
+    if (isFirst) this.#spread.brought(taking, index, now);
   }
 }

@@ -6,6 +6,9 @@ export type Segment = readonly [from: number, to: number];
 /** Chunks of a lease. */
 export const SEGMENT = 16;
 
+/** Fewer bytes than this are none: at a byte a second a lease would keep others from its chunks. */
+const PROGRESS = 32 * 1024;
+
 /** What is known of one agent's part in a blob: what it has, and what it takes from upstream. */
 export interface Taking {
   /** Chunks it can give, whatever vouches for them. */
@@ -47,6 +50,21 @@ export function newTaking(count: number, now: number): Taking {
     chunkLeaseTime: 0,
     unspread: new Map(),
   };
+}
+
+/** Takes note of what it has received by now. @param begins whether its lease has just begun */
+export function noteProgress(taking: Taking, begins: boolean, now: number): void {
+  if (begins) taking.leaseBytes = taking.received;
+  if (!begins && taking.received < taking.progressBytes + PROGRESS) return;
+  taking.progressAt = now;
+  taking.progressBytes = taking.received;
+}
+
+/** It is at another chunk from now on. @param leaseTime see {@link UplinkRate.leaseTime} */
+export function beginChunk(taking: Taking, leaseTime: number, now: number): void {
+  taking.chunkAt = now;
+  taking.chunkBytes = taking.received;
+  taking.chunkLeaseTime = leaseTime;
 }
 
 /** Whether it has every one of `count` chunks. */

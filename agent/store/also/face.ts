@@ -1,7 +1,8 @@
 import type { Logger } from 'pino';
 import type { Digest } from '../../../protocol/digest.ts';
 import type { Descriptor } from '../../oci/manifest.ts';
-import type { BlobListener, DiskStore, HeldBlob, Partial } from '../index.ts';
+import type { DiskStore, HeldBlob, Partial } from '../index.ts';
+import { type BlobListener, BlobListeners } from '../listeners.ts';
 import type { Activity } from './activity.ts';
 import type { Ledger } from './ledger.ts';
 import type { Publicity } from './publicity.ts';
@@ -26,9 +27,8 @@ export class StoreAndAlso implements DiskStore {
   readonly #publicity: Publicity;
   readonly #readers: AlsoReaders;
   readonly #activity: Activity;
-  readonly #logger: Logger;
-  readonly #onHold = new Set<BlobListener>();
-  readonly #onDrop = new Set<BlobListener>();
+  readonly #onHold: BlobListeners;
+  readonly #onDrop: BlobListeners;
   readonly #unsubscribe: (() => void)[];
   /** Nothing but the store's own is left. */
   #isAlone = false;
@@ -39,11 +39,12 @@ export class StoreAndAlso implements DiskStore {
     this.#publicity = publicity;
     this.#readers = readers;
     this.#activity = activity;
-    this.#logger = logger;
+    this.#onHold = new BlobListeners(logger);
+    this.#onDrop = new BlobListeners(logger);
     // What is held elsewhere has been told of, and stays when the store's own copy goes.
     this.#unsubscribe = [
-      own.onHold((digest) => this.#isForPeers(digest) || this.#tell(this.#onHold, digest)),
-      own.onDrop((digest) => this.#isForPeers(digest) || this.#tell(this.#onDrop, digest)),
+      own.onHold((digest) => this.#isForPeers(digest) || this.#onHold.tell(digest)),
+      own.onDrop((digest) => this.#isForPeers(digest) || this.#onDrop.tell(digest)),
     ];
   }
 
@@ -53,7 +54,7 @@ export class StoreAndAlso implements DiskStore {
     change();
     const is = this.#isForPeers(digest);
     if (was === is || this.#own.held(digest) !== undefined) return;
-    this.#tell(is ? this.#onHold : this.#onDrop, digest);
+    (is ? this.#onHold : this.#onDrop).tell(digest);
   }
 
   /** From now on there is only the store. */
@@ -98,7 +99,7 @@ export class StoreAndAlso implements DiskStore {
     const wasElsewhere = this.#isForPeers(digest) && this.#own.held(digest) === undefined;
     this.#own.keepPrivate(digest, registry);
     // The store tells of what it held itself.
-    if (wasElsewhere) this.#tell(this.#onDrop, digest);
+    if (wasElsewhere) this.#onDrop.tell(digest);
   }
 
   isPrivate(digest: Digest): boolean {
@@ -113,7 +114,7 @@ export class StoreAndAlso implements DiskStore {
     const wasForPeers = this.#isForPeers(digest);
     this.#own.disclose(digest);
     // The store tells only of what nobody else holds.
-    if (!wasForPeers && this.#isForPeers(digest)) this.#tell(this.#onHold, digest);
+    if (!wasForPeers && this.#isForPeers(digest)) this.#onHold.tell(digest);
   }
 
   held(digest: Digest): { readonly size: number; readonly root: string } | undefined {
@@ -147,13 +148,11 @@ export class StoreAndAlso implements DiskStore {
   }
 
   onHold(listener: BlobListener): () => void {
-    this.#onHold.add(listener);
-    return () => this.#onHold.delete(listener);
+    return this.#onHold.add(listener);
   }
 
   onDrop(listener: BlobListener): () => void {
-    this.#onDrop.add(listener);
-    return () => this.#onDrop.delete(listener);
+    return this.#onDrop.add(listener);
   }
 
   get tags(): DiskStore['tags'] {
@@ -212,7 +211,7 @@ export class StoreAndAlso implements DiskStore {
     const wasForPeers = this.held(digest) !== undefined;
     const wasHeld = await this.#own.remove(digest);
     // With its own copy the store forgets that a digest was private.
-    if (!wasForPeers && this.#isForPeers(digest)) this.#tell(this.#onHold, digest);
+    if (!wasForPeers && this.#isForPeers(digest)) this.#onHold.tell(digest);
     return wasHeld;
   }
 
@@ -224,16 +223,5 @@ export class StoreAndAlso implements DiskStore {
   #isForPeers(digest: Digest): boolean {
     if (this.#isAlone || this.#ledger.files.held(digest) === undefined || this.#own.isPrivate(digest)) return false;
     return this.#ledger.files.isShared(digest) || this.#publicity.has(digest);
-  }
-
-  /** A listener that throws must not undo what it was told of. */
-  #tell(listeners: Iterable<BlobListener>, digest: Digest): void {
-    for (const listener of [...listeners]) {
-      try {
-        listener(digest);
-      } catch (error) {
-        this.#logger.error({ err: error, digest }, 'a listener of the store failed');
-      }
-    }
   }
 }
