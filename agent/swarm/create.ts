@@ -26,6 +26,7 @@ import { createStrikes } from './strikes.ts';
 import { type LanSwarm, type SwarmParts, swarmOf } from './swarm.ts';
 import { createTagAnswering } from './tags/answering.ts';
 import { createTagAsking } from './tags/ask.ts';
+import { Walks } from './walks.ts';
 
 export interface SwarmComponents {
   readonly logger: Logger;
@@ -116,6 +117,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
       onGarbage: (peer) => strikes.strike(peer, 'garbage'),
       onConnect: ({ id, address }) => {
         started.advertiser?.wake();
+        if (settings.dht) walks.scout();
         if (!strikes.isBanned(id)) attendance.came({ peer: id, address });
       },
       onDisconnect: (id) => attendance.left(id),
@@ -125,6 +127,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
   );
   const strikes = createStrikes({ reputation, neighbours, logger, metrics, onStrike: () => bans.changed() });
   const inventories = createInventories();
+  const walks = new Walks({ node, now: monotonic, isKnown: (peer) => isNeighbour(peer) || strikes.isBanned(peer) });
   const ending = new AbortController();
   return {
     node,
@@ -134,6 +137,7 @@ async function compose(components: SwarmComponents, settings: SwarmSettings): Pr
     neighbours,
     bulk,
     inventories,
+    walks,
     attendance,
     tags: createTagAnswering(monotonic),
     askTag: createTagAsking(monotonic),

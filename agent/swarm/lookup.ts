@@ -1,13 +1,13 @@
 import type { PeerInfo } from '@libp2p/interface';
 import type { Digest } from '../../protocol/digest.ts';
 import { isAgentError } from '../errors.ts';
-import { findProviders, isDhtKey } from './dht.ts';
+import { isDhtKey } from './dht.ts';
 import { askHave, createHolder, type Holder } from './holder.ts';
-import type { Horizon, Walk } from './horizon.ts';
 import type { Inventories } from './inventory/inventories.ts';
 import type { MissingRecord } from './missing.ts';
 import type { Neighbour, Neighbours } from './neighbours.ts';
 import type { Node } from './node.ts';
+import type { Walks } from './walks.ts';
 
 /** Providers dialled for one look-up at a time, and in all: a key may have any number of dead ones. */
 const PROVIDER_DIALS = 4;
@@ -17,7 +17,7 @@ export interface LookupComponents {
   readonly node: Node;
   readonly neighbours: Neighbours;
   readonly inventories: Inventories;
-  readonly horizon: Horizon;
+  readonly walks: Pick<Walks, 'mayFind' | 'providers'>;
   readonly missing: MissingRecord;
   isBanned(peer: string): boolean;
   onGarbage(peer: string): void;
@@ -43,7 +43,7 @@ export async function* lookup(
   components: LookupComponents,
   init: LookupInit,
 ): AsyncGenerator<Holder> {
-  const { node, neighbours, inventories, horizon, missing, isBanned, onGarbage } = components;
+  const { node, neighbours, inventories, walks, missing, isBanned, onGarbage } = components;
   if (signal.aborted) return;
   const asked = new Set<string>();
   const answers: Holder[] = [];
@@ -97,10 +97,7 @@ export async function* lookup(
 
   const askProviders = async (): Promise<void> => {
     const dialling = new Set<Promise<void>>();
-    const before = neighbours.generation;
-    const onWalked = (walk: Walk): void =>
-      horizon.walked(walk, before, neighbours.generation, performance.now(), (id) => neighbours.get(id) !== undefined);
-    for await (const provider of findProviders(node, digest, ends, onWalked)) {
+    for await (const provider of walks.providers(digest, ends)) {
       const id = provider.id.toString();
       if (!mayAsk(id)) continue;
       asked.add(id);
@@ -123,8 +120,7 @@ export async function* lookup(
     else if (!inventory?.isWhole) run(ask(neighbour, false));
   }
   const neighboursAsked = asked.size;
-  const mayKnowOthers = init.dht && isDhtKey(digest) && !horizon.isClosed(neighbours.generation, performance.now());
-  if (mayKnowOthers) run(askProviders());
+  if (init.dht && isDhtKey(digest) && walks.mayFind()) run(askProviders());
 
   try {
     while (!signal.aborted) {

@@ -38,8 +38,6 @@ export interface Neighbours {
   get(id: string): Neighbour | undefined;
   /** The IP address a peer was last seen at, connected or not. */
   addressOf(id: string): string | undefined;
-  /** Another number whenever a neighbour has come or gone. */
-  readonly generation: number;
   /** Closes every connection of a peer, and of all others at the address where one is given. */
   disconnect(id: string, address: string | undefined): void;
   stop(): void;
@@ -73,7 +71,6 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
   const { node, logger, gauge, roster } = components;
   const table = new Map<string, Neighbour>();
   const lastAddress = new Map<string, string>();
-  let generation = 0;
 
   const connectionTo = (peer: PeerId): Connection | undefined =>
     node.getConnections(peer).find(({ status }) => status === 'open');
@@ -84,7 +81,6 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     lastAddress.set(id, hostOf(connection.remoteAddr));
     if (lastAddress.size > KNOWN_PEERS) forgetOldest(lastAddress, (old) => table.has(old));
     if (table.has(id)) return;
-    generation += 1;
     const neighbour = createNeighbour(connection.remotePeer);
     table.set(id, neighbour);
     gauge.set(table.size);
@@ -96,7 +92,6 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     const neighbour = table.get(id);
     if (neighbour === undefined) return;
     table.delete(id);
-    generation += 1;
     gauge.set(table.size);
     close(neighbour);
     logger.debug({ peer: id }, 'peer disconnected');
@@ -150,9 +145,6 @@ export function trackNeighbours(components: NeighboursComponents, init: Neighbou
     },
     get: (id) => table.get(id),
     addressOf: (id) => lastAddress.get(id),
-    get generation() {
-      return generation;
-    },
     disconnect(id, address) {
       // At once: their connections' ends may be told of a while later.
       for (const known of table.keys()) {

@@ -11,7 +11,6 @@ import type { SwarmDatastore } from './datastore.ts';
 import type { Dialler } from './dialler.ts';
 import type { Attendance, Present } from './fleet/attendance.ts';
 import type { Holder } from './holder.ts';
-import { createHorizon } from './horizon.ts';
 import type { SwarmSettings } from './init.ts';
 import type { Inventories } from './inventory/inventories.ts';
 import type { Roster } from './inventory/roster.ts';
@@ -28,6 +27,7 @@ import { type SwarmStatus, swarmStatus } from './status.ts';
 import type { Strikes } from './strikes.ts';
 import type { TagAnswering } from './tags/answering.ts';
 import type { AskTag } from './tags/ask.ts';
+import type { Walks } from './walks.ts';
 
 /** How long the node may take to close its connections, and the disk to take the bans. ms. */
 const STOP_TIMEOUT = 5_000;
@@ -75,6 +75,7 @@ export interface SwarmParts {
   /** Lanes for the bodies of chunks; undefined where they are off. */
   readonly bulk: Bulk | undefined;
   readonly inventories: Inventories;
+  readonly walks: Walks;
   readonly attendance: Attendance;
   readonly tags: TagAnswering;
   readonly askTag: AskTag;
@@ -98,7 +99,6 @@ export function swarmOf(parts: SwarmParts, settings: SwarmSettings): LanSwarm {
 class Libp2pSwarm implements LanSwarm {
   readonly #parts: SwarmParts;
   readonly #settings: SwarmSettings;
-  readonly #horizon = createHorizon();
   readonly #missing = createMissingRecord(() => performance.now());
 
   constructor(parts: SwarmParts, settings: SwarmSettings) {
@@ -123,7 +123,7 @@ class Libp2pSwarm implements LanSwarm {
   }
 
   holders(digest: Digest, signal: AbortSignal): AsyncIterable<Holder> {
-    const { node, neighbours, inventories, ending, strikes } = this.#parts;
+    const { node, neighbours, inventories, walks, ending, strikes } = this.#parts;
     const { dht, answerTimeout, stallTimeout } = this.#settings;
     return lookup(
       digest,
@@ -132,7 +132,7 @@ class Libp2pSwarm implements LanSwarm {
         node,
         neighbours,
         inventories,
-        horizon: this.#horizon,
+        walks,
         missing: this.#missing,
         isBanned: strikes.isBanned,
         onGarbage: (peer) => strikes.strike(peer, 'garbage'),
@@ -227,9 +227,10 @@ class Libp2pSwarm implements LanSwarm {
   }
 
   async stop(): Promise<void> {
-    const { node, datastore, bans, neighbours, bulk, roster, mdns, ending, started } = this.#parts;
+    const { node, datastore, bans, neighbours, walks, bulk, roster, mdns, ending, started } = this.#parts;
     ending.abort(new Error('the agent stops'));
     mdns?.stop();
+    walks.stop();
     started.advertiser?.stop();
     started.dialler?.stop();
     neighbours.stop();

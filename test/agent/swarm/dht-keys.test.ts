@@ -4,12 +4,12 @@ import type { CID } from 'multiformats/cid';
 import { pino } from 'pino';
 import { startAdvertiser } from '../../../agent/swarm/advertiser.ts';
 import { cidOf } from '../../../agent/swarm/dht.ts';
-import { createHorizon } from '../../../agent/swarm/horizon.ts';
 import { createInventories } from '../../../agent/swarm/inventory/inventories.ts';
 import { lookup } from '../../../agent/swarm/lookup.ts';
 import { createMissingRecord } from '../../../agent/swarm/missing.ts';
 import type { Neighbours } from '../../../agent/swarm/neighbours.ts';
 import type { Node } from '../../../agent/swarm/node.ts';
+import { Walks } from '../../../agent/swarm/walks.ts';
 import { createMemoryHoldings } from '../../support/holdings.ts';
 import { blob, soon, until } from './fixture.ts';
 
@@ -56,7 +56,7 @@ test('only sha256 blobs are looked up', async () => {
     node,
     neighbours: { all: [] } as unknown as Neighbours,
     inventories: createInventories(),
-    horizon: createHorizon(),
+    walks: new Walks({ node, isKnown: () => true, now: () => 0 }),
     missing: createMissingRecord(() => 0),
     isBanned: () => false,
     onGarbage: () => {},

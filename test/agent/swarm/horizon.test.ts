@@ -3,7 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import { openDatastore } from '../../../agent/swarm/datastore.ts';
 import { findProviders } from '../../../agent/swarm/dht.ts';
-import { createHorizon, type Walk } from '../../../agent/swarm/horizon.ts';
+import { HORIZON_TTL, Horizon, type Walk } from '../../../agent/swarm/horizon.ts';
 import { createNode, type Node } from '../../../agent/swarm/node.ts';
 import { toDigest } from '../../../protocol/digest.ts';
 import { blob, nextAddress, soon, until } from './fixture.ts';
@@ -58,12 +58,12 @@ test('a walk meets every node of a small DHT, neighbours or not', async (t) => {
     return found?.isWhole === true && all.every((id) => found.met.has(id));
   });
   // So none is overlooked once it is settled; and whoever is met and no neighbour keeps the horizon open.
-  const horizon = createHorizon();
+  const horizon = new Horizon();
   const settled = (await walk(first)) as Walk;
-  horizon.walked(settled, 1, 1, 0, (id) => id !== all[2]);
-  assert.equal(horizon.isClosed(1, 0), false);
-  horizon.walked(settled, 1, 1, 0, (id) => all.includes(id));
-  assert.equal(horizon.isClosed(1, 0), true);
+  horizon.walked(settled, 0, (id) => id !== all[2]);
+  assert.equal(horizon.isClosed, false);
+  horizon.walked(settled, 0, (id) => all.includes(id));
+  assert.equal(horizon.isClosed, true);
 });
 
 test('a walk that was cut short, or that nobody answered, tells nothing', async (t) => {
@@ -73,4 +73,47 @@ test('a walk that was cut short, or that nobody answered, tells nothing', async 
   await last?.stop();
   const after = await walk(await startNode(t));
   assert.equal(after?.met.size ?? 0, 0);
+});
+
+const everybody = () => true;
+const nobody = () => false;
+const many = (count: number) => new Set(Array.from({ length: count }, (_, at) => `peer ${at}`));
+
+test('a whole walk among fewer than k neighbours closes the horizon; what was cut short, or met nobody, does not', () => {
+  const closes = (met: ReadonlySet<string>, isWhole: boolean, isKnown: (id: string) => boolean) => {
+    const horizon = new Horizon();
+    horizon.walked({ met, isWhole }, 0, isKnown);
+    return horizon.isClosed;
+  };
+  assert.equal(closes(many(2), true, everybody), true);
+  assert.equal(closes(many(2), false, everybody), false);
+  assert.equal(closes(many(0), true, everybody), false);
+  assert.equal(
+    closes(many(2), true, (id) => id !== 'peer 1'),
+    false,
+  );
+  assert.equal(closes(many(19), true, everybody), true);
+  assert.equal(closes(many(20), true, everybody), false);
+});
+
+test('in a larger DHT three walks in a row must have met neighbours alone', () => {
+  const horizon = new Horizon();
+  const walked = (isKnown: (id: string) => boolean) => horizon.walked({ met: many(25), isWhole: true }, 0, isKnown);
+  for (const isKnown of [everybody, everybody, (id: string) => id !== 'peer 7', everybody, everybody]) {
+    walked(isKnown);
+    assert.equal(horizon.isClosed, false);
+  }
+  walked(everybody);
+  assert.equal(horizon.isClosed, true);
+});
+
+test('a closed horizon stays so until a stranger is met, also on half a walk; an old finding is due to be looked into', () => {
+  const horizon = new Horizon();
+  assert.ok(horizon.isDue(0));
+  horizon.walked({ met: many(2), isWhole: true }, 0, everybody);
+  assert.ok(!horizon.isDue(HORIZON_TTL - 1));
+  assert.ok(horizon.isDue(HORIZON_TTL) && horizon.isClosed);
+  horizon.walked({ met: many(2), isWhole: false }, HORIZON_TTL, nobody);
+  assert.ok(!horizon.isClosed && !horizon.isDue(HORIZON_TTL + 4_999));
+  assert.ok(horizon.isDue(HORIZON_TTL + 5_000));
 });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createHorizon, HORIZON_TTL } from '../../../../agent/swarm/horizon.ts';
 import { announcementsOf } from '../../../../agent/swarm/inventory/announcements.ts';
 import { createInventories, type Telling } from '../../../../agent/swarm/inventory/inventories.ts';
 import { createPending, type Pending } from '../../../../agent/swarm/inventory/pending.ts';
@@ -229,34 +228,4 @@ test('what is told anew waits longer each time; who ends the stream again is lef
   assert.deepEqual(retellDelay(0, 5), { wait: 1_000, failures: 1 });
   assert.equal(retellDelay(1, 5).wait, 600_000);
   assert.deepEqual(retellDelay(7, 60_000), { wait: 1_000, failures: 0 });
-});
-
-test('only a whole walk among fewer than k neighbours, none new since, spares the next walk', () => {
-  const met = new Set(['a', 'b']);
-  const all = () => true;
-  const closes = (
-    walk: { met: ReadonlySet<string>; isWhole: boolean },
-    before = 1,
-    isNeighbour: (id: string) => boolean = all,
-  ) => {
-    const horizon = createHorizon();
-    horizon.walked(walk, before, 1, 0, isNeighbour);
-    return horizon.isClosed(1, HORIZON_TTL - 1);
-  };
-  assert.equal(closes({ met, isWhole: true }), true);
-  assert.equal(closes({ met, isWhole: false }), false);
-  assert.equal(closes({ met: new Set(), isWhole: true }), false);
-  assert.equal(closes({ met, isWhole: true }, 0), false);
-  assert.equal(
-    closes({ met, isWhole: true }, 1, (id) => id !== 'b'),
-    false,
-  );
-  const many = (count: number) => new Set(Array.from({ length: count }, (_, n) => String(n)));
-  assert.equal(closes({ met: many(19), isWhole: true }), true);
-  assert.equal(closes({ met: many(20), isWhole: true }), false);
-  const horizon = createHorizon();
-  assert.equal(horizon.isClosed(1, 0), false);
-  horizon.walked({ met, isWhole: true }, 1, 1, 0, all);
-  assert.equal(horizon.isClosed(2, 1), false);
-  assert.equal(horizon.isClosed(1, HORIZON_TTL), false);
 });
