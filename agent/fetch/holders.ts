@@ -43,6 +43,15 @@ export class Holders {
     });
   }
 
+  /** Takes note of neighbours that told since that they hold the blob. @returns whether there were any */
+  notice(): boolean {
+    const before = this.#known.size;
+    for (const holder of this.#swarm.tellers(this.#digest)) this.#take(holder);
+    if (this.#known.size === before) return false;
+    this.#changed();
+    return true;
+  }
+
   candidates(): Candidate[] {
     return [...this.#known.values()].map(({ holder, isUsable }) => ({
       peer: holder.peer,
@@ -132,14 +141,20 @@ export class Holders {
 
   async #collect(signal: AbortSignal): Promise<void> {
     for await (const holder of this.#swarm.holders(this.#digest, signal)) {
-      // The size is upstream's or a verified manifest's: who claims another has another blob.
-      if (holder.size !== this.#size || this.#known.has(holder.peer)) continue;
-      this.#known.set(holder.peer, { holder, isUsable: true });
+      if (!this.#take(holder)) continue;
       this.#changed();
       if (this.#known.size >= MAX_HOLDERS) break;
     }
     this.done = true;
     this.#changed();
+  }
+
+  /** False where it tells nothing new. */
+  #take(holder: Holder): boolean {
+    // The size is upstream's or a verified manifest's: who claims another has another blob.
+    if (holder.size !== this.#size || this.#known.has(holder.peer) || this.#known.size >= MAX_HOLDERS) return false;
+    this.#known.set(holder.peer, { holder, isUsable: true });
+    return true;
   }
 }
 

@@ -4,6 +4,7 @@ import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import type { Mark } from '../../protocol/mark.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import type { Buffers } from './buffers.ts';
+import { MAP_PATIENCE } from './guide.ts';
 import type { Holders } from './holders.ts';
 import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
@@ -79,7 +80,15 @@ export class Intake implements Taker {
   }
 
   upstream(from: number, to: number): void {
-    this.#run(this.#upstream.take(from, to));
+    if (!this.#components.holders.notice()) {
+      this.#run(this.#upstream.take(from, to));
+      return;
+    }
+    // Somebody has all of it by now, and was not heard of before: in a crowd not all hear what each has.
+    this.#on((own, now) => {
+      own.searching(now + MAP_PATIENCE);
+      own.upstreamEnded(true, now);
+    });
   }
 
   halt(): void {

@@ -11,6 +11,7 @@ export function nobody(swarm: Swarm): Swarm {
     hasNeighbours: false,
     isTrusted: false,
     async *holders() {},
+    tellers: () => [],
     strike: () => {},
     isBanned: () => false,
     peerId: swarm.peerId,

@@ -196,6 +196,8 @@ export interface Swarm {
    * once, and ends when everybody has answered or `signal` fires (it does not throw then). Banned peers are left out.
    */
   holders(digest: Digest, signal: AbortSignal): AsyncIterable<Holder>;
+  /** Neighbours that have told by now that they hold the blob, without asking anybody. Banned ones are left out. */
+  tellers(digest: Digest): readonly Holder[];
   /** Notes that a peer did wrong. `lied` shuts it out for a while; others add up to that. */
   strike(peer: string, offence: Offence): void;
   /** Whether this peer, or another at its address, was caught lying. */

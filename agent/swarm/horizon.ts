@@ -4,15 +4,6 @@ export const HORIZON_TTL = 60_000;
 /** Who met a stranger, who may have been about to become a neighbour, looks again after this. ms */
 const STRANGER_TTL = 5_000;
 
-/** Kademlia's k: a node answers with so many peers at most. With fewer in all, it answers with all it knows. */
-const K = 20;
-
-/**
- * So many walks in a row that met neighbours alone, each the part of a larger DHT near its key: were one in ten of it no
- * neighbour, all three would miss them once in five hundred times.
- */
-export const WALKS_OF_MANY = 3;
-
 /** What a walk through the DHT met. */
 export interface Walk {
   /** Ids of all who were asked, or named in an answer. */
@@ -26,7 +17,8 @@ export interface Walk {
  * the k peers it knows nearest to the key: with fewer than k in all, with every one. So when a walk ended with fewer
  * than k, each of whom answered and each of whom is a neighbour, every node of the DHT is a neighbour; a record names a
  * node, or one that has left; and neighbours tell themselves what they hold: a walk for another blob would bring nothing.
- * In a larger fleet a walk sees only the part near its key: there it takes {@link WALKS_OF_MANY} such walks in a row.
+ * In a larger fleet it sees only the k near its key: were one in ten of it no neighbour, it would miss them once in
+ * eight times, and the next one finds out.
  *
  * That stays so until a walk meets a stranger, however old it is and whoever comes or goes: look-ups that walk because
  * they might find somebody cost twenty agents on two cores more than all else of a pull did. An old finding is looked
@@ -35,8 +27,6 @@ export interface Walk {
 export class Horizon {
   #isClosed = false;
   #foundAt: number | undefined;
-  /** Walks in a row that met neighbours alone. */
-  #row = 0;
 
   /** Whether there is nobody but neighbours. */
   get isClosed(): boolean {
@@ -53,9 +43,7 @@ export class Horizon {
   walked({ met, isWhole }: Walk, now: number, isKnown: (id: string) => boolean): void {
     const hasMetStranger = ![...met].every(isKnown);
     if (!hasMetStranger && (!isWhole || met.size === 0)) return;
-    this.#row = hasMetStranger ? 0 : this.#row + 1;
-    if (hasMetStranger) this.#isClosed = false;
-    else if (met.size < K || this.#row >= WALKS_OF_MANY) this.#isClosed = true;
-    if (hasMetStranger || this.#isClosed) this.#foundAt = now;
+    this.#isClosed = !hasMetStranger;
+    this.#foundAt = now;
   }
 }

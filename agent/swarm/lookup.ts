@@ -23,6 +23,20 @@ export interface LookupComponents {
   onGarbage(peer: string): void;
 }
 
+/** Neighbours that told that they hold the blob, and were not caught lying. */
+export function tellers(
+  digest: Digest,
+  components: Pick<LookupComponents, 'neighbours' | 'inventories' | 'missing' | 'isBanned' | 'onGarbage'>,
+  init: Pick<LookupInit, 'mapTimeout'>,
+): Holder[] {
+  const { neighbours, inventories, missing, isBanned } = components;
+  return neighbours.all.flatMap((neighbour) => {
+    const claim = inventories.of(neighbour.id)?.get(digest);
+    if (claim === undefined || isBanned(neighbour.id) || missing.has(neighbour.id, digest)) return [];
+    return createHolder(neighbour, digest, claim, components, init);
+  });
+}
+
 export interface LookupInit {
   readonly dht: boolean;
   /** ms a peer may take to answer; for one that is dialled first, as much again. */

@@ -1,7 +1,7 @@
 import { noise } from '@chainsafe/libp2p-noise';
 import { type Identify, identify } from '@libp2p/identify';
-import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface';
-import { type KadDHT, kadDHT, passthroughMapper } from '@libp2p/kad-dht';
+import type { ConnectionGater, Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface';
+import { type KadDHT, type KadDHTComponents, kadDHT, passthroughMapper } from '@libp2p/kad-dht';
 import { type Ping, ping } from '@libp2p/ping';
 import { type TCPComponents, tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
@@ -89,7 +89,7 @@ export async function createNode(init: NodeInit): Promise<Node> {
 }
 
 function createDht() {
-  return kadDHT({
+  const create = kadDHT({
     protocol: KAD_PROTOCOL,
     clientMode: false,
     // The default drops private addresses: on a LAN, all of them.
@@ -100,6 +100,18 @@ function createDht() {
     // The advertiser renews our own records in its own time: a threshold of 0 leaves kad only the sweep.
     reprovide: { validity: PROVIDER_VALIDITY, threshold: 0, interval: RECORD_SWEEP, concurrency: 1 },
   });
+  return (components: KadDHTComponents) => {
+    // An event target, which its type does not say.
+    const dht = create(components) as KadDHT & EventTarget;
+    const dispatch = dht.dispatchEvent.bind(dht);
+    // Each answer to a walk names twenty peers, whose addresses libp2p writes down: those of the connected are known.
+    dht.dispatchEvent = (event) => {
+      const peer = event.type === 'peer' ? (event as CustomEvent<PeerInfo>).detail.id : undefined;
+      const isConnected = peer !== undefined && components.connectionManager.getConnections(peer).length > 0;
+      return isConnected || dispatch(event);
+    };
+    return dht;
+  };
 }
 
 /** TCP that sends in one piece what is sent at once, and that dials loopback from `source`, where there is one. */

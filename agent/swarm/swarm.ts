@@ -14,7 +14,7 @@ import type { Holder } from './holder.ts';
 import type { SwarmSettings } from './init.ts';
 import type { Inventories } from './inventory/inventories.ts';
 import type { Roster } from './inventory/roster.ts';
-import { lookup } from './lookup.ts';
+import { type LookupComponents, type LookupInit, lookup, tellers } from './lookup.ts';
 import type { Mdns } from './mdns.ts';
 import { createMissingRecord } from './missing.ts';
 import type { Neighbours } from './neighbours.ts';
@@ -37,6 +37,7 @@ export interface LanSwarm {
   readonly hasNeighbours: boolean;
   readonly isTrusted: boolean;
   holders(digest: Digest, signal: AbortSignal): AsyncIterable<Holder>;
+  tellers(digest: Digest): readonly Holder[];
   strike(peer: string, offence: Offence): void;
   isBanned(peer: string): boolean;
   readonly peerId: string;
@@ -99,11 +100,21 @@ export function swarmOf(parts: SwarmParts, settings: SwarmSettings): LanSwarm {
 class Libp2pSwarm implements LanSwarm {
   readonly #parts: SwarmParts;
   readonly #settings: SwarmSettings;
-  readonly #missing = createMissingRecord(() => performance.now());
+  readonly #lookup: LookupComponents;
+  readonly #lookupInit: LookupInit;
 
   constructor(parts: SwarmParts, settings: SwarmSettings) {
     this.#parts = parts;
     this.#settings = settings;
+    const { strikes } = parts;
+    this.#lookup = {
+      ...parts,
+      missing: createMissingRecord(() => performance.now()),
+      isBanned: strikes.isBanned,
+      onGarbage: (peer) => strikes.strike(peer, 'garbage'),
+    };
+    const { dht, answerTimeout, stallTimeout } = settings;
+    this.#lookupInit = { dht, answerTimeout, mapTimeout: 2 * stallTimeout };
   }
 
   get peerId(): string {
@@ -123,22 +134,11 @@ class Libp2pSwarm implements LanSwarm {
   }
 
   holders(digest: Digest, signal: AbortSignal): AsyncIterable<Holder> {
-    const { node, neighbours, inventories, walks, ending, strikes } = this.#parts;
-    const { dht, answerTimeout, stallTimeout } = this.#settings;
-    return lookup(
-      digest,
-      AbortSignal.any([signal, ending.signal]),
-      {
-        node,
-        neighbours,
-        inventories,
-        walks,
-        missing: this.#missing,
-        isBanned: strikes.isBanned,
-        onGarbage: (peer) => strikes.strike(peer, 'garbage'),
-      },
-      { dht, answerTimeout, mapTimeout: 2 * stallTimeout },
-    );
+    return lookup(digest, AbortSignal.any([signal, this.#parts.ending.signal]), this.#lookup, this.#lookupInit);
+  }
+
+  tellers(digest: Digest): readonly Holder[] {
+    return tellers(digest, this.#lookup, this.#lookupInit);
   }
 
   strike(peer: string, offence: Offence): void {
@@ -207,8 +207,7 @@ class Libp2pSwarm implements LanSwarm {
   }
 
   tellersOf(digest: Digest): number {
-    const { inventories } = this.#parts;
-    return this.neighbours().filter(({ peer }) => inventories.of(peer)?.get(digest) !== undefined).length;
+    return this.tellers(digest).length;
   }
 
   peers(): PeerStatus[] {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { PeerInfo } from '@libp2p/interface';
 import { type Digest, toDigest } from '../../protocol/digest.ts';
 import { findProviders } from './dht.ts';
-import { Horizon, WALKS_OF_MANY } from './horizon.ts';
+import { Horizon } from './horizon.ts';
 import type { Node } from './node.ts';
 
 /** How long a walk may keep the next one waiting. ms */
@@ -67,10 +67,8 @@ export class Walks {
   async #look(): Promise<void> {
     const { signal } = this.#ending;
     const isDue = () => this.#horizon.isDue(this.#components.now());
-    for (let walk = 0; walk < WALKS_OF_MANY && isDue() && !signal.aborted; walk++) {
-      const nobodys = toDigest('sha256', randomBytes(32));
-      for await (const _ of this.#walk(nobodys, signal, isDue));
-    }
+    const nobodys = toDigest('sha256', randomBytes(32));
+    for await (const _ of this.#walk(nobodys, signal, isDue));
   }
 
   async *#walk(digest: Digest, signal: AbortSignal, isNeeded: () => boolean): AsyncGenerator<PeerInfo> {

@@ -44,6 +44,8 @@ export interface MemorySwarm extends Swarm {
   hasNeighbours: boolean;
   isTrusted: boolean;
   add(peer: string, digest: Digest, script: PeerScript): void;
+  /** A neighbour tells that it holds a blob now. */
+  announce(peer: string, digest: Digest, script: PeerScript): void;
   readonly strikes: { peer: string; offence: Offence }[];
   /** Chunks given, by peer. */
   readonly given: Map<string, number[]>;
@@ -75,6 +77,7 @@ export function memorySwarm(): MemorySwarm {
   let attendant: Attendant | undefined;
   let tagTeller: TagTeller = () => undefined;
   const peers: { peer: string; digest: Digest; script: PeerScript }[] = [];
+  const announced: typeof peers = [];
   const twin: MemorySwarm = {
     hasNeighbours: true,
     isTrusted: false,
@@ -83,6 +86,13 @@ export function memorySwarm(): MemorySwarm {
     given: new Map(),
     add(peer, digest, script) {
       peers.push({ peer, digest, script });
+    },
+    announce(peer, digest, script) {
+      announced.push({ peer, digest, script });
+    },
+    tellers(digest) {
+      const telling = announced.filter((known) => known.digest === digest && !twin.isBanned(known.peer));
+      return telling.map(({ peer, script }) => holder(peer, digest, script));
     },
     async *holders(digest, signal) {
       const asked = peers.filter((known) => known.digest === digest && !twin.isBanned(known.peer));

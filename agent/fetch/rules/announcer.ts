@@ -1,7 +1,7 @@
 import type { Bitmap } from '../../../protocol/bitmap.ts';
 import type { Digest } from '../../../protocol/digest.ts';
 import type { TakingMessage } from './table.ts';
-import type { Taking } from './taking.ts';
+import type { FEW, Taking } from './taking.ts';
 
 /** The least time between two announcements: what changes meanwhile is told in one. ms */
 const ANNOUNCE_WITHIN = 50;
@@ -12,8 +12,9 @@ const ANNOUNCE_WITHIN = 50;
  */
 const BEAT = 250;
 
-/** Neighbours hear at least this often that this agent is at it. ms */
+/** Neighbours hear at least this often that this agent is at it; and among many. ms */
 const HEARTBEAT = 1_000;
+const HEARTBEAT_AMONG_MANY = 2_000;
 
 /** What is announced. */
 interface State {
@@ -56,11 +57,11 @@ export class Announcer {
     this.#dueAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** Whether it is told now; it counts as told. */
-  turn(now: number): boolean {
+  /** Whether it is told now; it counts as told. @param isAmongMany whether more than {@link FEW} others take the blob */
+  turn(now: number, isAmongMany: boolean): boolean {
     if (now < this.#dueAt) return false;
     this.#at = now;
-    this.#dueAt = this.#beatAfter(now + HEARTBEAT - BEAT);
+    this.#dueAt = this.#beatAfter(now + (isAmongMany ? HEARTBEAT_AMONG_MANY : HEARTBEAT) - BEAT);
     return true;
   }
 

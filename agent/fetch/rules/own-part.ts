@@ -7,7 +7,7 @@ import { MOST_LANES, newPart, type Part, type Wanted } from './part.ts';
 import type { Partners } from './partners.ts';
 import { Requests } from './requests.ts';
 import type { Table } from './table.ts';
-import type { Segment } from './taking.ts';
+import { FEW, type Segment } from './taking.ts';
 
 /** Who lacks chunks and has had none for so long will not have them of this agent. ms */
 const UNWANTED_AFTER = 60_000;
@@ -17,9 +17,6 @@ const UNWANTED_AFTER = 60_000;
  * between nobody would know of it, and whoever began to take it would go upstream. Inventories tell within 50 ms. ms
  */
 const KNOWN_AFTER = 250;
-
-/** Up to as many others, what one of them has need not be told of in haste. */
-const FEW = 16;
 
 /** How often a peer may not have what it told of: what it was asked for before it dropped the word of a liar. */
 const MOST_MISSES = 16;
@@ -278,7 +275,7 @@ export class OwnPart {
   }
 
   #announce(now: number): void {
-    if (!this.#announcer.turn(now)) return;
+    if (!this.#announcer.turn(now, this.#table.others.size > FEW)) return;
     const peers = this.#components.partners.told;
     if (peers.length > 0) this.tell(peers);
   }

@@ -4,11 +4,12 @@ import { ChunkTimes } from './chunk-times.ts';
 import { isLate } from './lateness.ts';
 import { Rarity } from './rarity.ts';
 import { Spread } from './spread.ts';
-import { beginChunk, hasAll, isWithin, newTaking, noteProgress, type Segment, type Taking } from './taking.ts';
+import { beginChunk, FEW, hasAll, isWithin, newTaking, noteProgress, type Segment, type Taking } from './taking.ts';
 import { UplinkRate } from './uplink-rate.ts';
 
-/** Who has not been heard of for this long takes part no more. ms */
+/** Who has not been heard of for this long takes part no more; and among many, who tell half as often. ms */
 const SILENCE = 3_000;
+const SILENCE_AMONG_MANY = 6_000;
 
 /** A look at all after each message would cost more than the messages. ms */
 const REVIEW_EVERY = 50;
@@ -92,7 +93,7 @@ export class Table {
       if (this.others.size >= MAX_TAKINGS) return false;
       taking = newTaking(this.count, now);
       this.others.set(peer, taking);
-      this.#reviewAt = Math.min(this.#reviewAt, now + SILENCE);
+      this.#reviewAt = Math.min(this.#reviewAt, now + this.#silence);
     }
     taking.heardAt = now;
     const { have: before, usable: usedBefore } = taking;
@@ -199,16 +200,20 @@ export class Table {
     this.#reviewedAt = now;
     let heardAt = Number.POSITIVE_INFINITY;
     for (const [peer, taking] of this.others) {
-      if (now - taking.heardAt >= SILENCE) this.drop(peer);
+      if (now - taking.heardAt >= this.#silence) this.drop(peer);
       else {
         heardAt = Math.min(heardAt, taking.heardAt);
         this.#judge(peer, taking, now);
       }
     }
-    this.#reviewAt = Math.max(heardAt + SILENCE, now + REVIEW_EVERY);
+    this.#reviewAt = Math.max(heardAt + this.#silence, now + REVIEW_EVERY);
     if (this.takesPart) this.#judge(this.#self, this.own, now);
     // With everybody barred nobody could take what is missing.
     if (this.barred.size > 0 && this.#areAllBarred()) this.barred.clear();
+  }
+
+  get #silence(): number {
+    return this.others.size > FEW ? SILENCE_AMONG_MANY : SILENCE;
   }
 
   /** When {@link review} may next find something. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
 import { pino } from 'pino';
+import { AgentError } from '../../../agent/errors.ts';
 import { createContent, type LanContent } from '../../../agent/fetch/content.ts';
 import type { FetchInit } from '../../../agent/fetch/init.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
@@ -92,6 +93,24 @@ test('a partial that opens late, on a busy disk, is no reason to leave a holder 
   assert.equal(upstream.gets.length, 0);
 });
 
+test('who has come to hold the blob since it was looked for is taken from, and not upstream', async () => {
+  const bytes = blob(4);
+  const digest = upstream.add(bytes);
+  swarm.announce('peer-a', digest, { bytes });
+  assert.ok(bytes.equals(await read(digest)));
+  assert.equal(upstream.gets.length, 0);
+});
+
+test('who only says to have come to hold it keeps nobody from upstream', async () => {
+  const bytes = blob(4);
+  const digest = upstream.add(bytes);
+  const chunk = () => {
+    throw new AgentError('PEER_MISSING', 'the peer no longer has the blob');
+  };
+  swarm.announce('peer-a', digest, { bytes, chunk });
+  assert.ok(bytes.equals(await read(digest)));
+});
+
 test('with nobody about, upstream starts without a look-up', async () => {
   swarm.hasNeighbours = false;
   swarm.holders = () => assert.fail('nobody is there to ask');
@@ -134,7 +153,6 @@ test('a busy peer is asked again, and nobody is blamed', async () => {
   upstream.away = 'UPSTREAM_UNREACHABLE';
   store.rememberDescriptors([{ digest, size: bytes.length }]);
   let busy = 0;
-  const { AgentError } = await import('../../../agent/errors.ts');
   swarm.add('a', digest, {
     bytes,
     chunk: () => {

@@ -33,6 +33,25 @@ test('two addresses with one map corroborate it, and it describes the chunks tha
   assert.ok(!holders.describes(1, undefined));
 });
 
+test('who told later on that it holds the blob is noticed once, unless it is of another size', async () => {
+  const bytes = randomBytes(2 * MIB);
+  const swarm = memorySwarm();
+  const digest = toDigest('sha256', sha256(bytes));
+  let changes = 0;
+  const holders = new Holders(swarm, digest, bytes.length, () => changes++);
+  assert.ok(!holders.notice());
+  swarm.announce('liar', digest, { bytes, claimedSize: 1 });
+  assert.ok(!holders.notice());
+  swarm.announce('late', digest, { bytes });
+  assert.ok(holders.notice());
+  assert.deepEqual(
+    holders.best()?.holders.map(({ peer }) => peer),
+    ['late'],
+  );
+  assert.ok(!holders.notice());
+  assert.equal(changes, 1);
+});
+
 test('the word of strangers corroborates nothing, however many they are', async () => {
   const holders = await holdersOf(randomBytes(2 * MIB), 5);
   assert.ok(!holders.isCorroborated(() => false));

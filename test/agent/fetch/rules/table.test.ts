@@ -18,6 +18,16 @@ describe('Table', () => {
     assert.deepEqual([...table.rarity.subarray(0, 3)], [0, 1, 0]);
   });
 
+  it('is twice as patient with many, who tell half as often', () => {
+    const table = new Table('self', COUNT, 0);
+    for (let peer = 0; peer < 17; peer++) table.hear(`peer ${peer}`, said(COUNT, [0]), 0);
+    table.review(5_999);
+    assert.equal(table.others.size, 17);
+    assert.equal(table.reviewAt, 6_049);
+    table.review(6_049);
+    assert.equal(table.others.size, 0);
+  });
+
   it('takes no announcement of another number of chunks', () => {
     const table = new Table('self', COUNT, 0);
     assert.ok(!table.hear('a', said(COUNT + 8, [0]), 0));
