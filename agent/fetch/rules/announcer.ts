@@ -57,7 +57,7 @@ export class Announcer {
     this.#dueAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** Whether it is told now; it counts as told. @param isAmongMany whether more than {@link FEW} others take the blob */
+  /** Whether it is told now; it counts as told. @param isAmongMany whether there are more than {@link FEW} neighbours */
   turn(now: number, isAmongMany: boolean): boolean {
     if (now < this.#dueAt) return false;
     this.#at = now;

@@ -275,7 +275,7 @@ export class OwnPart {
   }
 
   #announce(now: number): void {
-    if (!this.#announcer.turn(now, this.#table.others.size > FEW)) return;
+    if (!this.#announcer.turn(now, this.#components.partners.isAmongMany)) return;
     const peers = this.#components.partners.told;
     if (peers.length > 0) this.tell(peers);
   }

@@ -1,5 +1,6 @@
 import { mixed, seedOf } from './mixed.ts';
 import type { Table } from './table.ts';
+import { FEW } from './taking.ts';
 
 /** With more neighbours than this, not all are told of everything: the CPU of their messages would hold chunks up. */
 export const CROWD = 50;
@@ -42,6 +43,11 @@ export class Partners {
   constructor(table: Table, neighbourhood: Neighbourhood) {
     this.#table = table;
     this.#neighbourhood = neighbourhood;
+  }
+
+  /** Whether all tell half as often that they are at it. */
+  get isAmongMany(): boolean {
+    return this.#neighbourhood.neighbours().length > FEW;
   }
 
   get isCrowd(): boolean {

@@ -40,7 +40,8 @@ export class Share {
     this.size = size;
     const count = size === null ? 1 : layoutOf(size).count;
     this.#surroundings = surroundings;
-    this.table = new Table(surroundings.self, count, now, surroundings.times, surroundings.uplink);
+    const { self, times, uplink } = surroundings;
+    this.table = new Table(self, count, now, times, uplink, () => this.#partners.isAmongMany);
     this.#coordinator = new Coordinator(this.table, surroundings.self);
     this.#seed = seed;
     this.#partners = new Partners(this.table, surroundings);

@@ -4,7 +4,7 @@ import { ChunkTimes } from './chunk-times.ts';
 import { isLate } from './lateness.ts';
 import { Rarity } from './rarity.ts';
 import { Spread } from './spread.ts';
-import { beginChunk, FEW, hasAll, isWithin, newTaking, noteProgress, type Segment, type Taking } from './taking.ts';
+import { beginChunk, hasAll, isWithin, newTaking, noteProgress, type Segment, type Taking } from './taking.ts';
 import { UplinkRate } from './uplink-rate.ts';
 
 /** Who has not been heard of for this long takes part no more; and among many, who tell half as often. ms */
@@ -44,6 +44,7 @@ export class Table {
   readonly #ignored = new Set<string>();
   #isDeaf = false;
   readonly #self: string;
+  readonly #isAmongMany: () => boolean;
   #reviewedAt = Number.NEGATIVE_INFINITY;
   #reviewAt = Number.POSITIVE_INFINITY;
   readonly #spread = new Spread();
@@ -51,9 +52,21 @@ export class Table {
   /** Root of the chunk map that is trusted here. */
   #root: Uint8Array | undefined;
 
-  /** @param times of all blobs: the first chunk of one is then no stranger @param uplink of all blobs too */
-  constructor(self: string, count: number, now: number, times = new ChunkTimes(), uplink?: UplinkRate) {
+  /**
+   * @param times of all blobs: the first chunk of one is then no stranger
+   * @param uplink of all blobs too
+   * @param isAmongMany see {@link Partners.isAmongMany}
+   */
+  constructor(
+    self: string,
+    count: number,
+    now: number,
+    times = new ChunkTimes(),
+    uplink?: UplinkRate,
+    isAmongMany = () => false,
+  ) {
     this.#self = self;
+    this.#isAmongMany = isAmongMany;
     this.times = times;
     this.uplink = uplink ?? new UplinkRate(() => (this.leaseHolders > 0 ? [this.leaseHolders] : []));
     this.gainedAt = now;
@@ -213,19 +226,12 @@ export class Table {
   }
 
   get #silence(): number {
-    return this.others.size > FEW ? SILENCE_AMONG_MANY : SILENCE;
+    return this.#isAmongMany() ? SILENCE_AMONG_MANY : SILENCE;
   }
 
   /** When {@link review} may next find something. */
   get reviewAt(): number {
     return this.#reviewAt;
-  }
-
-  /** Bytes that all have had from upstream. */
-  get received(): number {
-    let bytes = this.own.received;
-    for (const { received } of this.others.values()) bytes += received;
-    return bytes;
   }
 
   /** The live leases of others: not those that are void or of who is barred. */
@@ -255,8 +261,8 @@ export class Table {
   }
 
   #areAllBarred(): boolean {
-    if (this.takesPart && !this.barred.has(this.#self)) return false;
-    return !this.isWantedBy((peer) => !this.barred.has(peer));
+    const mayTake = (peer: string) => !this.barred.has(peer);
+    return !(this.takesPart && mayTake(this.#self)) && !this.isWantedBy(mayTake);
   }
 
   /** Whether any other of these still lacks anything: who has it all only gives, and takes nothing from upstream. */
@@ -265,7 +271,7 @@ export class Table {
     return false;
   }
 
-  /** How many lack the chunk, this agent included where it takes part. */
+  /** How many others lack the chunk. */
   #wanting(index: number): number {
     let wanting = 0;
     for (const { have } of this.others.values()) if (!hasBit(have, index)) wanting++;

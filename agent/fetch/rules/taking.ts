@@ -6,7 +6,7 @@ export type Segment = readonly [from: number, to: number];
 /** Chunks of a lease. */
 export const SEGMENT = 16;
 
-/** Above as many others, messages cost more than what they bring forward: what can wait is told half as often. */
+/** With more neighbours, messages cost more than what they bring forward: what can wait is told half as often. */
 export const FEW = 16;
 
 /** Fewer bytes than this are none: at a byte a second a lease would keep others from its chunks. */
