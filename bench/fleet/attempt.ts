@@ -11,17 +11,13 @@ import { duration, type Puller, type PullResult, pullAll, readyPullers } from '.
 import { largestLayer, type Published } from './registry.ts';
 import { DEFAULT_HOSTS, DEFAULT_PATIENCE, DEFAULT_UPLINK, type Figures, type Row, type Yardsticks } from './row.ts';
 import { type Stage, watchFlight } from './stage.ts';
+import { warmUp } from './warm-up.ts';
 
 const GIB = 1024 ** 3;
 /** Rate of the uplink while holders get what they are to hold. Megabits a second. */
 const PREPARING = 1000;
 /** Between the last preparation and the start, for what still stirs. Milliseconds. */
 const CALM = 1_000;
-/**
- * Other images that every agent pulls, with the others, before the row begins: an agent is a daemon, and what a process
- * pays for its first pull, above all the compiling of its code, it pays once in weeks.
- */
-const WARM_UPS = 4;
 
 export interface AttemptInit {
   readonly row: Row;
@@ -77,12 +73,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     for (const each of starts) if (each.status === 'rejected') throw each.reason;
     await untilMeshed(agents, honest - 1);
     const warm = addresses.map((_, host) => host).filter((host) => links.get(host) === undefined);
-    for (const round of Array.from({ length: WARM_UPS }, (_, at) => at)) {
-      const image = await lab.registry.publish(`${label}-warm-up-${round}`, warmUpImage(`${label} ${round}`));
-      const orders = warm.map((host) => ({ ...orderFor(host), tags: [image.tag] }));
-      const pulled = await pullAll(orders, lab.log(`${label}-pullers`), patience);
-      if (pulled.some(({ ok }) => !ok)) throw new Error(`a warm-up failed: ${pulled.map(({ error }) => error)}`);
-    }
+    await warmUp(lab, label, warmUpImage, warm.map(orderFor), lab.log(`${label}-pullers`), patience);
     const holders = Array.from({ length: row.holders ?? 0 }, (_, host) => host);
     if (holders.length > 0) {
       const held = await pullAll(holders.map(orderFor), lab.log(`${label}-pullers`), patience);

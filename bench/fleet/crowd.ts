@@ -9,6 +9,7 @@ import type { FleetLab } from './lab.ts';
 import { duration, pullAll, readyPullers } from './pullers.ts';
 import type { KeyMode } from './report.ts';
 import { DEFAULT_UPLINK } from './row.ts';
+import { warmUp } from './warm-up.ts';
 
 /** The row's name. */
 export const CROWD = 'crowd';
@@ -17,6 +18,8 @@ const BOUND = 1.1;
 /** So many agents start at once: more only wait for the cores. */
 const STARTING = 4;
 const CALM = 3_000;
+/** Rate of the uplink before the row begins. Megabits a second. */
+const WARMING = 1000;
 /** Milliseconds. */
 const PATIENCE = 300_000;
 /** Whatever an agent calls a count of messages. */
@@ -65,6 +68,16 @@ export async function playCrowd(lab: FleetLab, size: number, label: string, key:
     const starts = await Promise.allSettled(Array.from({ length: STARTING }, start));
     for (const each of starts) if (each.status === 'rejected') throw each.reason;
     await untilMeshed(agents, size - 1);
+    await lab.reset({ uplink: WARMING });
+    await warmUp(
+      lab,
+      label,
+      (seed) => tinyImage(seed)[0]!,
+      agents.map(({ mirror }) => ({ space, mirror })),
+      log,
+      PATIENCE,
+    );
+    await lab.reset({ uplink: DEFAULT_UPLINK });
     const pullers = await readyPullers(
       agents.map(({ mirror }) => ({ space, mirror, tags: [image.tag] })),
       log,

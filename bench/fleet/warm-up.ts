@@ -1,0 +1,35 @@
+import type { ImageSpec } from './images.ts';
+import type { FleetLab } from './lab.ts';
+import { type PullOrder, pullAll } from './pullers.ts';
+
+/**
+ * Other images that every agent pulls, with the others, before a row begins: an agent is a daemon, and what a process
+ * pays for its first pull, above all the compiling of its code, it pays once in weeks.
+ */
+const WARM_UPS = 4;
+
+/**
+ * Has agents pull what is of no interest.
+ * @param imageOf the image that follows from a seed
+ * @param orders an agent each; their tags do not count
+ * @param log of the pullers @param patience ms
+ * @throws where a pull fails
+ */
+export async function warmUp(
+  lab: FleetLab,
+  label: string,
+  imageOf: (seed: string) => ImageSpec,
+  orders: readonly Omit<PullOrder, 'tags'>[],
+  log: string,
+  patience: number,
+): Promise<void> {
+  for (let round = 0; round < WARM_UPS; round++) {
+    const { tag } = await lab.registry.publish(`${label}-warm-up-${round}`, imageOf(`${label} ${round}`));
+    const pulled = await pullAll(
+      orders.map((order) => ({ ...order, tags: [tag] })),
+      log,
+      patience,
+    );
+    if (pulled.some(({ ok }) => !ok)) throw new Error(`a warm-up failed: ${pulled.map(({ error }) => error)}`);
+  }
+}
