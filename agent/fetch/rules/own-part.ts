@@ -7,7 +7,7 @@ import { MOST_LANES, newPart, type Part, type Wanted } from './part.ts';
 import type { Partners } from './partners.ts';
 import { Requests } from './requests.ts';
 import type { Table } from './table.ts';
-import { FEW, type Segment } from './taking.ts';
+import type { Segment } from './taking.ts';
 
 /** Who lacks chunks and has had none for so long will not have them of this agent. ms */
 const UNWANTED_AFTER = 60_000;
@@ -106,8 +106,8 @@ export class OwnPart {
     this.#part.gainedAt = now;
     this.#part.isStuck = false;
     this.#leasing.advanced(now);
-    // Among few, whoever brought it to the LAN can give it to all, and each message is one to each of them.
-    if ((this.#table.rarity[index] as number) > 0 && this.#table.others.size <= FEW) this.#announcer.remark();
+    // Others have it too, and each message is one to each neighbour: with fifty they would cost more than the chunk.
+    if ((this.#table.rarity[index] as number) > 0) this.#announcer.remark();
     else this.#announcer.news();
     for (const peer of this.#requests.peersAskedFor(index)) {
       this.#components.surroundings.wish({ kind: 'cancel', digest: this.#components.digest, peer, index });
