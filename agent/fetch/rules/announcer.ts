@@ -1,7 +1,8 @@
 import type { Bitmap } from '../../../protocol/bitmap.ts';
 import type { Digest } from '../../../protocol/digest.ts';
+import type { Partners } from './partners.ts';
 import type { TakingMessage } from './table.ts';
-import type { FEW, Taking } from './taking.ts';
+import type { Taking } from './taking.ts';
 
 /** The least time between two announcements: what changes meanwhile is told in one. ms */
 const ANNOUNCE_WITHIN = 50;
@@ -57,7 +58,7 @@ export class Announcer {
     this.#dueAt = Number.NEGATIVE_INFINITY;
   }
 
-  /** Whether it is told now; it counts as told. @param isAmongMany whether there are more than {@link FEW} neighbours */
+  /** Whether it is told now; it counts as told. @param isAmongMany see {@link Partners.isAmongMany} */
   turn(now: number, isAmongMany: boolean): boolean {
     if (now < this.#dueAt) return false;
     this.#at = now;

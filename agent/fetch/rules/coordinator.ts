@@ -47,7 +47,7 @@ export class Coordinator {
     this.#forgetOld(now);
     const others = this.#taken(claimant, now);
     const fetching = [...others.keys()];
-    if (table.barred.has(claimant) && this.#mayElse(claimant)) return { kind: 'refuse', fetching };
+    if (table.barred.has(claimant) && this.#mayOthersTake(claimant)) return { kind: 'refuse', fetching };
     const allowed = this.#count.allowed(others.size + (this.#hasLease(claimant) ? 1 : 0), now);
     if (others.size >= allowed) return { kind: 'refuse', fetching };
     const own = claimant === this.#self ? table.own : table.others.get(claimant);
@@ -120,7 +120,7 @@ export class Coordinator {
   }
 
   /** Whether somebody else, who lacks chunks and is not barred, may take what a barred claimant may not. */
-  #mayElse(claimant: string): boolean {
+  #mayOthersTake(claimant: string): boolean {
     const { own, takesPart, barred, count } = this.#table;
     const mayOwn = takesPart && !barred.has(this.#self) && !hasAll(own.have, count);
     if (claimant !== this.#self && mayOwn) return true;

@@ -1,9 +1,11 @@
 import { mixed, seedOf } from './mixed.ts';
 import type { Table } from './table.ts';
-import { FEW } from './taking.ts';
 
 /** With more neighbours than this, not all are told of everything: the CPU of their messages would hold chunks up. */
 export const CROWD = 50;
+
+/** With more neighbours, messages cost more than what they bring forward: what can wait is told half as often. */
+const FEW = 16;
 
 /** Partners that a coordinator draws for one taker. */
 const DRAWN = 10;

@@ -1,5 +1,6 @@
 import { type Bitmap, clearBit, eachNew, hasBit, isBitmapOf, setBit, union } from '../../../protocol/bitmap.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
+import { judge, unbarAll } from './barring.ts';
 import { ChunkTimes } from './chunk-times.ts';
 import { isLate } from './lateness.ts';
 import { Rarity } from './rarity.ts';
@@ -216,13 +217,12 @@ export class Table {
       if (now - taking.heardAt >= this.#silence) this.drop(peer);
       else {
         heardAt = Math.min(heardAt, taking.heardAt);
-        this.#judge(peer, taking, now);
+        judge(this, this.#spread, peer, taking, now);
       }
     }
     this.#reviewAt = Math.max(heardAt + this.#silence, now + REVIEW_EVERY);
-    if (this.takesPart) this.#judge(this.#self, this.own, now);
-    // With everybody barred nobody could take what is missing.
-    if (this.barred.size > 0 && this.#areAllBarred()) this.barred.clear();
+    if (this.takesPart) judge(this, this.#spread, this.#self, this.own, now);
+    unbarAll(this, this.#self);
   }
 
   get #silence(): number {
@@ -252,30 +252,10 @@ export class Table {
     return isLate(taking, this.count, this.times, now);
   }
 
-  #judge(peer: string, taking: Taking, now: number): void {
-    if (taking.leases.length > 0 && this.isLate(taking, now)) this.barred.add(peer);
-    // With one other who wants it, who is to say which of the two is slow?
-    if (this.others.size < 2) return;
-    const isBarred = this.barred.has(peer);
-    if (this.#spread.isStuck(taking, isBarred, (index) => this.#wanting(index), now)) this.barred.add(peer);
-  }
-
-  #areAllBarred(): boolean {
-    const mayTake = (peer: string) => !this.barred.has(peer);
-    return !(this.takesPart && mayTake(this.#self)) && !this.isWantedBy(mayTake);
-  }
-
   /** Whether any other of these still lacks anything: who has it all only gives, and takes nothing from upstream. */
   isWantedBy(counts: (peer: string) => boolean): boolean {
     for (const [peer, { have }] of this.others) if (counts(peer) && !hasAll(have, this.count)) return true;
     return false;
-  }
-
-  /** How many others lack the chunk. */
-  #wanting(index: number): number {
-    let wanting = 0;
-    for (const { have } of this.others.values()) if (!hasBit(have, index)) wanting++;
-    return wanting;
   }
 
   /** Notes what is new in `have`. */

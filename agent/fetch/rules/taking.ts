@@ -6,9 +6,6 @@ export type Segment = readonly [from: number, to: number];
 /** Chunks of a lease. */
 export const SEGMENT = 16;
 
-/** With more neighbours, messages cost more than what they bring forward: what can wait is told half as often. */
-export const FEW = 16;
-
 /** Fewer bytes than this are none: at a byte a second a lease would keep others from its chunks. */
 const PROGRESS = 32 * 1024;
 
