@@ -4,7 +4,9 @@ import { connect } from 'node:net';
 export interface Drained {
   readonly status: number;
   readonly bytes: number;
+  /** From the request. */
   readonly firstByteMs: number;
+  /** From before the connection was made. */
   readonly totalMs: number;
 }
 
@@ -14,16 +16,19 @@ export interface DrainInit {
   readonly rate?: number;
   /** After so many bytes it reads no more, says so, and keeps the connection until its process ends. @default never */
   readonly stopAfter?: number;
+  /** How long the connection is open before the request goes, as that is which has brought the manifest. ms @default 0 */
+  readonly openFor?: number;
 }
 
 /**
  * Takes one URL on a connection of its own and throws its bytes away as cheaply as Node can, so that what is measured is
- * the server. Times count from before the connection is made.
+ * the server.
  */
-export function drainHere(address: string, { rate, stopAfter }: DrainInit = {}): Promise<Drained> {
+export function drainHere(address: string, { rate, stopAfter, openFor = 0 }: DrainInit = {}): Promise<Drained> {
   const url = new URL(address);
   const { promise, resolve, reject } = Promise.withResolvers<Drained>();
   const started = performance.now();
+  let requested = started;
   let head = '';
   let status = 0;
   let length = Number.POSITIVE_INFINITY;
@@ -36,14 +41,18 @@ export function drainHere(address: string, { rate, stopAfter }: DrainInit = {}):
     noDelay: true,
     onread: { buffer: Buffer.alloc(256 * 1024), callback: received },
   });
-  socket.write(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: close\r\n\r\n`);
+  const request = () => {
+    requested = performance.now();
+    socket.write(`GET ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: close\r\n\r\n`);
+  };
+  socket.on('connect', () => (openFor > 0 ? setTimeout(request, openFor) : request()));
   socket.on('end', report);
   socket.on('error', reject);
   return promise;
 
   function received(read: number, buffer: Uint8Array): boolean {
     const body = status === 0 ? behindHead(buffer.subarray(0, read)) : read;
-    if (body > 0 && bytes === 0) firstByteMs = performance.now() - started;
+    if (body > 0 && bytes === 0) firstByteMs = performance.now() - requested;
     bytes += body;
     if (bytes >= (stopAfter ?? Number.POSITIVE_INFINITY)) {
       report();

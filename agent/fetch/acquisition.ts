@@ -1,13 +1,13 @@
 import type { Logger } from 'pino';
-import { bitmapOf, setBit } from '../../protocol/bitmap.ts';
 import { type ChunkLayout, layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, briefly } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
-import type { Buffers } from './buffers.ts';
+import { Buffers } from './buffers.ts';
 import { Change } from './change.ts';
 import { Commit } from './commit.ts';
 import { followHolders, MAP_PATIENCE } from './guide.ts';
+import { type EarlyChunk, HeadStart } from './head-start.ts';
 import { Holders } from './holders.ts';
 import { InFlight } from './in-flight.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
@@ -16,11 +16,15 @@ import { Intake } from './intake.ts';
 import type { Partial, Source } from './ports.ts';
 import type { Proven } from './proven.ts';
 import { type Piece, Readers } from './readers.ts';
+import { resumed } from './resumed.ts';
 import type { Sharing } from './sharing.ts';
 import { isStoreFailure } from './store-failure.ts';
 
 /** How long a pull with no other source waits for late answers of a look-up before it fails. Milliseconds. */
 const LOOKUP_PATIENCE = 1_000;
+
+/** Buffers that a blob keeps for its next chunks where it does not share those of all. */
+const KEPT_BUFFERS = 2;
 
 /** Repositories one digest is asked for from, at most: it may be denied in one and public in another. */
 const MAX_REPOSITORIES = 8;
@@ -28,7 +32,7 @@ const MAX_REPOSITORIES = 8;
 export interface AcquisitionComponents extends FetchComponents {
   readonly sharing: Sharing;
   readonly proven: Proven;
-  /** For the chunks of all blobs. */
+  /** For the chunks of all blobs whose chunks are of that size. */
   readonly buffers: Buffers;
 }
 
@@ -64,6 +68,9 @@ export class Acquisition {
   readonly #blob: InFlight;
   readonly #readers: Readers;
   readonly #holders: Holders;
+  /** For the blob's chunks. */
+  readonly #buffers: Buffers;
+  readonly #headStart: HeadStart;
   readonly #repositories: Repository[] = [];
   readonly #firstPosition: number;
   readonly #lanes: () => number;
@@ -87,7 +94,13 @@ export class Acquisition {
     this.#firstPosition = position;
     this.#lanes = lanes;
     this.#blob = new InFlight(this.layout, this.#change);
-    this.#holders = new Holders(components.swarm, digest, size, () => {
+    const length = Math.min(this.layout.chunkSize, size);
+    const { buffers, swarm } = components;
+    this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
+    const first = this.#chunkAt(position);
+    this.#headStart = new HeadStart(this.layout, first, this.#buffers, (chunk) => this.#blob.arrived(first, chunk));
+    this.#holders = new Holders(swarm, digest, size, () => {
+      this.#getAhead();
       this.#isStuck = false;
       this.#sources.notify();
       this.#change.notify();
@@ -140,9 +153,10 @@ export class Acquisition {
     let isWhole = false;
     try {
       this.#holders.look(signal);
+      await this.#headStart.settled();
       const partial = await this.#components.store.openPartial(this.digest, this.layout.size, signal);
       this.#blob.open(partial);
-      const resumed = partial.marked;
+      const before = partial.marked;
       intake = this.#begin(partial);
       const logger = this.#logger;
       const onDropped = (indexes: readonly number[]) => {
@@ -168,7 +182,7 @@ export class Acquisition {
       isWhole = true;
       this.#blob.end({ kind: 'complete' });
       const from = Object.fromEntries(this.#blob.bytesFrom);
-      this.#logger.info({ size: this.layout.size, from, ...(resumed > 0 && { resumed }) }, 'blob fetched');
+      this.#logger.info({ size: this.layout.size, from, ...(before > 0 && { resumed: before }) }, 'blob fetched');
     } catch (error) {
       this.#blob.end({ kind: 'failed', error });
       // The store says so itself, once, and the pull goes on without it.
@@ -176,6 +190,7 @@ export class Acquisition {
     } finally {
       this.#stop.abort();
       if (intake !== undefined) this.#components.sharing.leave(this.digest, isWhole);
+      this.#headStart.close();
       this.#readers.close();
       await background;
       await intake?.settled();
@@ -191,6 +206,7 @@ export class Acquisition {
         ...this.#components,
         holders: this.#holders,
         blob: this.#blob,
+        buffers: this.#buffers,
         logger: this.#logger,
         repositories: this.#repositories,
       },
@@ -206,32 +222,44 @@ export class Acquisition {
       },
       partial,
     );
-    const have = bitmapOf(this.layout.count);
-    const marked = bitmapOf(this.layout.count);
-    for (let index = 0; index < this.layout.count; index++) {
-      const source = partial.sourceOf(index);
-      if (source === undefined) continue;
-      setBit(have, index);
-      if (source !== 'upstream') continue;
-      setBit(marked, index);
-      intake.marks.vouch(index, partial.hashOf(index) as Uint8Array);
-    }
-    const first = this.#reading().first;
-    this.#components.sharing.join(
-      this.digest,
-      this.layout.size,
-      { have, marked, searchUntil: this.#searchUntil(), first },
-      intake,
-    );
+    const early = this.#headStart.claim();
+    if (early !== undefined) void this.#follow(early, intake, partial);
+    const [first, searchUntil] = [this.#reading().first, this.#searchUntil()];
+    const wanted = { ...resumed(partial, intake.marks), searchUntil, first };
+    const { sharing } = this.#components;
+    sharing.join(this.digest, this.layout.size, early === undefined ? wanted : { ...wanted, asked: early }, intake);
     return intake;
+  }
+
+  /** Has what was asked for before kept like any other chunk. Whoever was shown something else must not go on. */
+  async #follow(early: EarlyChunk, intake: Intake, partial: Partial): Promise<void> {
+    const { index, shown } = early;
+    const check = (kept: Uint8Array | undefined): void => {
+      if (shown === undefined) return;
+      if (kept === undefined || Buffer.compare(kept, shown) !== 0) this.#readers.mislead(index);
+    };
+    const left = partial.hashOf(index);
+    if (left !== undefined) check(left);
+    await intake.follow(early);
+    check(partial.hashOf(index));
   }
 
   #reading(): { lanes: number; first: number; streams: boolean } {
     const position = this.#readers.first ?? this.#firstPosition;
-    // A client that has read all but what is held back waits for what is missing, wherever that is.
-    const first = Math.min(Math.floor(position / this.layout.chunkSize), Math.max(0, this.layout.count - 1));
     const isShown = this.#components.swarm.isTrusted || this.#holders.isCorroborated(this.#wasRight);
-    return { lanes: this.#lanes(), first, streams: isShown };
+    // A client that has read all but what is held back waits for what is missing, wherever that is.
+    return { lanes: this.#lanes(), first: this.#chunkAt(position), streams: isShown };
+  }
+
+  #chunkAt(position: number): number {
+    return Math.min(Math.floor(position / this.layout.chunkSize), Math.max(0, this.layout.count - 1));
+  }
+
+  /** Only of whose chunks a client sees before the whole has matched: what comes sooner is of no use where it waits. */
+  #getAhead(): void {
+    if (!this.#components.swarm.isTrusted) return;
+    const holder = this.#holders.best()?.holders.find(({ peer }) => this.#wasRight(peer));
+    if (holder !== undefined) this.#headStart.ask(holder, () => this.#holders.mapOf(holder));
   }
 
   /**

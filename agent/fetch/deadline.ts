@@ -17,6 +17,7 @@ export async function withDeadline<T>(
   const either = new AbortController();
   const onAbort = () => either.abort(signal.reason);
   signal.addEventListener('abort', onAbort);
+  if (signal.aborted) onAbort();
   let counted = heldBack();
   const look = () => {
     const more = heldBack() - counted;

@@ -20,6 +20,10 @@ export class Holders {
   readonly #changed: () => void;
   readonly #known = new Map<string, Known>();
   #map: { readonly map: ChunkMap; readonly root: string } | undefined;
+  /** Of a holder found first: asked for before it is adopted, since whoever takes from anybody needs one. */
+  #early: { readonly holder: Holder; readonly map: Promise<ChunkMap> } | undefined;
+  /** Of the look-up. */
+  #signal: AbortSignal | undefined;
   /** Everybody who could be asked has answered. */
   done = false;
 
@@ -30,12 +34,14 @@ export class Holders {
     this.#changed = changed;
   }
 
-  /** Starts the look-up. It ends by itself or with `signal`. */
+  /** Starts the look-up. It ends by itself or with `signal`. Who told that they hold the blob is known at once. */
   look(signal: AbortSignal): void {
     if (!this.#swarm.hasNeighbours) {
       this.done = true;
       return;
     }
+    this.#signal = signal;
+    this.notice();
     this.#collect(signal).catch(() => {
       // A look-up that breaks has found whom it found.
       this.done = true;
@@ -80,8 +86,21 @@ export class Holders {
 
   /** The map that `holder` claims, which from now on is the one that chunks are matched to. */
   async adopt(holder: Holder, signal: AbortSignal): Promise<ChunkMap> {
-    if (this.#map?.root !== holder.root) this.#map = { map: await holder.map(signal), root: holder.root };
+    if (this.#map?.root === holder.root) return this.#map.map;
+    const asked = this.#early?.holder === holder ? this.#early.map : holder.map(signal);
+    // One that failed is asked for anew, where the holder is asked at all.
+    this.#early = undefined;
+    this.#map = { map: await asked, root: holder.root };
     return this.#map.map;
+  }
+
+  /** What `holder` says the chunks are, asked for now and not again when it is adopted. Ends with the look-up's signal. */
+  mapOf(holder: Holder): Promise<ChunkMap> {
+    const map = holder.map(this.#signal ?? AbortSignal.abort());
+    // Whoever adopts it hears of it.
+    map.catch(() => {});
+    this.#early = { holder, map };
+    return map;
   }
 
   /**

@@ -5,6 +5,15 @@ import type { Partial, Source } from './ports.ts';
 /** The end of a blob on its way. */
 export type Outcome = { readonly kind: 'complete' } | { readonly kind: 'failed'; readonly error: unknown };
 
+/** A chunk that has matched and is being written. */
+export interface ArrivedChunk {
+  readonly bytes: Uint8Array;
+  readonly sha256: Uint8Array;
+  readonly source: Source;
+  /** Whose word it rests on. */
+  readonly voucher: string | undefined;
+}
+
 /** A blob on its way, as those who follow it see it: what is there, where it came from, how it ended. */
 export class InFlight {
   readonly layout: ChunkLayout;
@@ -22,6 +31,7 @@ export class InFlight {
   /** Outlives the partial: who reads on from the store still asks where the bytes came from. */
   readonly #sources: (Source | undefined)[] = [];
   readonly #vouchers: (string | undefined)[] = [];
+  readonly #arrived = new Map<number, ArrivedChunk>();
 
   constructor(layout: ChunkLayout, change: Change) {
     this.layout = layout;
@@ -42,9 +52,25 @@ export class InFlight {
     return this.#sources[index];
   }
 
-  /** The SHA-256 of a chunk that is there. */
+  /** The same, of one that is still being written too: whoever waits for it may read it. */
+  readableFrom(index: number): Source | undefined {
+    return this.#sources[index] ?? this.#arrived.get(index)?.source;
+  }
+
+  /** The SHA-256 of a chunk that can be read. */
   hashOf(index: number): Uint8Array | undefined {
-    return this.outcome === undefined ? this.#partial?.hashOf(index) : undefined;
+    return this.outcome === undefined ? (this.#partial?.hashOf(index) ?? this.#arrived.get(index)?.sha256) : undefined;
+  }
+
+  /** It can be read from memory until it is {@link written}: a client that waits for it sees it that much sooner. */
+  arrived(index: number, chunk: ArrivedChunk): void {
+    this.#arrived.set(index, chunk);
+    this.change.notify();
+  }
+
+  /** Its memory is somebody else's again, whatever has become of it. */
+  written(index: number): void {
+    this.#arrived.delete(index);
   }
 
   /** @param voucher whose word a chunk from a peer rests on */
@@ -57,12 +83,13 @@ export class InFlight {
 
   /** Whose word a chunk from a peer rests on; undefined where it is of an earlier run. */
   voucherOf(index: number): string | undefined {
-    return this.#vouchers[index];
+    return this.#vouchers[index] ?? this.#arrived.get(index)?.voucher;
   }
 
   forget(index: number): void {
     this.#sources[index] = undefined;
     this.#vouchers[index] = undefined;
+    this.#arrived.delete(index);
   }
 
   streamed(to: number): void {
@@ -85,10 +112,17 @@ export class InFlight {
     buffer: Uint8Array,
     signal: AbortSignal,
   ): Promise<{ bytes: Uint8Array; source: Source } | undefined> {
-    if (this.#partial === undefined || this.outcome !== undefined) return undefined;
+    if (this.outcome !== undefined) return undefined;
     const index = Math.floor(position / this.layout.chunkSize);
     const chunkEnd = chunkStart(this.layout, index) + chunkLength(this.layout, index);
     const length = Math.min(limit, chunkEnd, position + buffer.length) - position;
+    const arrived = this.#arrived.get(index);
+    if (arrived !== undefined) {
+      const at = position - chunkStart(this.layout, index);
+      buffer.set(arrived.bytes.subarray(at, at + length));
+      return { bytes: buffer.subarray(0, length), source: arrived.source };
+    }
+    if (this.#partial === undefined) return undefined;
     this.#reading++;
     try {
       const bytes = await this.#partial.read(position, length, buffer);

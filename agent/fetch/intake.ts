@@ -5,6 +5,7 @@ import type { Mark } from '../../protocol/mark.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import type { Buffers } from './buffers.ts';
 import { MAP_PATIENCE } from './guide.ts';
+import type { EarlyChunk } from './head-start.ts';
 import type { Holders } from './holders.ts';
 import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
@@ -18,7 +19,7 @@ import { type SharedIntake, UpstreamIntake } from './upstream-intake.ts';
 export interface IntakeComponents extends FetchComponents {
   readonly sharing: Sharing;
   readonly holders: Holders;
-  /** For the chunks of all blobs whose chunks are of that size. */
+  /** For the blob's chunks. */
   readonly buffers: Buffers;
   readonly blob: InFlight;
   readonly logger: Logger;
@@ -71,8 +72,14 @@ export class Intake implements Taker {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
+  /** Takes what was asked for before the rules could be. Resolves when it is over; never rejects. */
+  follow(early: EarlyChunk): Promise<void> {
+    const taking = this.#peers.take(early.peer, early.index, early);
+    return this.#run(taking.finally(() => this.#components.blob.written(early.index)));
+  }
+
   take(peer: string, index: number): void {
-    this.#run(this.#peers.take(peer, index));
+    void this.#run(this.#peers.take(peer, index));
   }
 
   cancel(peer: string, index: number): void {
@@ -81,7 +88,7 @@ export class Intake implements Taker {
 
   upstream(from: number, to: number): void {
     if (!this.#components.holders.notice()) {
-      this.#run(this.#upstream.take(from, to));
+      void this.#run(this.#upstream.take(from, to));
       return;
     }
     // Somebody has all of it by now, and was not heard of before: in a crowd not all hear what each has.
@@ -173,6 +180,7 @@ export class Intake implements Taker {
   /** From now on chunks are matched to this map, which these peers hold what it describes of; undefined for no map. */
   guide(map: ChunkMap | undefined, root: string | undefined, holders: readonly string[]): void {
     this.#peers.guide = map === undefined || root === undefined ? undefined : { map, root };
+    this.#components.blob.change.notify();
     this.#on((own) => own.use(root === undefined ? undefined : Buffer.from(root, 'hex'), holders));
   }
 
@@ -181,11 +189,12 @@ export class Intake implements Taker {
     return this.#components.blob.outcome === undefined && !this.#init.signal.aborted;
   }
 
-  #run(work: Promise<void>): void {
+  #run(work: Promise<void>): Promise<void> {
     const running: Promise<void> = work
       .catch((error) => this.#init.onFailure(error))
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
+    return running;
   }
 
   #on(event: (own: OwnPart, now: number) => void): void {

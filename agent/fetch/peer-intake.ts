@@ -1,20 +1,19 @@
 import type { ChunkMap } from '../../protocol/chunk-map.ts';
 import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import { briefly, isAgentError } from '../errors.ts';
-import { Buffers } from './buffers.ts';
+import type { Buffers } from './buffers.ts';
+import type { EarlyChunk } from './head-start.ts';
 import type { Holders } from './holders.ts';
 import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
 import { takeFromPeer } from './peer-lane.ts';
+import type { GivenChunk } from './ports.ts';
 import type { SharedIntake } from './upstream-intake.ts';
-
-/** Buffers that a blob keeps for its next chunks where it does not share those of all. */
-const KEPT_BUFFERS = 2;
 
 export interface PeerIntakeComponents extends Pick<FetchComponents, 'swarm' | 'metrics' | 'download' | 'logger'> {
   readonly holders: Holders;
   readonly blob: InFlight;
-  /** For the chunks of all blobs whose chunks are of that size. */
+  /** For the blob's chunks. */
   readonly buffers: Buffers;
 }
 
@@ -25,7 +24,6 @@ export class PeerIntake {
   readonly #components: PeerIntakeComponents;
   readonly #shared: SharedIntake;
   readonly #forget: (indexes: readonly number[]) => Promise<void>;
-  readonly #buffers: Buffers;
   readonly #taking = new Map<string, AbortController>();
 
   /** @param forget forgets chunks that are there and false */
@@ -37,10 +35,6 @@ export class PeerIntake {
     this.#components = components;
     this.#shared = shared;
     this.#forget = forget;
-    const { layout } = shared.partial;
-    const length = Math.min(layout.chunkSize, layout.size);
-    const { buffers } = components;
-    this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
   }
 
   /** What is asked of a peer is there already. */
@@ -48,8 +42,8 @@ export class PeerIntake {
     this.#taking.get(`${peer}/${index}`)?.abort(new Error('there already'));
   }
 
-  /** Asks a peer for a chunk. @throws what is no fault of the peer's */
-  async take(peer: string, index: number): Promise<void> {
+  /** Asks a peer for a chunk. @param early the same, asked for already @throws what is no fault of the peer's */
+  async take(peer: string, index: number, early?: EarlyChunk): Promise<void> {
     const { logger, metrics, holders } = this.#components;
     const { signal: end, on } = this.#shared;
     const cancel = new AbortController();
@@ -58,8 +52,9 @@ export class PeerIntake {
     const onEnd = (): void => cancel.abort(end.reason);
     end.addEventListener('abort', onEnd);
     if (end.aborted) onEnd();
+    if (early !== undefined && this.#shared.partial.sourceOf(index) !== undefined) this.cancel(peer, index);
     try {
-      const came = await this.#chunkFromPeer(peer, index, cancel.signal);
+      const came = await this.#chunkFromPeer(peer, index, cancel.signal, early);
       on((own, now) => {
         const isTaken = came === 'mark' || came === 'map';
         own.answered(peer, index, isTaken ? 'done' : came, now);
@@ -89,17 +84,32 @@ export class PeerIntake {
     return this.guide !== undefined && this.#components.holders.get(peer)?.root === this.guide.root;
   }
 
+  /** Whose word a chunk without a mark rests on. Who passes on what matched the map speaks for nothing. */
+  #claimant(peer: string): string | undefined {
+    return this.#isClaimedBy(peer) ? peer : undefined;
+  }
+
+  /** What was asked for together with the map, once that is here or cannot be had. */
+  async #mapped(early: EarlyChunk, signal: AbortSignal): Promise<GivenChunk> {
+    const given = await early.given(signal);
+    const { blob, holders } = this.#components;
+    while (this.guide === undefined && holders.best() !== undefined && !signal.aborted) await blob.change.next(signal);
+    signal.throwIfAborted();
+    return given;
+  }
+
   /** What vouches for the chunk; `cancelled` where it was there already, `useless` where nothing does. */
   async #chunkFromPeer(
     peer: string,
     index: number,
     signal: AbortSignal,
+    early: EarlyChunk | undefined,
   ): Promise<'mark' | 'map' | 'cancelled' | 'useless'> {
-    const { swarm, metrics, download, blob, holders } = this.#components;
+    const { swarm, metrics, download, blob, holders, buffers } = this.#components;
     const { partial, marks, writing } = this.#shared;
     const { digest, layout } = partial;
     const length = chunkLength(layout, index);
-    const buffer = this.#buffers.take();
+    const buffer = early?.buffer ?? buffers.take();
     const chunk = await takeFromPeer(
       {
         layout,
@@ -110,6 +120,7 @@ export class PeerIntake {
       },
       index,
       async (inner) => {
+        if (early !== undefined) return { ...(await this.#mapped(early, inner)), mark: undefined };
         const into = buffer.subarray(0, length);
         const holder = this.guide === undefined ? undefined : holders.get(peer);
         if (holder === undefined) return swarm.chunk(peer, digest, index, length, inner, into);
@@ -120,19 +131,23 @@ export class PeerIntake {
     );
     const isThere = writing.has(index) || partial.sourceOf(index) !== undefined;
     if (chunk === undefined || isThere) {
-      this.#buffers.giveBack(buffer);
+      if (early !== undefined) blob.written(index);
+      buffers.giveBack(buffer);
       return isThere ? 'cancelled' : 'useless';
     }
     const { bytes, sha256, mark } = chunk;
     writing.add(index);
+    // What rests on a mark is shown only once it is known that its signer is believed still.
+    if (mark === undefined) blob.arrived(index, { bytes, sha256, source: 'peer', voucher: this.#claimant(peer) });
     try {
       // What has arrived and matches is kept, whatever else has failed meanwhile.
       await partial.write(chunkStart(layout, index), bytes);
       await partial.mark(index, sha256, 'peer');
     } finally {
       writing.delete(index);
+      blob.written(index);
     }
-    this.#buffers.giveBack(buffer);
+    buffers.giveBack(buffer);
     if (mark !== undefined) marks.keep(index, mark);
     // Caught while its chunk was being written: what was dropped meanwhile did not include it.
     if (mark !== undefined && swarm.isBanned(mark.signer)) {
@@ -140,9 +155,7 @@ export class PeerIntake {
       return 'useless';
     }
     metrics.peerBytes.inc(length);
-    // Who passes on what matched the map speaks for nothing: only whoever claims the map has seen the whole.
-    const claimant = this.#isClaimedBy(peer) ? peer : undefined;
-    blob.marked(index, 'peer', peer, mark?.signer ?? claimant);
+    blob.marked(index, 'peer', peer, mark?.signer ?? this.#claimant(peer));
     return mark === undefined ? 'map' : 'mark';
   }
 }

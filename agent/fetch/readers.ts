@@ -121,7 +121,10 @@ export class Readers {
     const { layout, streamedTo } = this.#blob;
     const hasWaited = heldFor >= this.#init.holdFor;
     const isReleased = (index: number) => hasWaited || this.#init.isReleased(index);
-    return releasedTo({ layout, streamedTo, isReleased, sourceOf: (index) => this.#blob.sourceOf(index) }, position);
+    return releasedTo(
+      { layout, streamedTo, isReleased, sourceOf: (index) => this.#blob.readableFrom(index) },
+      position,
+    );
   }
 
   #enter(start: number): Reader {

@@ -41,8 +41,9 @@ export async function sendBody(
   length: number,
   stallTimeout: number,
 ): Promise<Outcome> {
-  // Bytes may be a minute away (those of peers are held back), while clients wait 30 s for headers.
-  response.flushHeaders();
+  // Bytes may be a minute away (those of peers are held back), while clients wait 30 s for headers; where some are here,
+  // they go in one piece with them.
+  const headers = setImmediate(() => response.flushHeaders());
   const client = watch(response, stallTimeout);
   let left = length;
   try {
@@ -60,9 +61,11 @@ export async function sendBody(
     return { kind: 'sent' };
   } catch (error) {
     if (client.outcome !== undefined) return client.outcome;
+    response.flushHeaders();
     endShort(response, stallTimeout);
     return { kind: 'failed', error };
   } finally {
+    clearImmediate(headers);
     client.release();
   }
 }

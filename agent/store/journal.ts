@@ -107,15 +107,20 @@ export function journalRoom(count: number): number {
   return 2 * (HEADER_LENGTH + RECORD_LENGTH * (MIN_SLACK + SLACK * count));
 }
 
-/** The marks in the journal at `path`; none where there is no journal, or not one of this blob. */
-export async function loadJournal(files: Files, path: string, digest: Digest, layout: ChunkLayout): Promise<Mark[]> {
+/** The marks in the journal at `path`: none where it is not one of this blob; undefined where there is no journal. */
+export async function loadJournal(
+  files: Files,
+  path: string,
+  digest: Digest,
+  layout: ChunkLayout,
+): Promise<Mark[] | undefined> {
   // What cannot be a journal of this blob is not read into memory.
   const longest = HEADER_LENGTH + RECORD_LENGTH * (MIN_SLACK + (SLACK + 1) * layout.count);
   let handle: OpenFile;
   try {
     handle = await files.open(path, 'r');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
   try {
@@ -138,4 +143,17 @@ export async function createJournal(
 ): Promise<Journal> {
   const end = await writeJournal(files, path, digest, layout, marks);
   return new Journal(files, path, digest, layout, await files.open(path, 'r+'), end);
+}
+
+/** Begins a journal where there is none. A header that is torn by a crash is that of no journal. */
+export async function beginJournal(files: Files, path: string, digest: Digest, layout: ChunkLayout): Promise<Journal> {
+  const header = encodeHeader(digest, layout.size);
+  const handle = await files.open(path, 'wx+');
+  try {
+    await writeAll(handle, header, 0);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+  return new Journal(files, path, digest, layout, handle, header.length);
 }

@@ -19,17 +19,19 @@ const GROWTH = 1024 * 1024;
 
 /** What the store's directory takes beside blobs and partials: index, identity, the directories themselves. Bytes. */
 export async function measureRest(files: Files, layout: Layout): Promise<number> {
-  let room = LOG_ROOM + GROWTH;
-  for (const path of [layout.root, layout.partials, layout.tmp, ...ALGORITHMS.map((each) => layout.blobs(each))]) {
-    room += allocated(await look(files, path));
-  }
+  const directories = [layout.root, layout.partials, layout.tmp, ...ALGORITHMS.map((each) => layout.blobs(each))];
+  const ofDirectory = async (path: string) => allocated(await look(files, path));
   const log = `${basename(layout.index)}-wal`;
-  for await (const name of files.readdir(layout.root)) {
+  const ofFile = async (name: string) => {
     const stats = await look(files, join(layout.root, name));
-    if (stats?.isFile() !== true) continue;
-    room += name === log ? Math.max(0, allocated(stats) - LOG_ROOM) : allocated(stats);
-  }
-  return room;
+    if (stats?.isFile() !== true) return 0;
+    return name === log ? Math.max(0, allocated(stats) - LOG_ROOM) : allocated(stats);
+  };
+  const names: string[] = [];
+  for await (const name of files.readdir(layout.root)) names.push(name);
+  // All at once: somebody may wait for it before his first byte.
+  const rooms = await Promise.all([...directories.map(ofDirectory), ...names.map(ofFile)]);
+  return rooms.reduce((sum, room) => sum + room, LOG_ROOM + GROWTH);
 }
 
 /** What is on disk of a partial; undefined: nothing. */

@@ -1,7 +1,7 @@
 import { type ChunkLayout, chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import type { Files, OpenFile } from './files.ts';
-import { createJournal, type Journal, loadJournal } from './journal.ts';
+import { beginJournal, createJournal, type Journal, loadJournal } from './journal.ts';
 import type { Mark } from './journal-format.ts';
 import type { Layout } from './layout.ts';
 import { fill } from './pieces.ts';
@@ -32,6 +32,7 @@ export async function openPartialFile(
 ): Promise<PartialFile> {
   signal.throwIfAborted();
   const told = await loadJournal(files, layout.journal(digest), digest, chunks);
+  if (told === undefined) return await beginPartialFile(files, layout, digest, chunks);
   // Bytes that no journal speaks for are worth nothing; emptied, they do not count on the disk either.
   if (told.length === 0) await files.rm(layout.partial(digest));
   const handle = await openOrCreate(files, layout.partial(digest));
@@ -41,6 +42,36 @@ export async function openPartialFile(
     const marks = await matching(handle, chunks, told, signal);
     const journal = await createJournal(files, layout.journal(digest), digest, chunks, marks);
     return { handle, journal, marks, lost: told.length - marks.length };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** The same where nothing is known of the blob, as nearly always: a client waits, so that each call to the disk counts. */
+async function beginPartialFile(files: Files, layout: Layout, digest: Digest, chunks: ChunkLayout) {
+  const [handle, journal] = await Promise.allSettled([
+    createPartialFile(files, layout.partial(digest), chunks.size),
+    beginJournal(files, layout.journal(digest), digest, chunks),
+  ]);
+  if (handle.status === 'fulfilled' && journal.status === 'fulfilled') {
+    return { handle: handle.value, journal: journal.value, marks: [], lost: 0 };
+  }
+  if (handle.status === 'fulfilled') await handle.value.close();
+  if (journal.status === 'fulfilled') await journal.value.close();
+  throw handle.status === 'rejected' ? handle.reason : (journal as PromiseRejectedResult).reason;
+}
+
+/** A sparse file of `size` bytes, in place of one that no journal speaks for. */
+async function createPartialFile(files: Files, path: string, size: number): Promise<OpenFile> {
+  const handle = await files.open(path, 'wx+').catch(async (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error;
+    await files.rm(path);
+    return await files.open(path, 'wx+');
+  });
+  try {
+    await handle.truncate(size);
+    return handle;
   } catch (error) {
     await handle.close();
     throw error;

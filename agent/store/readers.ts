@@ -121,7 +121,8 @@ export class Readers {
         this.#guard(lease, signal);
         return bytes;
       } finally {
-        await this.#close(file);
+        // Behind: whoever asked waits for the bytes alone. What is only read has nothing to lose by its closing.
+        this.#close(file).catch(() => {});
       }
     } catch (error) {
       if (isAgentError(error, 'BLOB_ROTTEN')) return undefined;
@@ -181,8 +182,11 @@ export class Readers {
   }
 
   async #close(file: BlobFile): Promise<void> {
-    this.#files.delete(file);
-    await file.close();
+    try {
+      await file.close();
+    } finally {
+      this.#files.delete(file);
+    }
   }
 
   #enter(digest: Digest, isUse = true): Lease | undefined {

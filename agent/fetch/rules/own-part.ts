@@ -56,6 +56,7 @@ export class OwnPart {
     this.#gives();
     this.#leasing = new Leasing({ ...components, announcer: this.#announcer }, this.#part);
     this.#requests = new Requests(table, seed);
+    if (wanted.asked !== undefined) this.#requests.began(wanted.asked, now);
   }
 
   /** Whether all of the blob is here. */

@@ -16,6 +16,8 @@ export interface Wanted {
   readonly searchUntil: number;
   /** The chunk a client waits for. */
   readonly first: number;
+  /** A chunk that a peer was asked for before. */
+  readonly asked?: { readonly peer: string; readonly index: number };
 }
 
 /** This agent's own part in a blob. */

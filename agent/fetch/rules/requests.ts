@@ -112,6 +112,11 @@ export class Requests {
     return chosen;
   }
 
+  /** A chunk was asked for without being chosen here. */
+  began({ peer, index }: Request, now: number): void {
+    this.#begin(peer, index, now);
+  }
+
   /** The chunk has come, or never will from this peer. */
   ended(peer: string, index: number, outcome: 'done' | 'busy' | 'failed', now: number): void {
     const asked = this.#underWay.get(index);

@@ -103,7 +103,14 @@ export class Lane implements Follower {
     const waiting: Waiting = { length: into.length, isAbandoned: false, resolve, reject };
     this.#waiting.set(tag, waiting);
     const isLimited = download.rate !== undefined;
-    thread.take(this.#number, tag, into, isLimited ? 0 : into.length);
+    let isTold = false;
+    const tell = (): void => {
+      if (isTold || this.#state === 'closed') return;
+      isTold = true;
+      thread.take(this.#number, tag, into, isLimited ? 0 : into.length);
+    };
+    // Behind what asks the holder for it, which takes longer: the thread hears of it before it looks for whom a body is.
+    queueMicrotask(tell);
     return {
       tag,
       whole,
@@ -116,12 +123,14 @@ export class Lane implements Follower {
         if (isLimited) void this.#pay(into.length);
       },
       cancel: () => {
+        tell();
         this.#over(tag);
         return thread.cancel(this.#number, tag);
       },
       abandon: () => {
         if (waiting.isAbandoned || !this.#waiting.has(tag)) return;
         waiting.isAbandoned = true;
+        tell();
         thread.abandon(this.#number, tag);
       },
     };

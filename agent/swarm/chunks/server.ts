@@ -162,6 +162,8 @@ async function answer(
     const sending = sendByLane(lane, tag, chunk, buffer, components, signal);
     // Heard below, where `say` fails first too: until the body has gone its buffer and its place are taken.
     sending.catch(() => {});
+    // The thread has the body before this one encrypts the answer: whoever asked waits for the body.
+    await new Promise(setImmediate);
     try {
       await say({ ...message, lane: true });
     } finally {

@@ -7,6 +7,9 @@ const TELL_EVERY = 250;
 /** Bytes of one write: the more, the fewer calls; the fewer, the sooner it is known that a peer takes some. */
 const WRITE_SIZE = 256 * 1024;
 
+/** Of the first write of a body: the peer decrypts it while the next is encrypted here. Bytes. */
+const FIRST_WRITE = 64 * 1024;
+
 interface Sending {
   readonly id: number;
   readonly bytes: Uint8Array;
@@ -63,7 +66,7 @@ export class Outbound {
 
   /** Piece by piece: the next is encrypted once the kernel has the one before. */
   #write(sending: Sending, at: number): void {
-    const piece = sending.bytes.subarray(at, at + WRITE_SIZE);
+    const piece = sending.bytes.subarray(at, at + (at === 0 ? FIRST_WRITE : WRITE_SIZE));
     const end = at + piece.length;
     this.#socket.write(piece, (error) => {
       // Closing is told by itself.

@@ -44,6 +44,20 @@ describe('Requests', () => {
     assert.deepEqual(new Requests(table, 7).next({ ...WANTING, lanes: 1 }, 0), [{ peer: 'd', index: 9, since: 0 }]);
   });
 
+  it('counts what was asked for before, and does not ask for it again', () => {
+    const holders = new Set(['a']);
+    const requests = new Requests(new Table('self', COUNT, 0), 7);
+    requests.began({ peer: 'a', index: 0 }, 0);
+    const asked = requests.next({ ...WANTING, holders, lanes: 3 }, 0);
+    assert.deepEqual(
+      asked.map(({ index }) => index),
+      [1, 2],
+    );
+    assert.deepEqual(requests.peersAskedFor(0), ['a']);
+    requests.ended('a', 0, 'busy', 0);
+    assert.deepEqual(requests.next({ ...WANTING, holders, lanes: 3 }, 100)[0]?.index, 0);
+  });
+
   it('takes them in order of those who have it all, where nobody else takes the blob', () => {
     const table = new Table('self', COUNT, 0);
     const asked = new Requests(table, 7).next(
