@@ -4,7 +4,7 @@ import { startLan } from './lan.ts';
 import { median, table } from './table.ts';
 
 const SIZE = 8 * 1024 * 1024;
-const ROUNDS = 40;
+const ROUNDS = 80;
 /**
  * Blobs before those that count: they prove the peer, and what a process pays for its first pulls, above all the compiling
  * of its code, an agent pays once in weeks.

@@ -6,7 +6,7 @@ import type { SharedBytes } from './messages.ts';
  * So much of a body is hashed at a time: often enough that little is left to hash when its last byte has come, rarely
  * enough that the calls cost nothing beside the walk through memory that is in the cache still. Bytes.
  */
-const HASH_EVERY = 128 * 1024;
+const HASH_EVERY = 256 * 1024;
 
 /** Bodies asked for on one lane at a time, those that nobody wants any more among them. */
 const MAX_BODIES = 256;
