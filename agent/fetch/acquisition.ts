@@ -7,7 +7,7 @@ import { Buffers } from './buffers.ts';
 import { Change } from './change.ts';
 import { Commit } from './commit.ts';
 import { followHolders, MAP_PATIENCE } from './guide.ts';
-import { type EarlyChunk, HeadStart } from './head-start.ts';
+import { HeadStart } from './head-start.ts';
 import { Holders } from './holders.ts';
 import { InFlight } from './in-flight.ts';
 import type { FetchComponents, FetchInit } from './init.ts';
@@ -93,7 +93,7 @@ export class Acquisition {
     this.#wasRight = (peer) => components.proven.has(peer);
     this.#firstPosition = position;
     this.#lanes = lanes;
-    this.#blob = new InFlight(this.layout, this.#change);
+    this.#blob = new InFlight(this.layout, this.#change, (index) => this.#readers.mislead(index));
     const length = Math.min(this.layout.chunkSize, size);
     const { buffers, swarm } = components;
     this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
@@ -139,6 +139,11 @@ export class Acquisition {
   /** Waits for the end; see {@link Readers.whole}. */
   whole(signal: AbortSignal): Promise<void> {
     return this.#readers.whole(signal);
+  }
+
+  /** What the first chunk hashed to, where it was shown before the store was known to take the blob in. */
+  get shownFirst(): Uint8Array | undefined {
+    return this.#headStart.index === 0 ? this.#headStart.shown : undefined;
   }
 
   /** Where the byte at `position` came from in this acquisition. */
@@ -223,25 +228,12 @@ export class Acquisition {
       partial,
     );
     const early = this.#headStart.claim();
-    if (early !== undefined) void this.#follow(early, intake, partial);
+    if (early !== undefined) intake.follow(early);
     const [first, searchUntil] = [this.#reading().first, this.#searchUntil()];
     const wanted = { ...resumed(partial, intake.marks), searchUntil, first };
     const { sharing } = this.#components;
     sharing.join(this.digest, this.layout.size, early === undefined ? wanted : { ...wanted, asked: early }, intake);
     return intake;
-  }
-
-  /** Has what was asked for before kept like any other chunk. Whoever was shown something else must not go on. */
-  async #follow(early: EarlyChunk, intake: Intake, partial: Partial): Promise<void> {
-    const { index, shown } = early;
-    const check = (kept: Uint8Array | undefined): void => {
-      if (shown === undefined) return;
-      if (kept === undefined || Buffer.compare(kept, shown) !== 0) this.#readers.mislead(index);
-    };
-    const left = partial.hashOf(index);
-    if (left !== undefined) check(left);
-    await intake.follow(early);
-    check(partial.hashOf(index));
   }
 
   #reading(): { lanes: number; first: number; streams: boolean } {

@@ -1,3 +1,4 @@
+import { layoutOf } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import type { Metrics } from '../observe/metrics.ts';
@@ -9,7 +10,7 @@ import type { LazyPart, LazyParts } from './lazy-parts.ts';
 import type { Store } from './ports.ts';
 import { isStoreFailure } from './store-failure.ts';
 import { notStored, type Taking } from './taking.ts';
-import type { Unstored } from './unstored.ts';
+import type { Unstored, UnstoredPart } from './unstored.ts';
 import { isAway } from './verified-manifest.ts';
 
 /** How often one response turns between the store and an acquisition: each rot found costs two turns. */
@@ -97,7 +98,9 @@ export class BlobReading {
         }
       } catch (error) {
         signal.throwIfAborted();
-        if (isStoreFailure(error)) return yield* this.#goOn({ ...part, start: position }, error, taking, signal);
+        if (isStoreFailure(error)) {
+          return yield* this.#goOn(restOf(part, position, followed?.shownFirst), error, taking, signal);
+        }
         // It had no part in what the LAN takes together, and its own registry has not been asked yet.
         if (followed !== undefined && isAgentError(error) && this.#acquisitions.isGuest(repository, followed)) continue;
         if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#sizes.doubt(repository, digest, size, signal);
@@ -120,7 +123,7 @@ export class BlobReading {
 
   /** What the store has no room or no disk for. @param failure what it says */
   async *#goOn(
-    part: LazyPart,
+    part: UnstoredPart,
     failure: AgentError,
     taking: Taking,
     signal: AbortSignal,
@@ -130,7 +133,7 @@ export class BlobReading {
   }
 
   /** Past the store. */
-  async *#readUnstored(part: LazyPart, taking: Taking, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
+  async *#readUnstored(part: UnstoredPart, taking: Taking, signal: AbortSignal): AsyncGenerator<Uint8Array, void> {
     const world = this.#acquisitions.worldOf(part);
     for await (const { bytes, source } of this.#unstored.read(world, part, signal)) {
       this.#came(source, bytes.length, taking);
@@ -146,4 +149,16 @@ export class BlobReading {
   #isHereOrComing(digest: Digest): boolean {
     return this.#store.find(digest) !== undefined || this.#acquisitions.isComing(digest);
   }
+}
+
+/**
+ * What is left of a part at `position`. Where no more than the first chunk of a blob was shown, it is matched as a whole
+ * all the same.
+ */
+function restOf(part: LazyPart, position: number, first: Uint8Array | undefined): UnstoredPart {
+  const isWhole = part.start === 0 && part.end === part.size;
+  if (!isWhole || first === undefined || position === 0 || position > layoutOf(part.size).chunkSize) {
+    return { ...part, start: position };
+  }
+  return { ...part, shown: { bytes: position, first } };
 }

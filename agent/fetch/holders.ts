@@ -87,10 +87,11 @@ export class Holders {
   /** The map that `holder` claims, which from now on is the one that chunks are matched to. */
   async adopt(holder: Holder, signal: AbortSignal): Promise<ChunkMap> {
     if (this.#map?.root === holder.root) return this.#map.map;
-    const asked = this.#early?.holder === holder ? this.#early.map : holder.map(signal);
-    // One that failed is asked for anew, where the holder is asked at all.
+    const early = this.#early?.holder.root === holder.root ? this.#early : undefined;
     this.#early = undefined;
-    this.#map = { map: await asked, root: holder.root };
+    // Another's, of the same root, is the same map; where that one failed, it is no fault of this holder's.
+    const asked = early?.map.catch((error) => (early.holder === holder ? Promise.reject(error) : holder.map(signal)));
+    this.#map = { map: await (asked ?? holder.map(signal)), root: holder.root };
     return this.#map.map;
   }
 
@@ -144,6 +145,7 @@ export class Holders {
   setAside(root: string): void {
     for (const known of this.#known.values()) if (known.holder.root === root) known.isUsable = false;
     if (this.#map?.root === root) this.#map = undefined;
+    this.#changed();
   }
 
   /**
@@ -160,8 +162,8 @@ export class Holders {
 
   async #collect(signal: AbortSignal): Promise<void> {
     for await (const holder of this.#swarm.holders(this.#digest, signal)) {
-      if (!this.#take(holder)) continue;
-      this.#changed();
+      const isNew = this.#take(holder);
+      if (isNew) this.#changed();
       if (this.#known.size >= MAX_HOLDERS) break;
     }
     this.done = true;

@@ -32,10 +32,15 @@ export class InFlight {
   readonly #sources: (Source | undefined)[] = [];
   readonly #vouchers: (string | undefined)[] = [];
   readonly #arrived = new Map<number, ArrivedChunk>();
+  /** What the chunks that a client was shown hashed to then. */
+  readonly #shown = new Map<number, Uint8Array>();
+  readonly #onOther: (index: number) => void;
 
-  constructor(layout: ChunkLayout, change: Change) {
+  /** @param onOther told of a chunk that is not what a client was shown of it */
+  constructor(layout: ChunkLayout, change: Change, onOther: (index: number) => void) {
     this.layout = layout;
     this.change = change;
+    this.#onOther = onOther;
   }
 
   get streamedTo(): number {
@@ -45,7 +50,10 @@ export class InFlight {
   /** From here on bytes can be read; chunks of an earlier run are there at once. */
   open(partial: Partial): void {
     this.#partial = partial;
-    for (let index = 0; index < this.layout.count; index++) this.#sources[index] = partial.sourceOf(index);
+    for (let index = 0; index < this.layout.count; index++) {
+      this.#sources[index] = partial.sourceOf(index);
+      this.#compare(index, partial.hashOf(index));
+    }
   }
 
   sourceOf(index: number): Source | undefined {
@@ -77,13 +85,14 @@ export class InFlight {
   marked(index: number, source: Source, from: string, voucher?: string): void {
     this.#sources[index] = source;
     this.#vouchers[index] = voucher;
+    this.#compare(index, this.#partial?.hashOf(index));
     this.bytesFrom.set(from, (this.bytesFrom.get(from) ?? 0) + chunkLength(this.layout, index));
     this.change.notify();
   }
 
   /** Whose word a chunk from a peer rests on; undefined where it is of an earlier run. */
   voucherOf(index: number): string | undefined {
-    return this.#vouchers[index] ?? this.#arrived.get(index)?.voucher;
+    return this.#sources[index] === undefined ? this.#arrived.get(index)?.voucher : this.#vouchers[index];
   }
 
   forget(index: number): void {
@@ -102,6 +111,14 @@ export class InFlight {
     this.change.notify();
   }
 
+  /** Like {@link read}, for a client: whatever the chunk turns out to be later, this is what it was shown. */
+  async show(position: number, limit: number, buffer: Uint8Array, signal: AbortSignal) {
+    const index = Math.floor(position / this.layout.chunkSize);
+    const sha256 = this.hashOf(index);
+    if (sha256 !== undefined) this.#shown.set(index, sha256);
+    return await this.read(position, limit, buffer, signal);
+  }
+
   /**
    * Bytes from `position` to at most `limit`, in `buffer`, of one chunk; undefined where the blob came to its end
    * meanwhile.
@@ -117,7 +134,7 @@ export class InFlight {
     const chunkEnd = chunkStart(this.layout, index) + chunkLength(this.layout, index);
     const length = Math.min(limit, chunkEnd, position + buffer.length) - position;
     const arrived = this.#arrived.get(index);
-    if (arrived !== undefined) {
+    if (arrived !== undefined && this.#sources[index] === undefined) {
       const at = position - chunkStart(this.layout, index);
       buffer.set(arrived.bytes.subarray(at, at + length));
       return { bytes: buffer.subarray(0, length), source: arrived.source };
@@ -136,6 +153,13 @@ export class InFlight {
       this.#reading--;
       if (this.outcome !== undefined) this.change.notify();
     }
+  }
+
+  #compare(index: number, sha256: Uint8Array | undefined): void {
+    const shown = this.#shown.get(index);
+    if (shown === undefined || sha256 === undefined || Buffer.compare(shown, sha256) === 0) return;
+    this.#shown.delete(index);
+    this.#onOther(index);
   }
 
   /** Lets go of the partial once the last read of it is over. To be called after {@link end}. */

@@ -72,14 +72,14 @@ export class Intake implements Taker {
     while (this.#running.size > 0) await Promise.all(this.#running);
   }
 
-  /** Takes what was asked for before the rules could be. Resolves when it is over; never rejects. */
-  follow(early: EarlyChunk): Promise<void> {
+  /** Takes what was asked for before the rules could be. */
+  follow(early: EarlyChunk): void {
     const taking = this.#peers.take(early.peer, early.index, early);
-    return this.#run(taking.finally(() => this.#components.blob.written(early.index)));
+    this.#run(taking.finally(() => this.#components.blob.written(early.index)));
   }
 
   take(peer: string, index: number): void {
-    void this.#run(this.#peers.take(peer, index));
+    this.#run(this.#peers.take(peer, index));
   }
 
   cancel(peer: string, index: number): void {
@@ -88,7 +88,7 @@ export class Intake implements Taker {
 
   upstream(from: number, to: number): void {
     if (!this.#components.holders.notice()) {
-      void this.#run(this.#upstream.take(from, to));
+      this.#run(this.#upstream.take(from, to));
       return;
     }
     // Somebody has all of it by now, and was not heard of before: in a crowd not all hear what each has.
@@ -189,12 +189,11 @@ export class Intake implements Taker {
     return this.#components.blob.outcome === undefined && !this.#init.signal.aborted;
   }
 
-  #run(work: Promise<void>): Promise<void> {
+  #run(work: Promise<void>): void {
     const running: Promise<void> = work
       .catch((error) => this.#init.onFailure(error))
       .finally(() => this.#running.delete(running));
     this.#running.add(running);
-    return running;
   }
 
   #on(event: (own: OwnPart, now: number) => void): void {

@@ -4,6 +4,7 @@ import { AgentError } from '../errors.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Source } from './ports.ts';
 import { releasedTo } from './release.ts';
+import { isStoreFailure } from './store-failure.ts';
 
 /** How many bytes are read back for a client at a time: enough to be fast, little enough for hundreds of clients. */
 const READ_SIZE = 256 * 1024;
@@ -64,10 +65,9 @@ export class Readers {
     const since = performance.now();
     const buffer = Buffer.allocUnsafeSlow(Math.min(READ_SIZE, end - start));
     try {
-      while (reader.position < end && !this.#isComplete(signal)) {
-        if (reader.misled) {
-          throw new AgentError('CONTENT_UNAVAILABLE', `bytes of ${this.#init.digest} sent so far were false`);
-        }
+      while (reader.position < end) {
+        this.#assertNotMisled(reader);
+        if (this.#isComplete(signal)) return;
         const heldFor = performance.now() - since;
         const limit = Math.min(end, this.#releasedTo(reader.position, heldFor));
         if (limit <= reader.position) {
@@ -76,7 +76,7 @@ export class Readers {
           await this.#blob.change.next(signal, held > 0 ? held : undefined);
           continue;
         }
-        const piece = await this.#blob.read(reader.position, limit, buffer, signal);
+        const piece = await this.#blob.show(reader.position, limit, buffer, signal);
         if (piece === undefined) continue;
         reader.position += piece.bytes.length;
         yield piece;
@@ -108,6 +108,13 @@ export class Readers {
   /** Ends the wait for new readers. */
   close(): void {
     clearTimeout(this.#linger);
+  }
+
+  /** The true rest of a blob, be it from the store or past it, does not mend what went before. */
+  #assertNotMisled({ misled }: Reader): void {
+    const { outcome } = this.#blob;
+    if (!misled || (outcome?.kind === 'failed' && !isStoreFailure(outcome.error))) return;
+    throw new AgentError('CONTENT_UNAVAILABLE', `bytes of ${this.#init.digest} sent so far were false`);
   }
 
   #isComplete(signal: AbortSignal): boolean {

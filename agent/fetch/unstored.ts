@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type ChunkLayout, chunkStart, layoutOf } from '../../protocol/chunks.ts';
+import { type ChunkLayout, chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
 import { algorithmOf, type Digest, toDigest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
@@ -29,6 +29,8 @@ export interface UnstoredPart {
   readonly start: number;
   /** Exclusive. */
   readonly end: number;
+  /** What the client has of the whole blob already, and what its first chunk hashed to then. Bytes. @default nothing */
+  readonly shown?: { readonly bytes: number; readonly first: Uint8Array };
 }
 
 /**
@@ -92,7 +94,7 @@ class Taken {
   }
 
   async *pieces(): AsyncGenerator<Piece, void> {
-    const { digest, size, start, end } = this.#part;
+    const { digest, size, start, end, shown: before } = this.#part;
     if (start > 0 || end < size) {
       yield* this.#from(start);
       return;
@@ -103,12 +105,14 @@ class Taken {
       const hash = createHash(algorithm);
       const heldBack: Piece[] = [];
       let position = 0;
-      for await (const piece of this.#from(0)) {
+      for await (const piece of this.#all()) {
         hash.update(piece.bytes);
-        const shown = Math.max(0, Math.min(piece.bytes.length, shownTo - position));
+        const has = clamp((before?.bytes ?? 0) - position, piece.bytes.length);
+        const shown = clamp(shownTo - position, piece.bytes.length);
         position += piece.bytes.length;
-        if (shown > 0) yield { ...piece, bytes: piece.bytes.subarray(0, shown) };
-        if (shown < piece.bytes.length) heldBack.push({ ...piece, bytes: piece.bytes.slice(shown) });
+        if (shown > has) yield { ...piece, bytes: piece.bytes.subarray(has, shown) };
+        const from = Math.max(has, shown);
+        if (from < piece.bytes.length) heldBack.push({ ...piece, bytes: piece.bytes.slice(from) });
       }
       const found = toDigest(algorithm, hash.digest());
       if (found === digest) {
@@ -119,6 +123,28 @@ class Taken {
       const isTheirs = this.#holders.blame();
       if (shownTo === 0 && isTheirs && mismatches <= MAX_MISMATCHES) continue;
       throw new AgentError('UPSTREAM_MISMATCH', `what was sent as ${digest} is ${found}`);
+    }
+  }
+
+  /** All of the blob. @throws AgentError CONTENT_UNAVAILABLE where it does not begin with what the client was shown */
+  async *#all(): AsyncGenerator<Piece, void> {
+    const { shown } = this.#part;
+    const first: Piece[] = [];
+    let left = shown === undefined ? 0 : chunkLength(this.#layout, 0);
+    const sum = createHash('sha256');
+    for await (const piece of this.#from(0)) {
+      if (left === 0) {
+        yield piece;
+        continue;
+      }
+      sum.update(piece.bytes.subarray(0, left));
+      left -= Math.min(left, piece.bytes.length);
+      first.push({ ...piece, bytes: piece.bytes.slice() });
+      if (left > 0) continue;
+      if (shown !== undefined && Buffer.compare(sum.digest(), shown.first) !== 0) {
+        throw new AgentError('CONTENT_UNAVAILABLE', `bytes of ${this.#part.digest} sent so far were false`);
+      }
+      yield* first;
     }
   }
 
@@ -167,6 +193,8 @@ class Taken {
     throw new AgentError('UPSTREAM_FAILED', `upstream sent ${left} bytes of ${digest} too few`);
   }
 }
+
+const clamp = (value: number, most: number): number => Math.max(0, Math.min(value, most));
 
 /** Whether it is shown only when all of it has matched. */
 function isSmall({ size, start, end }: UnstoredPart): boolean {

@@ -103,14 +103,7 @@ export class Lane implements Follower {
     const waiting: Waiting = { length: into.length, isAbandoned: false, resolve, reject };
     this.#waiting.set(tag, waiting);
     const isLimited = download.rate !== undefined;
-    let isTold = false;
-    const tell = (): void => {
-      if (isTold || this.#state === 'closed') return;
-      isTold = true;
-      thread.take(this.#number, tag, into, isLimited ? 0 : into.length);
-    };
-    // Behind what asks the holder for it, which takes longer: the thread hears of it before it looks for whom a body is.
-    queueMicrotask(tell);
+    thread.take(this.#number, tag, into, isLimited ? 0 : into.length);
     return {
       tag,
       whole,
@@ -123,14 +116,12 @@ export class Lane implements Follower {
         if (isLimited) void this.#pay(into.length);
       },
       cancel: () => {
-        tell();
         this.#over(tag);
         return thread.cancel(this.#number, tag);
       },
       abandon: () => {
         if (waiting.isAbandoned || !this.#waiting.has(tag)) return;
         waiting.isAbandoned = true;
-        tell();
         thread.abandon(this.#number, tag);
       },
     };

@@ -276,6 +276,78 @@ test('who was shown what proves to be something else does not go on', async () =
   assert.ok(bytes.equals(await read(digest)), 'and the next has the truth');
 });
 
+/** Gives the first chunk and then no more. */
+const onlyFirst = (index: number): void => {
+  if (index > 0) throw new AgentError('PEER_MISSING', 'as the script says');
+};
+
+/** The store shows to be full only once it is asked for room. */
+function fillStore(): void {
+  store.openPartial = async () => {
+    throw new AgentError('STORE_FULL', 'as the test says');
+  };
+}
+
+for (const size of [3, 6]) {
+  test(`${size} MiB that the store turns out to have no room for go on past it, matched as a whole`, async () => {
+    await prove('holder');
+    const bytes = blob(size);
+    const digest = upstream.add(bytes);
+    holder(digest, bytes, onlyFirst);
+    fillStore();
+    assert.ok(bytes.equals(await read(digest)));
+    const wrong = Buffer.from(bytes);
+    wrong[2 * MIB] = (wrong[2 * MIB] as number) ^ 1;
+    upstream.wrong = wrong;
+    let seen = 0;
+    const reading = async () => {
+      for await (const piece of pieces(digest)) seen += piece.length;
+    };
+    await assert.rejects(reading(), { code: 'UPSTREAM_MISMATCH' });
+    assert.ok(seen > 0 && seen < bytes.length, 'never a complete wrong blob');
+  });
+}
+
+test('nor do they where the first chunk shown is not what the blob begins with', async () => {
+  await prove('liar');
+  const bytes = blob(6);
+  const digest = upstream.add(bytes);
+  const wrong = Buffer.from(bytes);
+  wrong[7] = (wrong[7] as number) ^ 1;
+  let given = 0;
+  const lie = { bytes: wrong, chunk: (index: number) => onlyFirst(index + given++) };
+  swarm.add('liar', digest, lie);
+  swarm.announce('liar', digest, lie);
+  fillStore();
+  let seen = 0;
+  const reading = async () => {
+    for await (const piece of pieces(digest)) seen += piece.length;
+  };
+  await assert.rejects(reading(), { code: 'CONTENT_UNAVAILABLE' });
+  assert.ok(seen > 0 && seen <= MIB);
+});
+
+test('who reads slowly is cut off too, though the blob is whole by then', async () => {
+  await prove('liar');
+  const bytes = blob(4);
+  const digest = upstream.add(bytes);
+  const partial = await store.openPartial(digest, bytes.length, never);
+  for (let index = 0; index < partial.layout.count; index++) {
+    const chunk = bytes.subarray(index * MIB, (index + 1) * MIB);
+    await partial.write(index * MIB, chunk);
+    await partial.mark(index, createHash('sha256').update(chunk).digest(), 'upstream');
+  }
+  await partial.close();
+  const wrong = Buffer.from(bytes);
+  wrong[7] = (wrong[7] as number) ^ 1;
+  swarm.announce('liar', digest, { bytes: wrong });
+  const reading = pieces(digest);
+  const { value } = await reading.next();
+  assert.ok(value instanceof Buffer && value.equals(wrong.subarray(0, value.length)));
+  while (store.find(digest) === undefined) await sleep(5);
+  await assert.rejects(reading.next(), { code: 'CONTENT_UNAVAILABLE' });
+});
+
 test('a pull that nobody waits for any more ends what was asked early', async () => {
   await prove('holder');
   const bytes = blob(2);

@@ -21,7 +21,12 @@ async function onDisk(...directories: string[]): Promise<{ room: number; files: 
   let files = 0;
   for (const directory of directories) {
     for (const name of await readdir(directory)) {
-      room += (await stat(join(directory, name))).blocks * 512;
+      const stats = await stat(join(directory, name)).catch((error: NodeJS.ErrnoException) => {
+        // What a put has made needless is removed behind it.
+        if (error.code !== 'ENOENT') throw error;
+      });
+      if (stats === undefined) continue;
+      room += stats.blocks * 512;
       files++;
     }
   }
