@@ -93,7 +93,7 @@ export class Acquisition {
     this.#wasRight = (peer) => components.proven.has(peer);
     this.#firstPosition = position;
     this.#lanes = lanes;
-    this.#blob = new InFlight(this.layout, this.#change, (index) => this.#readers.mislead(index));
+    this.#blob = new InFlight(this.layout, this.#change, (index, sha256) => this.#readers.kept(index, sha256));
     const length = Math.min(this.layout.chunkSize, size);
     const { buffers, swarm } = components;
     this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
@@ -139,11 +139,6 @@ export class Acquisition {
   /** Waits for the end; see {@link Readers.whole}. */
   whole(signal: AbortSignal): Promise<void> {
     return this.#readers.whole(signal);
-  }
-
-  /** What the first chunk hashed to, where it was shown before the store was known to take the blob in. */
-  get shownFirst(): Uint8Array | undefined {
-    return this.#headStart.index === 0 ? this.#headStart.shown : undefined;
   }
 
   /** Where the byte at `position` came from in this acquisition. */

@@ -8,6 +8,7 @@ import type { Acquisitions } from './acquisitions.ts';
 import type { BlobSizes } from './blob-sizes.ts';
 import type { LazyPart, LazyParts } from './lazy-parts.ts';
 import type { Store } from './ports.ts';
+import { MisledError } from './readers.ts';
 import { isStoreFailure } from './store-failure.ts';
 import { notStored, type Taking } from './taking.ts';
 import type { Unstored, UnstoredPart } from './unstored.ts';
@@ -66,6 +67,8 @@ export class BlobReading {
       }
     }
     let followed: Acquisition | undefined;
+    /** What the first chunk that was shown hashed to. */
+    let first: Uint8Array | undefined;
     if (size === 0 && store.find(digest) === undefined) return yield* this.#readEmpty(part, taking, signal);
     for (let turns = 0; position < end; turns++) {
       signal.throwIfAborted();
@@ -91,7 +94,8 @@ export class BlobReading {
       }
       try {
         followed = await this.#acquisitions.acquire({ repository, digest, size, position });
-        for await (const { bytes, source } of followed.read(position, end, signal)) {
+        for await (const { bytes, source, sha256 } of followed.read(position, end, signal)) {
+          first ??= sha256;
           this.#came(source, bytes.length, taking);
           position += bytes.length;
           yield bytes;
@@ -99,10 +103,17 @@ export class BlobReading {
       } catch (error) {
         signal.throwIfAborted();
         if (isStoreFailure(error)) {
-          return yield* this.#goOn(restOf(part, position, followed?.shownFirst), error, taking, signal);
+          return yield* this.#goOn(restOf(part, position, first), error, taking, signal);
         }
         // It had no part in what the LAN takes together, and its own registry has not been asked yet.
-        if (followed !== undefined && isAgentError(error) && this.#acquisitions.isGuest(repository, followed)) continue;
+        const isMisled = error instanceof MisledError;
+        if (
+          followed !== undefined &&
+          isAgentError(error) &&
+          !isMisled &&
+          this.#acquisitions.isGuest(repository, followed)
+        )
+          continue;
         if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#sizes.doubt(repository, digest, size, signal);
         throw error;
       }

@@ -29,14 +29,12 @@ export interface EarlyChunk {
  */
 export class HeadStart {
   readonly #layout: ChunkLayout;
-  readonly index: number;
+  readonly #index: number;
   readonly #buffers: Buffers;
   readonly #onMatched: (chunk: ArrivedChunk) => void;
   readonly #end = new AbortController();
   readonly #over = Promise.withResolvers<void>();
   #asked: EarlyChunk | undefined;
-  /** What its bytes hash to, once they have been shown. */
-  shown: Uint8Array | undefined;
   #isOver = false;
 
   /**
@@ -45,7 +43,7 @@ export class HeadStart {
    */
   constructor(layout: ChunkLayout, index: number, buffers: Buffers, onMatched: (chunk: ArrivedChunk) => void) {
     this.#layout = layout;
-    this.index = index;
+    this.#index = index;
     this.#buffers = buffers;
     this.#onMatched = onMatched;
   }
@@ -54,13 +52,13 @@ export class HeadStart {
   ask(holder: Pick<Holder, 'peer' | 'chunk'>, map: () => Promise<ChunkMap>): void {
     if (this.#isOver || this.#asked !== undefined || this.#layout.count === 0) return;
     const buffer = this.#buffers.take();
-    const length = chunkLength(this.#layout, this.index);
+    const length = chunkLength(this.#layout, this.#index);
     const chunk = holder
-      .chunk(this.index, length, this.#end.signal, buffer.subarray(0, length))
+      .chunk(this.#index, length, this.#end.signal, buffer.subarray(0, length))
       .then(({ sha256, ...given }) => ({ ...given, sha256: sha256 ?? hash('sha256', given.bytes, 'buffer') }));
     this.#asked = {
       peer: holder.peer,
-      index: this.index,
+      index: this.#index,
       buffer,
       given: (signal) => this.#until(chunk, signal),
     };
@@ -70,7 +68,7 @@ export class HeadStart {
   /** Resolves when it has matched, failed, or had its time; at once where nobody was asked for what a client could see. */
   async settled(): Promise<void> {
     // The last chunk waits for the whole digest, whoever vouches for it.
-    if (this.#asked === undefined || this.index === this.#layout.count - 1) return;
+    if (this.#asked === undefined || this.#index === this.#layout.count - 1) return;
     const timer = setTimeout(() => this.#over.resolve(), ALONE);
     await this.#over.promise;
     clearTimeout(timer);
@@ -99,10 +97,9 @@ export class HeadStart {
   ): Promise<void> {
     try {
       const [{ bytes, sha256 }, said] = await Promise.all([chunk, sleep(MAP_AFTER).then(map)]);
-      const isWhole = bytes.length === chunkLength(this.#layout, this.index);
+      const isWhole = bytes.length === chunkLength(this.#layout, this.#index);
       // Whoever waits for it is told of nothing else: that it does not match is found out where it is to be kept.
-      if (this.#isOver || !isWhole || Buffer.compare(sha256, chunkHash(said, this.index)) !== 0) return;
-      this.shown = sha256;
+      if (this.#isOver || !isWhole || Buffer.compare(sha256, chunkHash(said, this.#index)) !== 0) return;
       this.#onMatched({ bytes, sha256, source: 'peer', voucher: peer });
     } catch {
       // Its claimant hears of it, and whoever adopts the map.

@@ -21,7 +21,7 @@ export class Holders {
   readonly #known = new Map<string, Known>();
   #map: { readonly map: ChunkMap; readonly root: string } | undefined;
   /** Of a holder found first: asked for before it is adopted, since whoever takes from anybody needs one. */
-  #early: { readonly holder: Holder; readonly map: Promise<ChunkMap> } | undefined;
+  #early: { readonly holder: Holder; readonly map: Promise<ChunkMap>; isHere: boolean } | undefined;
   /** Of the look-up. */
   #signal: AbortSignal | undefined;
   /** Everybody who could be asked has answered. */
@@ -87,20 +87,24 @@ export class Holders {
   /** The map that `holder` claims, which from now on is the one that chunks are matched to. */
   async adopt(holder: Holder, signal: AbortSignal): Promise<ChunkMap> {
     if (this.#map?.root === holder.root) return this.#map.map;
-    const early = this.#early?.holder.root === holder.root ? this.#early : undefined;
+    const early = this.#early;
     this.#early = undefined;
-    // Another's, of the same root, is the same map; where that one failed, it is no fault of this holder's.
-    const asked = early?.map.catch((error) => (early.holder === holder ? Promise.reject(error) : holder.map(signal)));
-    this.#map = { map: await (asked ?? holder.map(signal)), root: holder.root };
+    // Another's, of the same root, is the same map, if it is here: this holder is not to wait for that one, nor be blamed.
+    const isIt = early?.holder === holder || (early?.isHere === true && early.holder.root === holder.root);
+    this.#map = { map: await (isIt ? early.map : holder.map(signal)), root: holder.root };
     return this.#map.map;
   }
 
   /** What `holder` says the chunks are, asked for now and not again when it is adopted. Ends with the look-up's signal. */
   mapOf(holder: Holder): Promise<ChunkMap> {
     const map = holder.map(this.#signal ?? AbortSignal.abort());
-    // Whoever adopts it hears of it.
-    map.catch(() => {});
-    this.#early = { holder, map };
+    const early = { holder, map, isHere: false };
+    const arrived = (): void => {
+      early.isHere = true;
+    };
+    // Whoever adopts it hears of what went wrong.
+    map.then(arrived, () => {});
+    this.#early = early;
     return map;
   }
 

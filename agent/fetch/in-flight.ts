@@ -32,15 +32,13 @@ export class InFlight {
   readonly #sources: (Source | undefined)[] = [];
   readonly #vouchers: (string | undefined)[] = [];
   readonly #arrived = new Map<number, ArrivedChunk>();
-  /** What the chunks that a client was shown hashed to then. */
-  readonly #shown = new Map<number, Uint8Array>();
-  readonly #onOther: (index: number) => void;
+  readonly #onKept: (index: number, sha256: Uint8Array) => void;
 
-  /** @param onOther told of a chunk that is not what a client was shown of it */
-  constructor(layout: ChunkLayout, change: Change, onOther: (index: number) => void) {
+  /** @param onKept told what each chunk hashes to as it is kept */
+  constructor(layout: ChunkLayout, change: Change, onKept: (index: number, sha256: Uint8Array) => void) {
     this.layout = layout;
     this.change = change;
-    this.#onOther = onOther;
+    this.#onKept = onKept;
   }
 
   get streamedTo(): number {
@@ -52,7 +50,7 @@ export class InFlight {
     this.#partial = partial;
     for (let index = 0; index < this.layout.count; index++) {
       this.#sources[index] = partial.sourceOf(index);
-      this.#compare(index, partial.hashOf(index));
+      this.#kept(index);
     }
   }
 
@@ -85,7 +83,7 @@ export class InFlight {
   marked(index: number, source: Source, from: string, voucher?: string): void {
     this.#sources[index] = source;
     this.#vouchers[index] = voucher;
-    this.#compare(index, this.#partial?.hashOf(index));
+    this.#kept(index);
     this.bytesFrom.set(from, (this.bytesFrom.get(from) ?? 0) + chunkLength(this.layout, index));
     this.change.notify();
   }
@@ -109,14 +107,6 @@ export class InFlight {
   end(outcome: Outcome): void {
     this.outcome = outcome;
     this.change.notify();
-  }
-
-  /** Like {@link read}, for a client: whatever the chunk turns out to be later, this is what it was shown. */
-  async show(position: number, limit: number, buffer: Uint8Array, signal: AbortSignal) {
-    const index = Math.floor(position / this.layout.chunkSize);
-    const sha256 = this.hashOf(index);
-    if (sha256 !== undefined) this.#shown.set(index, sha256);
-    return await this.read(position, limit, buffer, signal);
   }
 
   /**
@@ -155,11 +145,9 @@ export class InFlight {
     }
   }
 
-  #compare(index: number, sha256: Uint8Array | undefined): void {
-    const shown = this.#shown.get(index);
-    if (shown === undefined || sha256 === undefined || Buffer.compare(shown, sha256) === 0) return;
-    this.#shown.delete(index);
-    this.#onOther(index);
+  #kept(index: number): void {
+    const sha256 = this.#partial?.hashOf(index);
+    if (sha256 !== undefined) this.#onKept(index, sha256);
   }
 
   /** Lets go of the partial once the last read of it is over. To be called after {@link end}. */

@@ -130,11 +130,10 @@ export class Intake implements Taker {
       await this.#components.blob.change.next(this.#init.signal);
     }
     if (!this.#isWanted()) return;
+    // First, so that nobody is shown what is on its way out.
+    for (const index of indexes) this.#components.blob.forget(index);
     await this.#partial.unmark(indexes);
-    for (const index of indexes) {
-      this.marks.forget(index);
-      this.#components.blob.forget(index);
-    }
+    for (const index of indexes) this.marks.forget(index);
     this.#on((own) => own.forget(indexes));
   }
 

@@ -1,6 +1,6 @@
 import { chunkStart } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
-import { AgentError } from '../errors.ts';
+import { AgentError, isAgentError } from '../errors.ts';
 import type { InFlight } from './in-flight.ts';
 import type { Source } from './ports.ts';
 import { releasedTo } from './release.ts';
@@ -17,13 +17,20 @@ interface Reader {
   position: number;
   /** It was shown bytes that turned out false. */
   misled: boolean;
+  /** What the chunks that it was shown hashed to, where that was known by then. */
+  readonly shown: Map<number, Uint8Array>;
 }
 
 /** What a reader was given: the bytes and where they came from. */
 export interface Piece {
   readonly bytes: Uint8Array;
   readonly source: Source;
+  /** What the chunk that they are of hashes to, where that is known. */
+  readonly sha256?: Uint8Array | undefined;
 }
+
+/** A reader was shown bytes that turned out false: whatever it was given now, it would hold a wrong blob. */
+export class MisledError extends AgentError {}
 
 export interface ReadersInit {
   readonly digest: Digest;
@@ -76,10 +83,15 @@ export class Readers {
           await this.#blob.change.next(signal, held > 0 ? held : undefined);
           continue;
         }
-        const piece = await this.#blob.show(reader.position, limit, buffer, signal);
-        if (piece === undefined) continue;
+        const index = Math.floor(reader.position / this.#blob.layout.chunkSize);
+        const sha256 = this.#blob.hashOf(index);
+        const piece = await this.#blob.read(reader.position, limit, buffer, signal);
+        // Replaced while it was read: nobody could say what it is that was read.
+        if (piece === undefined || isOther(sha256, this.#blob.hashOf(index))) continue;
+        if (sha256 !== undefined) this.#show(reader, index, sha256);
+        this.#assertNotMisled(reader);
         reader.position += piece.bytes.length;
-        yield piece;
+        yield { ...piece, sha256 };
       }
     } finally {
       this.#leave(reader);
@@ -105,16 +117,31 @@ export class Readers {
     }
   }
 
+  /** Chunk `index` is kept as this: who was shown anything else of it must end short, too. */
+  kept(index: number, sha256: Uint8Array): void {
+    for (const reader of this.#readers) if (isOther(reader.shown.get(index), sha256)) reader.misled = true;
+  }
+
   /** Ends the wait for new readers. */
   close(): void {
     clearTimeout(this.#linger);
   }
 
+  /** Half of a chunk as it was before and half as it is now is not a chunk. */
+  #show(reader: Reader, index: number, sha256: Uint8Array): void {
+    if (isOther(reader.shown.get(index), sha256)) reader.misled = true;
+    reader.shown.set(index, sha256);
+  }
+
   /** The true rest of a blob, be it from the store or past it, does not mend what went before. */
   #assertNotMisled({ misled }: Reader): void {
+    if (!misled) return;
     const { outcome } = this.#blob;
-    if (!misled || (outcome?.kind === 'failed' && !isStoreFailure(outcome.error))) return;
-    throw new AgentError('CONTENT_UNAVAILABLE', `bytes of ${this.#init.digest} sent so far were false`);
+    const failure = outcome?.kind === 'failed' && isAgentError(outcome.error) ? outcome.error : undefined;
+    if (failure !== undefined && !isStoreFailure(failure as unknown)) {
+      throw new MisledError(failure.code, failure.message, { cause: failure });
+    }
+    throw new MisledError('CONTENT_UNAVAILABLE', `bytes of ${this.#init.digest} sent so far were false`);
   }
 
   #isComplete(signal: AbortSignal): boolean {
@@ -135,7 +162,7 @@ export class Readers {
   }
 
   #enter(start: number): Reader {
-    const reader = { start, position: start, misled: false };
+    const reader: Reader = { start, position: start, misled: false, shown: new Map() };
     this.#readers.add(reader);
     clearTimeout(this.#linger);
     return reader;
@@ -150,4 +177,9 @@ export class Readers {
     clearTimeout(this.#linger);
     this.#linger = setTimeout(() => this.#init.onAbandoned(), LINGER);
   }
+}
+
+/** Whether both are known, and are not the same. */
+function isOther(one: Uint8Array | undefined, other: Uint8Array | undefined): boolean {
+  return one !== undefined && other !== undefined && Buffer.compare(one, other) !== 0;
 }

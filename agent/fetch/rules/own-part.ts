@@ -178,6 +178,8 @@ export class OwnPart {
   /** A holder was found, and its chunk map is asked for: upstream is left alone until then. ms */
   searching(until: number): void {
     this.#part.searchUntil = until;
+    // Who had given up looks anew, and says so anew.
+    this.#part.isStuck = false;
   }
 
   /** Upstream gives no parts: what is being taken is everything from there on. */

@@ -278,6 +278,15 @@ test('upstream that sends other bytes: a clear error, nothing kept', async () =>
   assert.ok(bytes.equals(await read(digest)));
 });
 
+test('a look-up that ends with nobody once upstream has refused ends the pull', { timeout: 10_000 }, async () => {
+  const bytes = blob(2);
+  const digest = upstream.add(bytes);
+  swarm.add('other', digest, { bytes, claimedSize: 7, answersAfter: 400 });
+  const opened = await content.openBlob({ repository, digest }, never);
+  upstream.away = 'UPSTREAM_UNREACHABLE';
+  await assert.rejects(opened.read(0, opened.size, never).next(), { code: 'UPSTREAM_UNREACHABLE' });
+});
+
 test('upstream that breaks for good: the error reaches the client, and what came stays', async () => {
   const bytes = blob(4);
   const digest = upstream.add(bytes);
