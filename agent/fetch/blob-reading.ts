@@ -106,14 +106,8 @@ export class BlobReading {
           return yield* this.#goOn(restOf(part, position, first), error, taking, signal);
         }
         // It had no part in what the LAN takes together, and its own registry has not been asked yet.
-        const isMisled = error instanceof MisledError;
-        if (
-          followed !== undefined &&
-          isAgentError(error) &&
-          !isMisled &&
-          this.#acquisitions.isGuest(repository, followed)
-        )
-          continue;
+        const isGuest = followed !== undefined && this.#acquisitions.isGuest(repository, followed);
+        if (isGuest && isAgentError(error) && !(error instanceof MisledError)) continue;
         if (isAgentError(error, 'UPSTREAM_FAILED')) await this.#sizes.doubt(repository, digest, size, signal);
         throw error;
       }
