@@ -137,8 +137,6 @@ export class PeerIntake {
     }
     const { bytes, sha256, mark } = chunk;
     writing.add(index);
-    // What rests on a mark is shown only once it is known that its signer is believed still.
-    if (mark === undefined) blob.arrived(index, { bytes, sha256, source: 'peer', voucher: this.#claimant(peer) });
     try {
       // What has arrived and matches is kept, whatever else has failed meanwhile.
       await partial.write(chunkStart(layout, index), bytes);

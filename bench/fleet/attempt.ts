@@ -7,6 +7,7 @@ import { countFalseBlobs, countShutOut, type HostileHost, startHostile, writeLay
 import { makeCoordinator } from './identity.ts';
 import { warmUpImage } from './images.ts';
 import type { FleetLab } from './lab.ts';
+import { haveMemory } from './memory.ts';
 import { duration, type Puller, type PullResult, pullAll, readyPullers } from './pullers.ts';
 import { largestLayer, type Published } from './registry.ts';
 import { DEFAULT_HOSTS, DEFAULT_PATIENCE, DEFAULT_UPLINK, type Figures, type Row, type Yardsticks } from './row.ts';
@@ -95,6 +96,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     await lab.registry.misbehave(row.upstream ?? []);
     const takers = addresses.map((_, host) => host).slice(holders.length);
     pullers.push(...(await readyPullers(takers.map(orderFor), lab.log(`${label}-pullers`))));
+    await haveMemory(takers.length * yardsticks.size);
     await sleep(CALM);
 
     const before = agents.map((agent) => agent.cpu());

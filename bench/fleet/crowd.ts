@@ -6,6 +6,7 @@ import { table } from '../table.ts';
 import { type FleetAgent, startFleetAgent, untilMeshed } from './agents.ts';
 import { tinyImage } from './images.ts';
 import type { FleetLab } from './lab.ts';
+import { haveMemory } from './memory.ts';
 import { duration, pullAll, readyPullers } from './pullers.ts';
 import type { KeyMode } from './report.ts';
 import { DEFAULT_UPLINK } from './row.ts';
@@ -82,6 +83,7 @@ export async function playCrowd(lab: FleetLab, size: number, label: string, key:
       agents.map(({ mirror }) => ({ space, mirror, tags: [image.tag] })),
       log,
     );
+    await haveMemory(size * copy);
     await sleep(CALM);
     const messages = await sumMessages(agents);
     const before = { cpu: sumCpu(agents), packets: loopbackPackets(agents), carried: lab.uplink.count() };

@@ -6,8 +6,9 @@ import type { Space } from '../../test/lan/network.ts';
 import { startProcess } from '../../test/lan/process.ts';
 import { until } from '../../test/lan/until.ts';
 import type { FleetLab } from './lab.ts';
-import { duration, type PullResult, pullAll } from './pullers.ts';
-import type { Published } from './registry.ts';
+import { haveMemory } from './memory.ts';
+import { duration, type PullOrder, type PullResult, pullAll } from './pullers.ts';
+import { distinctBytes, type Published } from './registry.ts';
 import { DEFAULT_HOSTS, DEFAULT_UPLINK, type Row } from './row.ts';
 import { startTalker } from './talker.ts';
 
@@ -29,7 +30,7 @@ export interface Measured {
 export async function pullDirect(lab: FleetLab, row: Row, images: readonly Published[]): Promise<Measured> {
   await lab.reset({ uplink: row.uplink ?? DEFAULT_UPLINK });
   const tags = images.map(({ tag }) => tag);
-  return measure(lab, () => pullAll([{ space: lab.hosts[0]!, mirror: lab.registry.url, tags }], log(lab), PATIENCE));
+  return measure(lab, images, [{ space: lab.hosts[0]!, mirror: lab.registry.url, tags }]);
 }
 
 /** All hosts of a row from one mirror, from the same instant but for the row's delays. */
@@ -46,7 +47,7 @@ export async function pullFrom(
     mirror,
     tags: [images[row.wants?.(from + at) ?? 0]!.tag],
   }));
-  return measure(lab, () => pullAll(orders, log(lab), PATIENCE));
+  return measure(lab, images, orders);
 }
 
 /** Runs `act` with Debian's docker-registry as an empty pull-through cache, on a host of its own. */
@@ -100,9 +101,11 @@ export async function plainStream(lab: FleetLab, from: Space, to: Space, bytes: 
   }
 }
 
-async function measure(lab: FleetLab, pull: () => Promise<PullResult[]>): Promise<Measured> {
+async function measure(lab: FleetLab, images: readonly Published[], orders: readonly PullOrder[]): Promise<Measured> {
+  // As agents have it.
+  await haveMemory(orders.length * distinctBytes(images.slice(0, 1)));
   const count = lab.uplink.count();
-  const results = await pull();
+  const results = await pullAll(orders, log(lab), PATIENCE);
   await lab.uplink.quiet();
   return { results, carried: count(), t: duration(results) };
 }
