@@ -16,6 +16,10 @@ const MOST_HOSTS = 300;
 /** What must be reached. */
 const MOST_COPIES = 1.02;
 const MOST_TIME = 1.06;
+/** Messages are flat from here on: with more hosts neither an agent's mean nor the busiest one's are more than … */
+const FLAT_FROM = 50;
+/** … so many times what they are here, with the same uplink and starts. */
+const MOST_GROWTH = 1.3;
 
 /**
  * The very rules of sharing in virtual time: hosts at 1 Gbit, an image of 163 MiB, 6 ms of CPU a chunk and 0.1 ms a
@@ -42,11 +46,21 @@ export async function sim(options: readonly string[] = []): Promise<unknown> {
         each.mean.toFixed(0),
         each.max.toFixed(0),
         (each.took / 1_000).toFixed(0),
-        each.k <= MOST_COPIES && each.relative <= MOST_TIME ? '' : 'MISSED',
+        verdict(each, figures),
       ]),
     ),
   );
   return figures;
+}
+
+function verdict(cell: Figures, all: readonly Figures[]): string {
+  if (cell.k > MOST_COPIES || cell.relative > MOST_TIME) return 'MISSED';
+  const flat = all.find(
+    ({ hosts, uplink, starts }) => hosts === FLAT_FROM && uplink === cell.uplink && starts === cell.starts,
+  );
+  if (flat === undefined || cell.hosts <= FLAT_FROM) return '';
+  const growth = Math.max(cell.mean / flat.mean, cell.max / flat.max);
+  return growth <= MOST_GROWTH ? '' : `MISSED: ${growth.toFixed(2)} times the messages`;
 }
 
 function isRun({ hosts, uplink, starts }: Cell, options: readonly string[]): boolean {

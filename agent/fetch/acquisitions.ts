@@ -1,6 +1,7 @@
 import { MIN_CHUNK_SIZE } from '../../protocol/chunks.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { AgentError, isAgentError } from '../errors.ts';
+import type { Metrics } from '../observe/metrics.ts';
 import type { Repository } from '../oci/reference.ts';
 import { Acquisition } from './acquisition.ts';
 import { Buffers } from './buffers.ts';
@@ -32,6 +33,7 @@ export interface AcquisitionsComponents {
   readonly worlds: Worlds;
   readonly disclosure: Pick<Disclosure, 'consider'>;
   readonly proven: Proven;
+  readonly metrics: Pick<Metrics, 'chunkBuffers'>;
 }
 
 /** The acquisitions under way: one a digest, whoever wants it. */
@@ -41,19 +43,21 @@ export class Acquisitions {
   readonly #disclosure: Pick<Disclosure, 'consider'>;
   readonly #init: FetchInit;
   readonly #proven: Proven;
-  readonly #buffers = new Buffers(MIN_CHUNK_SIZE, KEPT_BUFFERS);
+  readonly #buffers: Buffers;
   /** Each ends soon after its last reader has left, so clients bound their number. */
   readonly #running = new Map<Digest, Acquisition>();
   /** Digests that are brought from elsewhere; settles when each is let go of. */
   readonly #elsewhere = new Map<Digest, Promise<void>>();
   #stopped: unknown;
 
-  constructor({ store, worlds, disclosure, proven }: AcquisitionsComponents, init: FetchInit) {
+  constructor({ store, worlds, disclosure, proven, metrics }: AcquisitionsComponents, init: FetchInit) {
     this.#store = store;
     this.#worlds = worlds;
     this.#disclosure = disclosure;
     this.#proven = proven;
     this.#init = init;
+    const made = metrics.chunkBuffers.labels('received');
+    this.#buffers = new Buffers(MIN_CHUNK_SIZE, KEPT_BUFFERS, () => made.inc());
   }
 
   /** The size of a blob that is on its way. */

@@ -7,18 +7,24 @@ export class Buffers {
   readonly size: number;
   readonly #free: Uint8Array[] = [];
   readonly #kept: number;
+  readonly #onMade: () => void;
 
   /**
    * @param size of each, bytes
    * @param kept how many are kept for later
+   * @param onMade told of each that is made, there being none to be used again
    */
-  constructor(size: number, kept: number) {
+  constructor(size: number, kept: number, onMade: () => void) {
     this.size = size;
     this.#kept = kept;
+    this.#onMade = onMade;
   }
 
   take(): Uint8Array {
-    return this.#free.pop() ?? Buffer.from(new SharedArrayBuffer(this.size));
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    this.#onMade();
+    return Buffer.from(new SharedArrayBuffer(this.size));
   }
 
   /** Gives one back that nobody writes to or reads any more. */

@@ -87,11 +87,14 @@ class Content implements LanContent {
     this.#sizes = new BlobSizes(components, this.#stopped.signal);
     this.#worlds = new Worlds(components, init, this.#stopped.signal);
     const { standings } = this.#worlds;
-    const { store, swarm, upstream } = components;
+    const { store, swarm, upstream, metrics } = components;
     const proven = new Proven();
     const { anonymous } = upstream;
     this.#disclosure = new Disclosure({ ...components, anonymous, standings }, this.#stopped.signal);
-    this.#acquisitions = new Acquisitions({ store, worlds: this.#worlds, disclosure: this.#disclosure, proven }, init);
+    this.#acquisitions = new Acquisitions(
+      { store, worlds: this.#worlds, disclosure: this.#disclosure, proven, metrics },
+      init,
+    );
     this.#imports = new Imports(
       { ...components, apart: (digest, signal, work) => this.#acquisitions.apart(digest, signal, work) },
       init,

@@ -11,6 +11,8 @@ export interface Metrics {
   readonly servedBytes: Counter;
   /** Those of the chunk bytes sent to peers and had of them that went by bulk lanes. Labels: direction = sent | received */
   readonly laneBytes: Counter<'direction'>;
+  /** Buffers for chunks that were made, there being none to be used again. Labels: direction = sent | received */
+  readonly chunkBuffers: Counter<'direction'>;
   /** Chunk requests of peers that were answered "busy". */
   readonly busyAnswers: Counter;
   /** Messages of agents that take a blob together. Labels: direction = sent | received */
@@ -60,6 +62,7 @@ export function createMetrics(): Metrics {
     peerBytes: counter('peer_bytes_total', 'Chunk bytes that came from peers and matched'),
     servedBytes: counter('served_bytes_total', 'Chunk bytes sent to peers'),
     laneBytes: counter('lane_bytes_total', 'Chunk bytes to and from peers that went by bulk lanes', ['direction']),
+    chunkBuffers: counter('chunk_buffers_total', 'Buffers for chunks that were made, none being free', ['direction']),
     busyAnswers: counter('busy_answers_total', 'Chunk requests of peers that were answered "busy"'),
     fleetMessages: counter('fleet_messages_total', 'Messages of agents that take a blob together', ['direction']),
     clientBytes: counter('client_bytes_total', 'Body bytes sent to local clients, by where they came from', ['source']),

@@ -68,6 +68,8 @@ export const agentStatusSchema = z.object({
     /** Multiaddrs where peers reach the agent. */
     addresses: z.array(z.string()),
     mdns: z.object({ enabled: z.boolean(), healthy: z.boolean().optional(), reason: z.string().optional() }),
+    /** Whether peers can open bulk lanes to this agent, and why they cannot; an older agent does not say. */
+    bulk: z.object({ enabled: z.boolean(), reason: z.string().optional() }).optional(),
     /** Peers connected. */
     neighbours: z.number(),
     /** Whether a network key keeps strangers out. */

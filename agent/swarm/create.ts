@@ -32,7 +32,14 @@ export interface SwarmComponents {
   readonly logger: Logger;
   readonly metrics: Pick<
     Metrics,
-    'servedBytes' | 'laneBytes' | 'strikes' | 'neighbours' | 'busyAnswers' | 'fleetMessages' | 'refusedConnections'
+    | 'servedBytes'
+    | 'laneBytes'
+    | 'chunkBuffers'
+    | 'strikes'
+    | 'neighbours'
+    | 'busyAnswers'
+    | 'fleetMessages'
+    | 'refusedConnections'
   >;
   readonly holdings: Holdings;
   /** Holds back the chunks sent to peers. @default no limit */

@@ -41,7 +41,7 @@ export interface PeerServerComponents {
   /** Answers what they ask of tags. */
   readonly tags: TagAnswering;
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'servedBytes' | 'laneBytes' | 'busyAnswers' | 'fleetMessages'>;
+  readonly metrics: Pick<Metrics, 'servedBytes' | 'laneBytes' | 'chunkBuffers' | 'busyAnswers' | 'fleetMessages'>;
   /** Holds back the chunks that are sent. @default no limit */
   readonly upload?: Throttle | undefined;
   /** The lanes that peers open for the bodies of chunks. @default none: they are not told of any */
@@ -116,11 +116,12 @@ export async function servePeers(components: PeerServerComponents, init: PeerSer
     return serveControl(stream, parts, { ...timing, peer });
   });
   const sentByLane = metrics.laneBytes.labels('sent');
+  const made = metrics.chunkBuffers.labels('sent');
   const chunks: ChunkServerComponents = {
     holdings,
     attendance,
     admission,
-    buffers: new ChunkBuffers(USUAL_CHUNK, KEPT_CHUNK_BUFFERS),
+    buffers: new ChunkBuffers(USUAL_CHUNK, KEPT_CHUNK_BUFFERS, () => made.inc()),
     upload,
     lanes,
     onServed: (bytes) => metrics.servedBytes.inc(bytes),

@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { AgentStatus } from '../../agent/observe/status.ts';
 import { attempt } from '../../test/lan/commands.ts';
 import type { Space } from '../../test/lan/network.ts';
-import { type Process, startProcess } from '../../test/lan/process.ts';
+import { startProcess } from '../../test/lan/process.ts';
 import { until } from '../../test/lan/until.ts';
+import { type Cost, watchCost } from './cost.ts';
 
 /** The agent of this checkout, or of another to be measured by the same bench. */
 const BIN = join(
@@ -16,13 +16,11 @@ const BIN = join(
 /** Where agents leave CPU profiles, for whoever wonders what they do; it costs them, so figures do not count then. */
 const PROFILES = process.env.LAYERLAN_BENCH_PROFILES;
 const PROFILING = PROFILES === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`];
-/** Seconds (USER_HZ is 100 on Linux, whatever the machine). */
-const TICK = 1 / 100;
 /** How long an agent may take to start. Milliseconds: forty start at once on two cores. */
 const START_TIMEOUT = 180_000;
 
 /** A real agent in a process of its own, and what it costs. */
-export interface FleetAgent {
+export interface FleetAgent extends Cost {
   readonly pid: number;
   /** The address where peers reach it. */
   readonly address: string;
@@ -30,10 +28,6 @@ export interface FleetAgent {
   readonly mirror: string;
   readonly peerId: string;
   readonly store: string;
-  /** CPU-seconds so far of all its threads; of a dead one, when it was last looked at. */
-  cpu(): number;
-  /** Largest RSS so far. Bytes; of a dead one, as it was last looked at. */
-  peak(): number;
   /** SIGKILL. */
   kill(): void;
   pause(): void;
@@ -137,28 +131,6 @@ export async function startFleetAgent(init: FleetAgentInit): Promise<FleetAgent>
       // Its store goes too: nothing is lost, and forty agents that close in good order take long on two cores.
       running.signal('SIGKILL');
       await running.ended;
-    },
-  };
-}
-
-function watchCost(running: Process): Pick<FleetAgent, 'cpu' | 'peak'> {
-  let cpu = 0;
-  let peak = 0;
-  const read = (file: string) => readFileSync(`/proc/${running.pid}/${file}`, 'utf8');
-  return {
-    cpu: () => {
-      if (!running.isRunning) return cpu;
-      // The second field is the command in parentheses and may hold anything.
-      const fields = read('stat')
-        .replace(/^.*\) /s, '')
-        .split(' ');
-      cpu = Math.max(cpu, (Number(fields[11]) + Number(fields[12])) * TICK);
-      return cpu;
-    },
-    peak: () => {
-      if (!running.isRunning) return peak;
-      peak = Math.max(peak, Number(/VmHWM:\s+(\d+) kB/.exec(read('status'))?.[1] ?? 0) * 1024);
-      return peak;
     },
   };
 }

@@ -155,7 +155,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
       .filter(([host]) => row.slowLink === undefined || host !== slowest)
       .map(([, result]) => result);
     const delivered = [...ended.values()].reduce((sum, { bytes }) => sum + bytes, 0);
-    const cpu = agents.reduce((sum, agent, host) => sum + agent.cpu() - (before[host] ?? 0), 0);
+    const cpu = agents.map((agent, host) => agent.cpu() - (before[host] ?? 0));
     const t = duration(timed);
     const seen = flight.seen();
     const falseBlobs = await Promise.all(agents.map(countFalseBlobs));
@@ -167,7 +167,8 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
       t,
       ratio: t / yardsticks.t1,
       firstLater: Math.max(...timed.map(({ firstByteMs }) => firstByteMs)) - yardsticks.firstByteMs,
-      cpuPerGib: cpu / (delivered / GIB),
+      cpuPerGib: cpu.reduce((sum, each) => sum + each, 0) / (delivered / GIB),
+      cpu,
       rss: Math.max(...agents.map((agent) => agent.peak())),
       resumed: all.reduce((sum, { resumed }) => sum + resumed, 0),
       ...(seen && { fault: seen }),

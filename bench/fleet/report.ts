@@ -98,13 +98,15 @@ function remarks(row: Row, played: { figures: Figures; yardsticks: Yardsticks }[
 }
 
 function rivalLines(runs: readonly Run[]): string[][] {
-  const line = (name: string, measured: ({ k: number; t: number } | undefined)[]) => {
+  const line = (name: string, measured: ({ k: number; t: number; cpuPerGib?: number } | undefined)[]) => {
     const all = measured.filter((each) => each !== undefined);
     if (all.length === 0) return [];
     const ratio = worst(runs.map(({ yardsticks }, at) => (measured[at]?.t ?? 0) / yardsticks.t1));
     const k = worst(all.map((each) => each.k));
     const t = worst(all.map((each) => each.t));
-    return [[`  ${name}`, '', '', number(k, 3), number(t, 2), number(ratio, 3), '', '', '', '', '']];
+    const cpu = all.flatMap(({ cpuPerGib }) => cpuPerGib ?? []);
+    const cost = cpu.length === 0 ? '' : number(worst(cpu), 1);
+    return [[`  ${name}`, '', '', number(k, 3), number(t, 2), number(ratio, 3), cost, '', '', '', '']];
   };
   const t1 = runs.map(({ yardsticks }) => yardsticks.t1);
   if (t1.length === 0) return [];
@@ -123,11 +125,14 @@ function rivalLines(runs: readonly Run[]): string[][] {
 }
 
 /** A line while the bench runs. */
-export function attemptText(mode: KeyMode, { k, t, ratio, good, pulls, errors, cpuPerGib, fault }: Figures): string {
+export function attemptText(
+  mode: KeyMode,
+  { k, t, ratio, good, pulls, errors, cpuPerGib, cpu, fault }: Figures,
+): string {
   const when = fault === undefined ? '' : `, fault at ${fault.from.toFixed(2)}–${fault.to.toFixed(2)}`;
   const wrong = errors.length === 0 ? '' : `; ${[...new Set(errors)].join('; ')}`;
   return (
     `${mode} key: k ${number(k, 3)}, T ${number(t, 2)} s (${number(ratio, 3)} T₁), ${good}/${pulls} pulls, ` +
-    `${number(cpuPerGib, 1)} CPU-s/GiB${when}${wrong}`
+    `${number(cpuPerGib, 1)} CPU-s/GiB (by host ${cpu.map((each) => number(each, 1)).join(' ')})${when}${wrong}`
   );
 }

@@ -5,6 +5,7 @@ import { attempt } from '../../test/lan/commands.ts';
 import type { Space } from '../../test/lan/network.ts';
 import { startProcess } from '../../test/lan/process.ts';
 import { until } from '../../test/lan/until.ts';
+import { type Cost, watchCost } from './cost.ts';
 import type { FleetLab } from './lab.ts';
 import { haveMemory } from './memory.ts';
 import { duration, type PullOrder, type PullResult, pullAll } from './pullers.ts';
@@ -51,7 +52,7 @@ export async function pullFrom(
 }
 
 /** Runs `act` with Debian's docker-registry as an empty pull-through cache, on a host of its own. */
-export async function withCache<T>(lab: FleetLab, act: (mirror: string) => Promise<T>): Promise<T> {
+export async function withCache<T>(lab: FleetLab, act: (mirror: string, cost: Cost) => Promise<T>): Promise<T> {
   const space = lab.cacheHost;
   const dir = await lab.dir('cache');
   const configuration = join(dir, 'cache.yml');
@@ -71,7 +72,7 @@ export async function withCache<T>(lab: FleetLab, act: (mirror: string) => Promi
   try {
     const ping = [...space.enter, 'curl', '--silent', '--fail', `http://127.0.0.1:${CACHE_PORT}/v2/`];
     await until('the cache answers', async () => (await attempt(ping)).code === 0, { timeout: 30_000 });
-    return await act(`http://${space.address}:${CACHE_PORT}`);
+    return await act(`http://${space.address}:${CACHE_PORT}`, watchCost(cache));
   } finally {
     await cache.stop();
     await rm(dir, { recursive: true, force: true });

@@ -73,6 +73,8 @@ export interface Figures {
   readonly firstLater: number;
   /** CPU-seconds of all agents a GiB handed to pullers. */
   readonly cpuPerGib: number;
+  /** CPU-seconds of each agent, by host. */
+  readonly cpu: readonly number[];
   /** The largest agent's. Bytes. */
   readonly rss: number;
   /** Bodies that ended short and were taken up again. */
@@ -97,7 +99,8 @@ export interface Yardsticks {
   /** A direct pull under the row's upstream faults. Seconds. */
   readonly t1Faulty?: number;
   readonly direct?: { readonly k: number; readonly t: number };
-  readonly cache?: { readonly k: number; readonly t: number };
+  /** Its CPU-seconds are those of the cache for what all were handed, a GiB. */
+  readonly cache?: { readonly k: number; readonly t: number; readonly cpuPerGib: number };
   /** Bytes a second. */
   readonly stream?: number;
   /** Bytes a taker wants. */

@@ -5,6 +5,7 @@ import { DEFAULT_HOSTS, DEFAULT_UPLINK, type Row, type Yardsticks } from './row.
 
 /** Rate of the uplink while the cache is warmed. Megabits a second. */
 const WARMING = 1000;
+const GIB = 1024 ** 3;
 
 /** What a run's figures are held against, measured just before them. */
 export async function measureYardsticks(
@@ -30,18 +31,21 @@ export async function measureYardsticks(
   }
   if (!withRivals || row.rivals === undefined) return base;
   const holders = row.holders ?? 0;
-  const cache = await withCache(lab, async (mirror) => {
+  const cache = await withCache(lab, async (mirror, cost) => {
     if (row.rivals === 'warm') {
       await lab.reset({ uplink: WARMING });
       await pullFrom(lab, { ...row, hosts: holders }, images, mirror);
       await lab.reset({ uplink: row.uplink ?? DEFAULT_UPLINK });
     }
-    return pullFrom(lab, row, images, mirror, holders);
+    const before = cost.cpu();
+    const measured = await pullFrom(lab, row, images, mirror, holders);
+    const bytes = measured.results.reduce((sum, each) => sum + each.bytes, 0);
+    return { ...measured, cpuPerGib: (cost.cpu() - before) / (bytes / GIB) };
   });
   const direct = row.rivals === 'cold' ? await pullFrom(lab, row, images, lab.registry.url) : undefined;
   return {
     ...base,
-    cache: { k: k(cache.carried), t: cache.t },
+    cache: { k: k(cache.carried), t: cache.t, cpuPerGib: cache.cpuPerGib },
     ...(direct && { direct: { k: k(direct.carried), t: direct.t } }),
   };
 }

@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
 import type { Worker } from 'node:worker_threads';
+import { judgeLanes } from '../../agent/cli/doctor/lanes-check.ts';
+import { peersText } from '../../agent/cli/peers-text.ts';
+import { loadConfig } from '../../agent/config/load.ts';
 import type { Digest } from '../../protocol/digest.ts';
 import { connected, type Host, startHost, until } from '../support/host.ts';
 import { type Behaviour, type HostilePeer, startHostilePeer } from '../support/hostile-peer.ts';
@@ -118,6 +121,47 @@ for (const [where, theirs, ours] of [
   });
 }
 
+test('a holder whose port for lanes cannot be reached: the pull is as before, and peers and doctor say why', async () => {
+  // As behind a firewall: peers try the address that they know the holder by.
+  const holder = await host({ peers: { bulk: { listen: ['/ip4/127.0.0.77/tcp/0'] } } });
+  const taker = await host();
+  const { bytes, digest } = await held(holder, 8 * MIB);
+  upstream.forget();
+  assert.ok(bytes.equals(await get(taker, digest)));
+  assert.equal(upstream.blobGets(), 0);
+  assert.equal(await byLane(taker, 'received'), 0);
+  await until('the lane has failed', async () => /^failed: /.test((await bulkOf(taker, holder.agent.peerId)) ?? ''));
+  const status = await taker.agent.status();
+  assert.match(peersText(status.peers), /no bulk lane, failed: connect ECONNREFUSED/);
+  const { state, what } = judgeLanes(status, loadConfig({}));
+  assert.deepEqual([state, /^1 of 1 connected peers .* ECONNREFUSED/.test(what)], ['warn', true]);
+  await assertNobodyBlamed();
+});
+
+test('with a low limit of the taker’s no lane is opened', async () => {
+  const holder = await host();
+  const taker = await host({ limits: { peerDownload: '512KiB' } });
+  const { bytes, digest } = await held(holder, MIB);
+  upstream.forget();
+  assert.ok(bytes.equals(await get(taker, digest)));
+  assert.equal(await byLane(taker, 'received'), 0);
+  assert.equal(await bulkOf(taker, holder.agent.peerId), 'unused');
+  await assertNobodyBlamed();
+});
+
+test('however many chunks go by, the buffers they go by are few', async () => {
+  const holder = await host();
+  const taker = await host();
+  const made = async ({ agent }: Host) =>
+    (await agent.metrics.chunkBuffers.get()).values.reduce((sum, { value }) => sum + value, 0);
+  for (let round = 0; round < 2; round++) {
+    const { bytes, digest } = await held(holder, 32 * MIB);
+    assert.ok(bytes.equals(await get(taker, digest)));
+  }
+  // As many as may be on their way at a time, at either side, and not one for each of 64 chunks.
+  for (const each of hosts) assert.ok((await made(each)) <= 32, `${await made(each)} buffers`);
+});
+
 test('a limit of the sender’s holds, and what it holds back of one chunk does not go into another', async () => {
   const holder = await host({ limits: { peerUpload: '8MiB' } });
   const taker = await host();
@@ -152,6 +196,15 @@ for (const whose of ['the sender', 'the taker'] as const) {
     const [dead, living] = whose === 'the sender' ? [holder, taker] : [taker, holder];
     const told = (host: Host) => host.log.filter(({ msg }) => String(msg).startsWith('the bulk thread died')).length;
     assert.deepEqual([told(dead), told(living)], [1, 0]);
+    // It is started again by whoever needs it, and lanes open again once the asker tries again.
+    await until('a lane is open again', async () => {
+      const { digest } = await held(holder, 1_000);
+      await get(taker, digest);
+      return (await bulkOf(taker, holder.agent.peerId)) === 'open';
+    });
+    const [again, soFar] = [await held(holder, 8 * MIB), await byLane(taker, 'received')];
+    assert.ok(again.bytes.equals(await get(taker, again.digest)));
+    assert.ok((await byLane(taker, 'received')) > soFar);
   });
 }
 

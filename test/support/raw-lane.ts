@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import type { Socket } from 'node:net';
+import type { Socket, TcpSocketConnectOpts } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
 import { readStream } from '../../agent/swarm/stream/reader.ts';
 import { BODY_HEAD_LENGTH, type BodyHead, decodeBodyHead } from '../../protocol/bulk.ts';
@@ -40,7 +40,11 @@ export async function askLane(peer: HostilePeer, address: string): Promise<Offer
 }
 
 /** Connects as an asker would, or as `over` has it. @throws where the handshake fails */
-export async function connectLane(host: string, offer: Offer, over: ConnectionOptions = {}): Promise<TLSSocket> {
+export async function connectLane(
+  host: string,
+  offer: Offer,
+  over: ConnectionOptions & Pick<TcpSocketConnectOpts, 'localAddress'> = {},
+): Promise<TLSSocket> {
   const socket = connect({
     host,
     port: offer.port,

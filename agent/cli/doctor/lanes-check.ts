@@ -28,6 +28,20 @@ export function judgeLanes(status: AgentStatus | undefined, config: Config): Fin
       'let the port of peers.bulk (tcp/4056) through to those hosts, or turn lanes off there and here with peers.bulk=null; layerlan peers names them',
     );
   }
-  const open = connected.filter(({ bulk }) => bulk === 'open').length;
-  return ok(name, open === 0 ? 'none open, none needed just now' : `${open} open`);
+  const trouble = status?.swarm.bulk?.reason;
+  if (trouble !== undefined) {
+    return warn(
+      name,
+      `none to this host, so that chunks go to peers by libp2p alone, which costs more: ${printable(trouble)}`,
+      'give peers.bulk an address and port that are free on this host, the same port on all hosts, or turn lanes off with peers.bulk=null',
+    );
+  }
+  const count = (state: string) => connected.filter(({ bulk }) => bulk === state).length;
+  const [open, refused] = [count('open'), count('refused')];
+  const said = [
+    ...(open > 0 ? [`${open} open`] : []),
+    ...(refused > 0 ? [`${refused} of ${connected.length} connected peers have none to give`] : []),
+    ...(failed.length > 0 ? [`${failed.length} broke, and will be tried again: ${printable(failed[0] ?? '')}`] : []),
+  ];
+  return ok(name, said.length === 0 ? 'none open, none needed just now' : said.join('; '));
 }

@@ -18,6 +18,12 @@ const IDLE_TIME = 60_000;
 const OPEN_TIMEOUT = 5_000;
 
 /**
+ * Below this limit of what comes from peers no lane is used: it would save next to nothing, and the holder's system takes
+ * so much into its buffers at once that a peer which reads slowly looks as if it did not read. Bytes a second.
+ */
+const LEAST_RATE = 1024 * 1024;
+
+/**
  * Whether chunks of a peer come by a lane: `off` here, `unused` none was wanted lately, `refused` the peer has none, or why
  * there is none.
  */
@@ -63,6 +69,8 @@ export class LaneAsker {
 
   /** Room for a body on the lane; undefined where there is none now: then one is asked for, and nobody waits for it. */
   take(into: SharedBytes): Body | undefined {
+    const { rate } = this.#components.download;
+    if (rate !== undefined && rate < LEAST_RATE) return undefined;
     const lane = this.#lane;
     if (lane?.isOpen !== true) {
       this.#ask();

@@ -1,7 +1,7 @@
 import type { Connection } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
 import type { Logger } from 'pino';
-import { briefly } from '../../errors.ts';
+import { briefly, isAgentError } from '../../errors.ts';
 import { type Throttle, UNLIMITED } from '../../limits/throttle.ts';
 import type { Metrics } from '../../observe/metrics.ts';
 import { hostOf, loopbackSource } from '../address.ts';
@@ -37,8 +37,9 @@ export class Bulk {
   readonly #init: BulkInit;
   readonly #listen: readonly Multiaddr[];
   readonly #thread: BulkThread;
-  #port: number | undefined;
-  #listening: Promise<void> | undefined;
+  /** Resolves to the port. Undefined where none is listened on, which is tried when a peer next asks for a lane. */
+  #listening: Promise<number | undefined> | undefined;
+  #trouble: string | undefined;
   #notBefore = 0;
 
   constructor(components: BulkComponents, init: BulkInit) {
@@ -49,7 +50,6 @@ export class Bulk {
       components.logger,
       (connection, peer) => this.holders.joined(connection, peer),
       () => {
-        this.#port = undefined;
         this.#listening = undefined;
       },
     );
@@ -57,6 +57,11 @@ export class Bulk {
       { thread: this.#thread, port: () => this.#ready(), isNeighbour: components.isNeighbour },
       { stallTimeout: init.senderPatience * init.stallTimeout },
     );
+  }
+
+  /** Why peers get no lanes to this agent; undefined where they do, or nobody has asked since the thread died. */
+  get trouble(): string | undefined {
+    return this.#trouble;
   }
 
   /** Listens. An address that cannot be had is told of, and is no reason not to start: chunks go by libp2p then. */
@@ -83,24 +88,32 @@ export class Bulk {
 
   /** The port that is listened on; a thread that has died since is to listen again. */
   async #ready(): Promise<number | undefined> {
-    if (this.#listening === undefined && performance.now() < this.#notBefore) return undefined;
-    this.#listening ??= this.#listenAll();
-    await this.#listening;
-    return this.#port;
+    if (this.#listening !== undefined) return this.#listening;
+    if (performance.now() < this.#notBefore) return undefined;
+    const listening = this.#listenAll();
+    this.#listening = listening;
+    const port = await listening;
+    // The thread may have died meanwhile, and another attempt be under way.
+    if (port === undefined && this.#listening === listening) this.#listening = undefined;
+    return port;
   }
 
-  async #listenAll(): Promise<void> {
+  async #listenAll(): Promise<number | undefined> {
+    let port: number | undefined;
+    this.#trouble = undefined;
     for (const address of this.#listen) {
       const wanted = Number(address.getComponents().find(({ name }) => name === 'tcp')?.value ?? 0);
       try {
         // One port for all addresses: peers are told of one, and reach it at the address they know us by.
-        this.#port = await this.#thread.listen(hostOf(address), wanted === 0 ? (this.#port ?? 0) : wanted);
+        port = await this.#thread.listen(hostOf(address), wanted === 0 ? (port ?? 0) : wanted);
       } catch (error) {
+        // The thread says of itself that it died, and is soon started again.
+        if (isAgentError(error, 'PEER_UNREACHABLE')) return undefined;
+        this.#trouble = briefly(error).reason;
         this.#components.logger.warn(briefly(error), 'no bulk lanes from peers; their chunks go by libp2p');
       }
     }
-    if (this.#port !== undefined) return;
-    this.#listening = undefined;
-    this.#notBefore = performance.now() + LISTEN_PAUSE;
+    if (this.#trouble !== undefined) this.#notBefore = performance.now() + LISTEN_PAUSE;
+    return port;
   }
 }

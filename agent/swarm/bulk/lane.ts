@@ -20,6 +20,8 @@ export interface Body {
   cancel(): Promise<void>;
   /** Nobody wants it any more; it may come all the same. */
   abandon(): void;
+  /** Nobody will say whether it comes: it may be on its way, and unpaid it would hold up those behind it. */
+  unannounced(): void;
 }
 
 export interface LaneComponents {
@@ -104,6 +106,12 @@ export class Lane implements Follower {
     this.#waiting.set(tag, waiting);
     const isLimited = download.rate !== undefined;
     thread.take(this.#number, tag, into, isLimited ? 0 : into.length);
+    let isPaid = !isLimited;
+    const pay = (): void => {
+      if (isPaid) return;
+      isPaid = true;
+      void this.#pay(into.length);
+    };
     return {
       tag,
       whole,
@@ -113,7 +121,7 @@ export class Lane implements Follower {
           this.#begun.add(tag);
           this.#watch ??= watchStall(this.#init.stallTimeout, () => this.#stalled());
         }
-        if (isLimited) void this.#pay(into.length);
+        pay();
       },
       cancel: () => {
         this.#over(tag);
@@ -123,6 +131,9 @@ export class Lane implements Follower {
         if (waiting.isAbandoned || !this.#waiting.has(tag)) return;
         waiting.isAbandoned = true;
         thread.abandon(this.#number, tag);
+      },
+      unannounced: () => {
+        if (this.#waiting.has(tag)) pay();
       },
     };
   }

@@ -157,14 +157,15 @@ export class BulkThread {
         this.#onJoined(message.connection, message.peer);
         break;
       case 'open':
-        // It works again.
-        this.#pause = FIRST_PAUSE;
         this.#followers.get(message.lane)?.opened?.();
         break;
       case 'taken':
+        // A body went its way: it works again. The same where it is sent.
+        this.#pause = FIRST_PAUSE;
         this.#followers.get(message.lane)?.taken?.(message.tag, message.sha256);
         break;
       case 'sent':
+        this.#pause = FIRST_PAUSE;
         this.#followers.get(message.connection)?.sent?.(message.id);
         break;
       case 'moved':

@@ -10,19 +10,25 @@ const HEAD_ROOM = 512;
 export class ChunkBuffers {
   readonly #size: number;
   readonly #kept: number;
+  readonly #onMade: () => void;
   readonly #free: ChunkBuffer[] = [];
 
   /**
    * @param size the longest chunk that has room in one, bytes
    * @param kept how many are kept for later; who takes more at a time makes garbage
+   * @param onMade told of each that is made, there being none to be used again
    */
-  constructor(size: number, kept: number) {
+  constructor(size: number, kept: number, onMade: () => void = () => {}) {
     this.#size = size;
     this.#kept = kept;
+    this.#onMade = onMade;
   }
 
   take(): ChunkBuffer {
-    return this.#free.pop() ?? new ChunkBuffer(this.#size);
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    this.#onMade();
+    return new ChunkBuffer(this.#size);
   }
 
   /**

@@ -142,7 +142,10 @@ class Requests implements ChunkStream {
     this.#closing.abort(error);
     this.#stream.abort(error);
     this.#reader.detach();
-    for (const entry of this.#outstanding.splice(0)) entry.reject(error);
+    for (const { body, reject } of this.#outstanding.splice(0)) {
+      body?.unannounced();
+      reject(error);
+    }
     this.#init.onClose(error);
   }
 

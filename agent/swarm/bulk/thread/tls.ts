@@ -5,7 +5,7 @@ const AES = 'TLS_AES_128_GCM_SHA256';
 const CHACHA = 'TLS_CHACHA20_POLY1305_SHA256';
 
 /** Whether the processor has instructions for AES; where that cannot be known it is taken to, as nearly all have. */
-export const HAS_AES = readAes();
+export const HAS_AES = hasAes(readProcessor());
 
 /**
  * TLS 1.3 alone, with a key both sides have been told and a Diffie-Hellman exchange beside it, so that whoever learns the
@@ -19,10 +19,15 @@ export const TLS = {
   ecdhCurve: 'X25519',
 } as const satisfies ConnectionOptions & TlsOptions;
 
-function readAes(): boolean {
+/** @param processor what Linux says of it; undefined where nothing does */
+export function hasAes(processor: string | undefined): boolean {
+  return processor === undefined || /^(?:flags|Features)\s*:.*\baes\b/m.test(processor);
+}
+
+function readProcessor(): string | undefined {
   try {
-    return /^(?:flags|Features)\s*:.*\baes\b/m.test(readFileSync('/proc/cpuinfo', 'utf8'));
+    return readFileSync('/proc/cpuinfo', 'utf8');
   } catch {
-    return true;
+    return undefined;
   }
 }

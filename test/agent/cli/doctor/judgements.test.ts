@@ -140,12 +140,20 @@ test('bulk lanes: open, not needed, off, or kept from opening by what can be men
   for (const harmless of ['unused', 'refused', 'failed: the peer closed it', 'failed: the bulk thread died']) {
     assert.deepEqual([harmless, lanes(harmless).state], [harmless, 'ok']);
   }
+  assert.equal(lanes('unused').what, 'none open, none needed just now');
+  assert.equal(
+    lanes('open', 'refused', 'refused', 'failed: read ECONNRESET').what,
+    '1 open; 2 of 4 connected peers have none to give; 1 broke, and will be tried again: read ECONNRESET',
+  );
   for (const why of ['connect ECONNREFUSED 10.0.0.2:4056', '10.0.0.2 port 4056 did not open within 5000 ms']) {
     const kept = lanes('open', `failed: ${why}`);
     assert.equal(kept.state, 'warn');
     assert.ok(kept.what.startsWith('1 of 2 connected peers give chunks by libp2p alone') && kept.what.endsWith(why));
     assert.match(kept.advice ?? '', /tcp\/4056.*peers\.bulk=null/);
   }
+  const reason = 'peers.bulk.listen: cannot listen on 0.0.0.0 port 4056: EADDRINUSE';
+  const taken = judgeLanes({ ...status, swarm: { ...status.swarm, bulk: { enabled: true, reason } } }, config());
+  assert.deepEqual([taken.state, taken.what.endsWith(reason)], ['warn', true]);
   assert.equal(judgeLanes(status, config('peers.bulk=null')).what, 'off (peers.bulk)');
   assert.equal(judgeLanes(undefined, config()).state, 'ok');
 });

@@ -255,6 +255,23 @@ test('a limit holds on the lane within 5 %, and is nobody’s stall', async (t) 
   assert.ok((at[0] ?? 0) < (at[15] ?? 0) / 2, `the first of sixteen after ${at[0]} ms of ${at[15]}`);
 });
 
+test('a body whose announcement was lost is paid for all the same, once, and holds up none behind it', async (t) => {
+  const download = createThrottle([{ rate: 8 * MIB, from: 0, to: 0, days: [0, 1, 2, 3, 4, 5, 6] }]);
+  const [first, second] = [randomBytes(MIB), randomBytes(MIB)];
+  const port = await holder(t, (socket) => socket.write(Buffer.concat([body(1, first), body(2, second)])));
+  const { lane } = await open(t, port, { download });
+  const lost = lane.take(room(MIB).shared);
+  lost.unannounced();
+  lost.abandon();
+  const into = room(MIB);
+  await coming(lane, into.shared).whole;
+  assert.ok(second.equals(into.bytes));
+  // Nothing is left over that others would come for unpaid.
+  lost.begin();
+  lost.unannounced();
+  assert.ok(lane.isIdle);
+});
+
 test('the thread dies: what was to come does not, and its memory is left alone', async (t) => {
   const workers: { terminate(): Promise<number> }[] = [];
   const onWorker = (worker: { terminate(): Promise<number> }) => workers.push(worker);

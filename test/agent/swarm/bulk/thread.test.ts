@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { hash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
+import { connect } from 'node:tls';
 import fc from 'fast-check';
 import { Bodies } from '../../../../agent/swarm/bulk/thread/bodies.ts';
+import { listen } from '../../../../agent/swarm/bulk/thread/listener.ts';
 import { MAX_STRANGERS, Strangers } from '../../../../agent/swarm/bulk/thread/strangers.ts';
 import { TICKET_LIFETIME, Tickets } from '../../../../agent/swarm/bulk/thread/tickets.ts';
+import { hasAes, TLS } from '../../../../agent/swarm/bulk/thread/tls.ts';
 import { BODY_HEAD_LENGTH, encodeBodyHead } from '../../../../protocol/bulk.ts';
 
 /* What the thread decides by, without its sockets. Times are ms of a clock of the tests' own. */
@@ -35,6 +38,40 @@ test('who asks for tickets without end has one, and takes nobody else’s', () =
   for (let ask = 0; ask < 5_000; ask++) tickets.add(`ticket ${ask}`, KEY, `peer ${ask}`, 3);
   assert.ok(tickets.size <= 1_024);
   assert.equal(tickets.use('ticket 4999', 4)?.peer, 'peer 4999');
+});
+
+test('who comes too late with its ticket is refused, and who comes in time is let in', async (t) => {
+  const tickets = new Tickets();
+  const joined: string[] = [];
+  const { server, port } = await listen({ host: '127.0.0.1', port: 0 }, tickets, (peer, socket) => {
+    joined.push(peer);
+    socket.destroy();
+  });
+  t.after(() => void server.close());
+  tickets.add('late', KEY, 'alice', performance.now() - TICKET_LIFETIME);
+  tickets.add('soon', KEY, 'bob', performance.now());
+  for (const identity of ['late', 'soon']) {
+    const socket = connect({
+      ...TLS,
+      host: '127.0.0.1',
+      port,
+      pskCallback: () => ({ psk: KEY, identity }),
+      checkServerIdentity: () => undefined,
+    });
+    socket.on('error', () => {});
+    const { promise, resolve } = Promise.withResolvers<void>();
+    socket.resume().once('close', () => resolve());
+    await promise;
+  }
+  assert.deepEqual(joined, ['bob']);
+});
+
+test('AES where the processor has instructions for it, ChaCha20 where it has none, AES where nobody knows', () => {
+  assert.ok(hasAes('processor\t: 0\nflags\t\t: fpu vme aes avx2\n'));
+  assert.ok(hasAes('processor\t: 0\nFeatures\t: fp asimd aes pmull sha1\n'));
+  assert.equal(hasAes('processor\t: 0\nFeatures\t: half thumb vfpv3 neon\n'), false);
+  assert.equal(hasAes('model name\t: aes\nflags\t\t: fpu vaes\n'), false);
+  assert.ok(hasAes(undefined));
 });
 
 test('one address has so many places for who shows no ticket, and gets them back', () => {
