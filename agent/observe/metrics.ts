@@ -28,6 +28,8 @@ export interface Metrics {
   readonly refusedChunks: Counter<'source'>;
   /** Strikes against peers. Labels: offence */
   readonly strikes: Counter<'offence'>;
+  /** Peers shut out. */
+  readonly bans: Counter;
   /** Connections of peers from where none are taken. */
   readonly refusedConnections: Counter;
   /** Requests that a registry allows us in its window, as it last said. Labels: registry */
@@ -71,6 +73,7 @@ export function createMetrics(): Metrics {
     ]),
     refusedChunks: counter('refused_chunks_total', 'Chunks that did not match their hash', ['source']),
     strikes: counter('strikes_total', 'Offences noted against peers', ['offence']),
+    bans: counter('bans_total', 'Peers shut out for what they did'),
     refusedConnections: counter('refused_connections_total', 'Connections of peers from where none are taken'),
     upstreamRateLimit: gauge('upstream_rate_limit', 'Requests a registry allows us in its window', ['registry']),
     upstreamRateRemaining: gauge('upstream_rate_remaining', 'Requests a registry has left for us', ['registry']),

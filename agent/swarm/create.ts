@@ -36,6 +36,7 @@ export interface SwarmComponents {
     | 'laneBytes'
     | 'chunkBuffers'
     | 'strikes'
+    | 'bans'
     | 'neighbours'
     | 'busyAnswers'
     | 'fleetMessages'

@@ -15,7 +15,7 @@ export interface StrikesComponents {
   readonly reputation: Reputation;
   readonly neighbours: Pick<Neighbours, 'addressOf' | 'disconnect'>;
   readonly logger: Logger;
-  readonly metrics: Pick<Metrics, 'strikes'>;
+  readonly metrics: Pick<Metrics, 'strikes' | 'bans'>;
   /** Told after every offence, for whoever keeps them. */
   onStrike(): void;
 }
@@ -31,7 +31,10 @@ export function createStrikes(components: StrikesComponents): Strikes {
       onStrike();
       logger.debug({ peer, address, offence }, 'strike');
       if (!isBanned) return;
-      if (!wasBanned) logger.warn({ peer, address, offence }, 'peer banned');
+      if (!wasBanned) {
+        metrics.bans.inc();
+        logger.warn({ peer, address, offence }, 'peer banned');
+      }
       neighbours.disconnect(peer, offence === 'lied' ? address : undefined);
     },
     isBanned(peer) {

@@ -229,6 +229,7 @@ for (const behaviour of ['flip', 'flip-some'] as const) {
     const { victim, peer } = await beside(behaviour);
     const { peers } = await victim.agent.status();
     assert.equal(peers.find(({ id }) => id === peer)?.state, 'banned');
+    assert.equal((await victim.agent.metrics.bans.get()).values[0]?.value, 1);
     assert.ok(victim.log.some((line) => line.peer === peer && Number(line.level) >= 40));
   });
 }

@@ -250,7 +250,8 @@ test('a limit holds on the lane within 5 %, and is nobody’s stall', async (t) 
   const taken = Array.from({ length: 16 }, () => coming(lane, room(MIB).shared));
   const at = await Promise.all(taken.map(({ whole }) => whole.then(() => performance.now() - since)));
   const seconds = (at.at(-1) ?? 0) / 1000;
-  assert.ok(seconds >= (16 / 8) * 0.95 - 0.3, `${seconds} s`);
+  // After a pause a tenth of a second's worth goes at once.
+  assert.ok(seconds >= (16 / 8) * 0.95 - 0.1, `${seconds} s`);
   // What is paid for is read of the body that comes, and not of each a little.
   assert.ok((at[0] ?? 0) < (at[15] ?? 0) / 2, `the first of sixteen after ${at[0]} ms of ${at[15]}`);
 });
