@@ -6,7 +6,7 @@ import type { Repository } from '../oci/reference.ts';
 import { Buffers } from './buffers.ts';
 import { Change } from './change.ts';
 import { Commit } from './commit.ts';
-import { followHolders, MAP_PATIENCE } from './guide.ts';
+import { followHolders } from './guide.ts';
 import { HeadStart } from './head-start.ts';
 import { Holders } from './holders.ts';
 import { InFlight } from './in-flight.ts';
@@ -17,6 +17,7 @@ import type { Partial, Source } from './ports.ts';
 import type { Proven } from './proven.ts';
 import { type Piece, Readers } from './readers.ts';
 import { resumed } from './resumed.ts';
+import { MAP_PATIENCE } from './rules/search.ts';
 import type { Sharing } from './sharing.ts';
 import { isStoreFailure } from './store-failure.ts';
 

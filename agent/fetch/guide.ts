@@ -6,9 +6,6 @@ import type { Intake } from './intake.ts';
 import type { Partial } from './ports.ts';
 import type { Sharing } from './sharing.ts';
 
-/** How long the map of a holder that was found in time may hold upstream back beyond the look-up. Milliseconds. */
-export const MAP_PATIENCE = 3_000;
-
 /**
  * Has chunks taken from those who hold the blob whole, by the chunk map most of them claim, for as long as there are
  * any. Ends with `signal`.
@@ -35,7 +32,7 @@ export async function followHolders(
       if (holder === undefined) return;
       let map: ChunkMap;
       try {
-        if (!told.startsWith(best.root)) sharing.on(digest, (share, now) => share.searching(now + MAP_PATIENCE));
+        if (!told.startsWith(best.root)) sharing.on(digest, (share, now) => share.asksMap(now));
         map = await holders.adopt(holder, signal);
       } catch (error) {
         if (signal.aborted) return;
@@ -58,7 +55,10 @@ export async function followHolders(
       );
       told = names;
     }
-    if (holders.done) sharing.on(digest, (share) => share.searched());
+    sharing.on(digest, (share, now) => {
+      share.mapAnswered(now);
+      if (holders.done) share.searched();
+    });
     await changes.next(signal);
   }
 }

@@ -4,7 +4,6 @@ import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import type { Mark } from '../../protocol/mark.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
 import type { Buffers } from './buffers.ts';
-import { MAP_PATIENCE } from './guide.ts';
 import type { EarlyChunk } from './head-start.ts';
 import type { Holders } from './holders.ts';
 import type { InFlight } from './in-flight.ts';
@@ -87,15 +86,14 @@ export class Intake implements Taker {
   }
 
   upstream(from: number, to: number): void {
-    if (!this.#components.holders.notice()) {
-      this.#run(this.#upstream.take(from, to));
-      return;
-    }
+    let isLeft = false;
     // Somebody has all of it by now, and was not heard of before: in a crowd not all hear what each has.
-    this.#on((own, now) => {
-      own.searching(now + MAP_PATIENCE);
-      own.upstreamEnded(true, now);
-    });
+    if (this.#components.holders.notice()) {
+      this.#on((own, now) => {
+        isLeft = own.leavesLease(now);
+      });
+    }
+    if (!isLeft) this.#run(this.#upstream.take(from, to));
   }
 
   halt(): void {

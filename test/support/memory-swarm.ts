@@ -11,13 +11,15 @@ import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
 /** How a peer of the twin behaves; whatever is not given is as an honest peer does it. */
 export interface PeerScript {
   readonly address?: string;
-  /** What it sends, and, unless `map` says otherwise, what its map is of. */
+  /** What it sends, and, unless `mapOf` says otherwise, what its map is of. */
   readonly bytes: Uint8Array;
   /** What its chunk map is of, where that is not what it sends. */
   readonly mapOf?: Uint8Array;
   readonly claimedSize?: number;
   /** Milliseconds until it answers the look-up. */
   readonly answersAfter?: number;
+  /** Called before it gives its map: throws to fail. */
+  readonly map?: (signal: AbortSignal) => Promise<void> | void;
   /** Called before each chunk: throws to fail. */
   readonly chunk?: (index: number, signal: AbortSignal) => Promise<void> | void;
 }
@@ -167,7 +169,10 @@ export function memorySwarm(): MemorySwarm {
       address: script.address ?? `10.0.0.${peer.length}`,
       size: script.claimedSize ?? map.layout.size,
       root: chunkMapRoot(map),
-      map: async () => map,
+      map: async (signal) => {
+        await script.map?.(signal);
+        return map;
+      },
       async chunk(index, length, signal, into = Buffer.alloc(length)) {
         await script.chunk?.(index, signal);
         signal.throwIfAborted();

@@ -6,6 +6,7 @@ import { Leasing, type LeasingSurroundings } from './leasing.ts';
 import { MOST_LANES, newPart, type Part, type Wanted } from './part.ts';
 import type { Partners } from './partners.ts';
 import { Requests } from './requests.ts';
+import { Search } from './search.ts';
 import type { Table } from './table.ts';
 import type { Segment } from './taking.ts';
 
@@ -46,6 +47,7 @@ export class OwnPart {
   readonly #requests: Requests;
   readonly #leasing: Leasing;
   readonly #announcer: Announcer;
+  readonly #search: Search;
 
   constructor(components: OwnPartComponents, wanted: Wanted, now: number) {
     const { table, seed } = components;
@@ -53,6 +55,7 @@ export class OwnPart {
     this.#table = table;
     this.#announcer = new Announcer(seed);
     this.#part = newPart(wanted, table.count, now);
+    this.#search = new Search(wanted.searchUntil);
     this.#gives();
     this.#leasing = new Leasing({ ...components, announcer: this.#announcer }, this.#part);
     this.#requests = new Requests(table, seed);
@@ -172,12 +175,32 @@ export class OwnPart {
 
   /** The look-up for holders is over. */
   searched(): void {
-    this.searching(Number.NEGATIVE_INFINITY);
+    this.#search.ended();
+    this.#searches();
   }
 
-  /** A holder was found, and its chunk map is asked for: upstream is left alone until then. ms */
-  searching(until: number): void {
-    this.#part.searchUntil = until;
+  /** A holder was found, and its chunk map is asked for: upstream is left alone meanwhile; see {@link Search}. */
+  asksMap(now: number): void {
+    this.#search.asks(now);
+    this.#searches();
+  }
+
+  /** The map is there, or will not come. */
+  mapAnswered(now: number): void {
+    this.#search.answered(now);
+    this.#searches();
+  }
+
+  /** A holder was found just as a lease was granted. True where the lease was left for it; false where it is to be taken. */
+  leavesLease(now: number): boolean {
+    const isLeft = this.#search.leaves(now);
+    this.#searches();
+    if (isLeft) this.upstreamEnded(true, now);
+    return isLeft;
+  }
+
+  #searches(): void {
+    this.#part.searchUntil = this.#search.until;
     // Who had given up looks anew, and says so anew.
     this.#part.isStuck = false;
   }
