@@ -1,10 +1,10 @@
 import { hash } from 'node:crypto';
 import type { Logger } from 'pino';
-import { chunkLength, chunkStart } from '../../protocol/chunks.ts';
 import type { Mark } from '../../protocol/mark.ts';
 import { AgentError, briefly, isAgentError } from '../errors.ts';
 import type { Repository } from '../oci/reference.ts';
 import { Change } from './change.ts';
+import { doubtfulChunk } from './doubtful-chunk.ts';
 import type { FetchComponents } from './init.ts';
 import type { Intake } from './intake.ts';
 import type { Partial } from './ports.ts';
@@ -18,10 +18,17 @@ const RETRY = 1_000;
 /** How long upstream may take to settle a dispute. Milliseconds: a stall time-out. */
 const DISPUTE_PATIENCE = 5_000;
 
+/**
+ * How long a whole that does not match waits for upstream to be there, which alone can say why. Milliseconds: a holder
+ * that is found within the first half, and contradicts a chunk, has its dispute over before the end.
+ */
+const VERDICT_PATIENCE = 2 * DISPUTE_PATIENCE;
+
 export interface InquiryComponents extends FetchComponents {
   readonly sharing: Sharing;
   readonly logger: Logger;
-  readonly repositories: readonly Repository[];
+  /** Where the blob may be asked for upstream, best first. */
+  readonly repositories: Repository[];
   readonly proven: Proven;
 }
 
@@ -36,8 +43,11 @@ export class Inquiry {
   readonly #onDropped: (indexes: readonly number[]) => void;
   readonly #trial: Trial;
   readonly #change = new Change();
+  readonly #pause = new Change();
   /** Counts what was dropped, so that whoever waits for a verdict sees that there was one. */
   #drops = 0;
+  /** Since when upstream could not be asked, and why; undefined where it was when last tried. */
+  #away: { readonly since: number; readonly error: AgentError } | undefined;
   /** Chunks that somebody waits to have settled. */
   readonly #disputes = new Set<number>();
 
@@ -65,7 +75,10 @@ export class Inquiry {
     }
   }
 
-  /** All chunks are there and the whole does not match: waits until some of them are dropped. */
+  /**
+   * All chunks are there and the whole does not match: waits until some of them are dropped.
+   * @throws AgentError CONTENT_UNAVAILABLE where upstream cannot be asked; what others signed for is dropped by then
+   */
   async verdict(signal: AbortSignal): Promise<void> {
     const before = this.#drops;
     const testimonies = new Map<number, Testimony>();
@@ -75,12 +88,23 @@ export class Inquiry {
       testimonies.set(index, { signer, sha256 });
     }
     this.#trial.open(testimonies);
+    // What failed before this pull hung on it does not count.
+    this.#answers();
     this.#change.notify();
     while (this.#drops === before) {
       signal.throwIfAborted();
+      if (this.#away !== undefined && performance.now() - this.#away.since >= VERDICT_PATIENCE) {
+        await this.#giveUp(this.#away.error);
+      }
       await this.#change.next(signal);
     }
     this.#trial.adjourn();
+  }
+
+  /** Chunks were dropped that may have been false: there is nothing to find out until all are there again. */
+  forgotten(): void {
+    this.#drops++;
+    this.#change.notify();
   }
 
   /**
@@ -128,17 +152,24 @@ export class Inquiry {
 
   async #forget(indexes: readonly number[]): Promise<void> {
     await this.#intake.forget(indexes);
-    this.#dropped(indexes);
-  }
-
-  #dropped(indexes: readonly number[]): void {
-    this.#drops++;
     this.#onDropped(indexes);
-    this.#change.notify();
   }
 
   async #trustNobody(): Promise<void> {
     this.#components.logger.warn('nobody was found out: what others took from upstream is taken again');
+    await this.#dropSigned();
+  }
+
+  /** Upstream cannot say which chunk is false. Whoever asks for the blob again must not begin with it. */
+  async #giveUp(cause: AgentError): Promise<never> {
+    const { digest } = this.#partial;
+    await this.#dropSigned();
+    const what = `what neighbours sent is not ${digest}, and upstream cannot say which chunk is false: ${cause.message}`;
+    throw new AgentError('CONTENT_UNAVAILABLE', what, { cause });
+  }
+
+  /** Drops all that rests on the word of others alone, and takes nothing of them any more. */
+  async #dropSigned(): Promise<void> {
     this.#trial.adjourn();
     this.#components.sharing.on(this.#partial.digest, (share) => share.alone());
     const indexes: number[] = [];
@@ -148,19 +179,29 @@ export class Inquiry {
     await this.#forget(indexes);
   }
 
+  /** Upstream can be asked, as far as is known. */
+  #answers(): void {
+    this.#away = undefined;
+  }
+
   async #check(index: number, signal: AbortSignal): Promise<void> {
     const { swarm, sharing, logger, metrics, proven } = this.#components;
     const { digest, layout } = this.#partial;
     let bytes: Uint8Array;
     try {
-      bytes = await this.#fromUpstream(index, signal);
+      bytes = await doubtfulChunk(this.#components, this.#partial, index, signal);
     } catch (error) {
       if (signal.aborted) return;
       if (!isAgentError(error)) throw error;
       logger.warn({ index, ...briefly(error) }, 'a doubtful chunk could not be looked at upstream');
-      await this.#change.next(signal, RETRY);
+      this.#trial.failed(index);
+      this.#away = { since: this.#away?.since ?? performance.now(), error };
+      this.#change.notify();
+      // Whatever is heard meanwhile: a neighbour that talks much must not have upstream asked the more often.
+      await this.#pause.next(signal, RETRY);
       return;
     }
+    this.#answers();
     const sha256 = hash('sha256', bytes, 'buffer');
     const mark = this.#intake.mark(index);
     const had = this.#partial.hashOf(index);
@@ -183,33 +224,9 @@ export class Inquiry {
       proven.forget(signer);
       await sharing.convicted(signer);
     }
-    if (await this.#intake.replace(index, bytes, sha256)) this.#dropped([index]);
+    if (await this.#intake.replace(index, bytes, sha256)) this.#onDropped([index]);
     this.#disputes.delete(index);
     this.#change.notify();
-  }
-
-  async #fromUpstream(index: number, signal: AbortSignal): Promise<Uint8Array> {
-    const { upstream, repositories } = this.#components;
-    const { digest, layout } = this.#partial;
-    const start = chunkStart(layout, index);
-    const length = chunkLength(layout, index);
-    const over = new AbortController();
-    const within = AbortSignal.any([signal, over.signal]);
-    const chunk = Buffer.allocUnsafeSlow(length);
-    let at = 0;
-    try {
-      const { body } = await upstream.getBlob(repositories[0] as Repository, digest, start, within, start + length);
-      for await (const piece of body) {
-        const part = piece.subarray(0, length - at);
-        chunk.set(part, at);
-        at += part.length;
-        if (part.length < piece.length) break;
-      }
-    } finally {
-      over.abort();
-    }
-    if (at < length) throw new AgentError('UPSTREAM_FAILED', `upstream sent ${at} bytes of a chunk of ${length}`);
-    return chunk;
   }
 }
 

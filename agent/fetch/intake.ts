@@ -133,6 +133,7 @@ export class Intake implements Taker {
     await this.#partial.unmark(indexes);
     for (const index of indexes) this.marks.forget(index);
     this.#on((own) => own.forget(indexes));
+    this.inquiry?.forgotten();
   }
 
   /** Who took a chunk that is there from upstream; undefined where that was this agent, or a chunk map vouches for it. */

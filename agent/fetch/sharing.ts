@@ -16,6 +16,8 @@ export interface Inquirer {
   vouched(peer: string, index: number, sha256: Uint8Array): void;
   /** A peer was caught lying: what rests on its word is dropped. */
   drop(liar: string): Promise<void>;
+  /** Chunks were dropped, by whomever. */
+  forgotten(): void;
 }
 
 /** Who acts on the rules' wishes for one blob. None of these throw. */

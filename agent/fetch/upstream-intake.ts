@@ -4,6 +4,7 @@ import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
 import type { Marks } from './marks.ts';
 import type { Partial } from './ports.ts';
+import { givesWay } from './repositories.ts';
 import type { OwnPart } from './rules/own-part.ts';
 import type { Sharing } from './sharing.ts';
 import { takeFromUpstream } from './upstream-lane.ts';
@@ -93,7 +94,7 @@ export class UpstreamIntake {
       );
     } catch (error) {
       if (signal.aborted) return;
-      isUsable = this.#failed(error, brought);
+      isUsable = this.#failed(error, repository, brought);
     } finally {
       leave();
       blob.streamed(0);
@@ -104,17 +105,12 @@ export class UpstreamIntake {
   }
 
   /** Whether upstream is worth asking again. @throws what is no fault of upstream's */
-  #failed(error: unknown, brought: number): boolean {
+  #failed(error: unknown, repository: Repository, brought: number): boolean {
     const { repositories, logger } = this.#components;
     if (!isAgentError(error)) throw error;
     this.#error = error;
-    const repository = repositories[0];
-    logger.warn({ repository: repository && repositoryText(repository), ...briefly(error) }, 'upstream broke off');
-    if (isAgentError(error, 'BLOB_UNKNOWN', 'UPSTREAM_DENIED') && repositories.length > 1) {
-      repositories.shift();
-      return true;
-    }
+    logger.warn({ repository: repositoryText(repository), ...briefly(error) }, 'upstream broke off');
     // What brought something may bring the rest; what brought nothing would fail the same way again.
-    return brought > 0;
+    return givesWay(repositories, repository, error) || brought > 0;
   }
 }

@@ -117,6 +117,12 @@ export class Trial {
     return said.filter((each) => each.sha256 !== sha256 && each.signer !== this.#self);
   }
 
+  /** The chunk could not be looked at: the same again, where others have no part in it, before it is their turn. */
+  failed(index: number): void {
+    const testimony = this.#testimonies.get(index);
+    if (testimony !== undefined) this.#probed.delete(testimony.signer);
+  }
+
   /** Whether this agent saw the chunk upstream itself. */
   isKnown(index: number): boolean {
     return this.#truth.has(index);

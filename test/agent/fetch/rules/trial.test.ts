@@ -78,6 +78,15 @@ test('what nobody looks at again in time becomes the next one’s', () => {
   assert.deepEqual(step, { kind: 'check', index: 0 });
 });
 
+test('a chunk that could not be looked at is looked at again, and not left to the next one', () => {
+  const trial = new Trial(DIGEST, 'me');
+  trial.open(new Map([[0, testimony('signer')]]));
+  const alone = ['signer'];
+  assert.deepEqual(trial.next(alone, 0), { kind: 'check', index: 0 });
+  trial.failed(0);
+  assert.deepEqual(trial.next([...alone, 'a'], 0), { kind: 'check', index: 0 });
+});
+
 /** Honest agents and liars who have all chunks and no match: who is convicted, and what it costs. */
 function tried(signers: readonly string[], liars: ReadonlySet<string>, falseChunks: ReadonlySet<number>) {
   const everybody = [...new Set([...signers, 'h1', 'h2', 'h3'])];
