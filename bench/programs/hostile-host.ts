@@ -3,13 +3,14 @@
  * Usage: hostile-host.ts JSON, where JSON is {behaviour, count, address, dial: [ADDRESS…], files: [PATH…],
  * networkKeyFile?, leads?: {digest, among}}. With `leads` the first of its identities ranks highest for a blob.
  * Says {peerIds} when it is connected to all of `dial`, and at each line on its standard input how many chunks it was
- * asked for: {asked}.
+ * asked for: {asked}. Like all it plays it knows docs/protocol.md and imports nothing of agent/ or protocol/
+ * (test/house/hostile-programs.test.ts).
  */
 import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
-import { parseNetworkKey } from '../../agent/swarm/key.ts';
 import { BEHAVIOURS, type Behaviour, startHostilePeer } from '../../test/support/hostile-peer.ts';
 import { startHostileTaker, TAKER_BEHAVIOURS, type TakerBehaviour } from '../../test/support/hostile-taker.ts';
+import { parseKey } from '../../test/support/independent-node.ts';
 
 /** The first identity listens where an agent would, the others above it. */
 const FIRST_PORT = 4055;
@@ -19,7 +20,7 @@ interface Order {
   readonly count: number;
   readonly address: string;
   readonly dial: readonly string[];
-  /** Blobs that it claims to hold, where it claims to hold whole ones. */
+  /** Blobs that it claims to hold, or gives true chunks of beside false ones. */
   readonly files: readonly string[];
   readonly networkKeyFile?: string;
   readonly leads?: { readonly digest: string; readonly among: readonly string[] };
@@ -28,9 +29,8 @@ interface Order {
 const order = JSON.parse(process.argv[2] ?? '') as Order;
 const dial = order.dial.map((address) => `/ip4/${address}/tcp/${FIRST_PORT}`);
 const key =
-  order.networkKeyFile === undefined
-    ? {}
-    : { networkKey: parseNetworkKey(await readFile(order.networkKeyFile, 'utf8')) };
+  order.networkKeyFile === undefined ? {} : { networkKey: parseKey(await readFile(order.networkKeyFile, 'utf8')) };
+const blobs = await Promise.all(order.files.map((path) => readFile(path)));
 const peers: { readonly chunksAsked: number }[] = [];
 const peerIds: string[] = [];
 for (let identity = 0; identity < order.count; identity++) peerIds.push(await start(identity));
@@ -45,13 +45,12 @@ async function start(identity: number): Promise<string> {
   const { behaviour } = order;
   if (behaviour in TAKER_BEHAVIOURS) {
     const leads = identity === 0 && order.leads !== undefined ? { leads: order.leads } : {};
-    const taker = await startHostileTaker({ listen, behaviour: behaviour as TakerBehaviour, ...leads, ...key });
+    const taker = await startHostileTaker({ listen, behaviour: behaviour as TakerBehaviour, blobs, ...leads, ...key });
     peers.push(taker);
     for (const address of dial) await taker.join(address);
     return taker.id;
   }
   if (!(behaviour in BEHAVIOURS)) throw new Error(`nobody behaves like ${behaviour}`);
-  const blobs = await Promise.all(order.files.map((path) => readFile(path)));
   const peer = await startHostilePeer({ listen: [listen], dial, blobs, behaviour: behaviour as Behaviour, ...key });
   peers.push(peer);
   return peer.peerId;

@@ -2,12 +2,18 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
-import { BODY_HEAD_LENGTH, encodeBodyHead, LANE_KEY_LENGTH, TICKET_LENGTH } from '../../protocol/bulk.ts';
-import type { LaneAnswer } from '../../protocol/messages.ts';
+import type { Message } from './independent-wire.ts';
 
-/** The lane of a hostile peer, which one asker opens: written here and not the agent's, so that it can do wrong. */
+/* "Bulk lanes" of docs/protocol.md; see hostile-peer.ts for what may be imported here. */
+
+/** Bytes. */
+const TICKET = 16;
+const KEY = 32;
+
+/** The lane of a hostile peer, which one asker opens. */
 export interface HostileLane {
-  offer(): LaneAnswer;
+  /** The answer to a wish for a lane. */
+  offer(): Message;
   /** Bodies that were begun on it. */
   readonly bodies: number;
   /** Announces `length` bytes and sends `bytes`. */
@@ -39,7 +45,7 @@ export async function listenForLane(host: string): Promise<HostileLane> {
   };
   return {
     offer() {
-      const [ticket, key] = [randomBytes(TICKET_LENGTH), randomBytes(LANE_KEY_LENGTH)];
+      const [ticket, key] = [randomBytes(TICKET), randomBytes(KEY)];
       keys.set(ticket.toString('hex'), key);
       return { type: 'lane', port, ticket, key };
     },
@@ -48,8 +54,9 @@ export async function listenForLane(host: string): Promise<HostileLane> {
     },
     send(tag, bytes, length) {
       bodies += 1;
-      const head = new Uint8Array(BODY_HEAD_LENGTH);
-      encodeBodyHead({ tag, length }, head);
+      const head = Buffer.alloc(8);
+      head.writeUInt32BE(tag, 0);
+      head.writeUInt32BE(length, 4);
       for (const socket of sockets) socket.write(Buffer.concat([head, bytes]));
     },
     cut,

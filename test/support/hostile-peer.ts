@@ -1,57 +1,31 @@
-import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { argv } from 'node:process';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { generateKeyPair } from '@libp2p/crypto/keys';
 import type { Stream } from '@libp2p/interface';
-import { hostOf } from '../../agent/swarm/address.ts';
-import { openDatastore } from '../../agent/swarm/datastore.ts';
-import { noisePrologue, parseNetworkKey } from '../../agent/swarm/key.ts';
-import { createNode, parseMultiaddr, startNode } from '../../agent/swarm/node.ts';
-import { createSigning, type Signing } from '../../agent/swarm/signing.ts';
-import { readStream } from '../../agent/swarm/stream/reader.ts';
-import { chunkMapRoot, encodeChunkMap } from '../../protocol/chunk-map.ts';
-import { chunkLength, chunkStart, layoutOf } from '../../protocol/chunks.ts';
-import { type Digest, toDigest } from '../../protocol/digest.ts';
-import { encodeFrame } from '../../protocol/frame.ts';
-import {
-  type ChunkAnswer,
-  type ControlAnswer,
-  chunkAnswers,
-  chunkRequests,
-  controlAnswers,
-  controlRequests,
-  laneAnswers,
-} from '../../protocol/messages.ts';
-import { BULK_PROTOCOL, CHUNKS_PROTOCOL, CONTROL_PROTOCOL } from '../../protocol/names.ts';
-import type { AskedTag, SignedTag } from '../../protocol/tag-record.ts';
-import { mapOf } from './holdings.ts';
+import { multiaddr } from '@multiformats/multiaddr';
+import { BEHAVIOURS, type Behaviour, type Claim, claimOf } from './hostile-behaviours.ts';
+import { createChunkAnswering } from './hostile-chunks.ts';
+import { type AskedTag, createControlAnswering, type TagWord } from './hostile-control.ts';
 import { listenForLane } from './hostile-lane.ts';
+import { digestOf } from './independent-blob.ts';
+import { createNode, parseKey } from './independent-node.ts';
+import { BULK, CHUNKS, CONTROL, type Message, parse, read, send } from './independent-wire.ts';
 
-/** How a peer misbehaves; all but `honest` say that they hold the blob. */
-export const BEHAVIOURS = {
-  honest: 'does all as it should',
-  flip: 'gives the true map and chunks with one bit flipped',
-  'flip-some': 'gives the true map, and one chunk in twenty with one bit flipped',
-  'false-map': 'gives a map of flipped chunks, and those chunks: each matches, the whole does not',
-  'wrong-map': 'gives a map that has not the root it claimed',
-  'wrong-answer': 'answers a question for its map, or for a tag, with what it answers to `have`',
-  stall: 'sends half a chunk, then nothing, and keeps the stream open',
-  silent: 'takes chunk requests and never answers',
-  cut: 'sends half a chunk and resets the stream',
-  missing: 'says that it has no such chunk',
-  busy: 'says that it is busy',
-  dribble: 'sends a chunk at one byte a second',
-  garbage: 'answers chunk requests with bytes that are no frame',
-  'garbage-control': 'answers control requests with bytes that are no frame',
-  deaf: 'reads nothing on control streams',
-  'wrong-length': 'announces a chunk one byte longer than it is',
-} as const;
+/*
+ * A peer that knows docs/protocol.md and claims to hold blobs. Like the independent peer it imports nothing of agent/
+ * or protocol/, not even a type, nor does what it imports (test/house/hostile-programs.test.ts).
+ */
 
-export type Behaviour = keyof typeof BEHAVIOURS;
+export { BEHAVIOURS, type Behaviour } from './hostile-behaviours.ts';
+export type { TagSigner } from './hostile-control.ts';
 
-const FLIPPING: ReadonlySet<Behaviour> = new Set(['flip', 'flip-some', 'false-map']);
+/** In the shape of the agent's own type, so that a test can put what is claimed here to an agent. */
+type Digest = `sha256:${string}` & { readonly __digest: true };
+
+/** What nobody takes for a frame. */
+const GARBAGE = Buffer.alloc(64, 0xff);
 
 export interface HostilePeerInit {
   readonly listen: readonly string[];
@@ -67,13 +41,7 @@ export interface HostilePeerInit {
    */
   readonly lane?: 'misused' | 'garbage';
   /** What it says that a tag is. @default nothing */
-  tag?(asked: AskedTag, self: TagSigner): SignedTag | undefined;
-}
-
-/** Who signs for a tag. */
-export interface TagSigner {
-  readonly peerId: string;
-  readonly signing: Signing;
+  readonly tag?: TagWord;
 }
 
 export interface HostilePeer {
@@ -94,172 +62,67 @@ export interface HostilePeer {
 
 /** A peer that joins like an agent and answers as its behaviour has it. */
 export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePeer> {
-  const { behaviour } = init;
-  const claims = new Map<Digest, Claimed>();
-  for (const bytes of init.blobs) {
-    const digest = toDigest('sha256', createHash('sha256').update(bytes).digest());
-    claims.set(digest, { bytes, shown: FLIPPING.has(behaviour) ? flipped(bytes) : bytes });
+  const { behaviour, listen, networkKey } = init;
+  const claims = new Map<string, Claim>();
+  for (const blob of init.blobs) {
+    const digest = digestOf(blob);
+    claims.set(digest, claimOf(digest, blob, behaviour));
   }
-  const datastore = openDatastore(undefined);
   const privateKey = await generateKeyPair('Ed25519');
-  const signing = createSigning(privateKey);
-  const node = await createNode({
-    privateKey,
-    listen: init.listen,
-    prologue: noisePrologue(init.networkKey),
-    gater: {},
-    datastore,
-    dht: false,
-    discovery: [],
-  });
+  const node = await createNode({ privateKey, listen, networkKey });
   const stopped = new AbortController();
-  const lane = init.lane === 'misused' ? await listenForLane(hostOf(parseMultiaddr(init.listen[0] ?? ''))) : undefined;
-  let chunksAsked = 0;
-  const tagsAsked: AskedTag[] = [];
-  /** Streams that stopped in mid-chunk: one more byte on them would be taken for the rest of that chunk. */
-  const stalled = new WeakSet<Stream>();
+  const host = multiaddr(listen[0]).getComponents()[0]?.value ?? '';
+  const lane = init.lane === 'misused' ? await listenForLane(host) : undefined;
+  const control = createControlAnswering({ behaviour, claims, privateKey, tag: init.tag });
+  const chunks = createChunkAnswering({ behaviour, claims, lane, stopped: stopped.signal });
 
-  const answerControl = (body: Uint8Array): ControlAnswer | undefined => {
-    const request = controlRequests.decode(body);
-    // What agents announce is nothing to it, and it announces nothing.
-    if (request === undefined || !('id' in request)) return undefined;
-    const { id } = request;
-    if (request.type === 'tag') {
-      if (behaviour === 'wrong-answer') return { type: 'holding', id, size: 0, root: new Uint8Array(32) };
-      tagsAsked.push(request);
-      const told = init.tag?.(request, { peerId: node.peerId.toString(), signing });
-      if (told === undefined) return { type: 'missing', id };
-      const { signer, signature, ...checked } = told;
-      return { type: 'tag', id, ...checked, mark: [signer, signature] };
-    }
-    const { digest } = request;
-    const claim = claims.get(digest);
-    if (claim === undefined) return { type: 'missing', id };
-    const map = mapOf(digest, behaviour === 'false-map' ? claim.shown : claim.bytes);
-    if (request.type === 'have' || behaviour === 'wrong-answer') {
-      const root = behaviour === 'wrong-map' ? '00'.repeat(32) : chunkMapRoot(map);
-      return { type: 'holding', id, size: claim.bytes.length, root: Buffer.from(root, 'hex') };
-    }
-    return { type: 'map', id, map: encodeChunkMap(map) };
-  };
-
-  const sayChunk = (stream: Stream, answer: ChunkAnswer) => stream.send(encodeFrame(chunkAnswers.encode(answer)));
-  const answerChunk = async (stream: Stream, body: Uint8Array): Promise<void> => {
-    chunksAsked += 1;
-    const request = chunkRequests.decode(body);
-    const claim = request && claims.get(request.digest);
-    const tag = request?.lane;
-    if (lane !== undefined) {
-      const bytes = request && claim && chunkOf(claim, request.index, tag === undefined ? 'honest' : behaviour);
-      if (bytes === undefined) return void sayChunk(stream, { type: 'missing' });
-      const { length } = bytes;
-      sayChunk(stream, { type: 'chunk', length, mark: null, ...(tag === undefined ? {} : { lane: true }) });
-      if (tag === undefined) return void stream.send(bytes);
-      // Silent from the first half on: more would be taken for the rest of it.
-      if (behaviour === 'stall' && lane.bodies > 0) return;
-      const isHalf = behaviour === 'stall' || behaviour === 'cut';
-      lane.send(tag, isHalf ? bytes.subarray(0, length / 2) : bytes, length);
-      if (behaviour === 'cut') lane.cut();
-      return;
-    }
-    if (behaviour === 'silent' || stalled.has(stream)) return;
-    if (behaviour === 'garbage') return void stream.send(Buffer.alloc(64, 0xff));
-    if (behaviour === 'busy') return void sayChunk(stream, { type: 'busy' });
-    if (request === undefined || claim === undefined || behaviour === 'missing') {
-      return void sayChunk(stream, { type: 'missing' });
-    }
-    const chunk = chunkOf(claim, request.index, behaviour);
-    const length = behaviour === 'wrong-length' ? chunk.length + 1 : chunk.length;
-    sayChunk(stream, { type: 'chunk', length, mark: null });
-    if (behaviour === 'stall' || behaviour === 'cut') {
-      stream.send(chunk.subarray(0, chunk.length / 2));
-      stalled.add(stream);
-      if (behaviour === 'cut') stream.abort(new Error('cut'));
-      return;
-    }
-    if (behaviour !== 'dribble') return void stream.send(chunk);
-    for (let at = 0; at < chunk.length && stream.status === 'open' && !stopped.signal.aborted; at++) {
-      stream.send(chunk.subarray(at, at + 1));
-      await new Promise((resolve) => setTimeout(resolve, 1_000).unref());
-    }
-  };
-
-  const serve = (protocol: string, answer: (stream: Stream, body: Uint8Array) => Promise<void> | void) =>
+  const serve = (protocol: string, answer: (stream: Stream, message: Message) => Promise<void> | void) =>
     node.handle(
       protocol,
       (stream) => {
-        if (behaviour === 'deaf' && protocol === CONTROL_PROTOCOL) return stream.pause();
-        const reader = readStream(stream, { frameTimeout: 60_000 });
+        if (behaviour === 'deaf' && protocol === CONTROL) return stream.pause();
         const loop = async (): Promise<void> => {
-          for (;;) {
-            const body = await reader.readFrame(stopped.signal);
-            if (body === undefined) return;
-            await answer(stream, body);
-          }
+          for await (const body of read(stream).frames()) await answer(stream, parse(body));
         };
         loop().catch((error) => stream.abort(error));
       },
       { maxInboundStreams: 64 },
     );
-  await serve(CONTROL_PROTOCOL, (stream, body) => {
-    if (behaviour === 'garbage-control') return void stream.send(Buffer.alloc(64, 0xff));
-    const answer = answerControl(body);
-    if (answer !== undefined) stream.send(encodeFrame(controlAnswers.encode(answer)));
+  await serve(CONTROL, (stream, message) => {
+    if (behaviour === 'garbage-control') return void stream.send(GARBAGE);
+    const answer = control.answer(message);
+    if (answer !== undefined) send(stream, answer);
   });
-  await serve(CHUNKS_PROTOCOL, answerChunk);
+  await serve(CHUNKS, chunks.answer);
   if (init.lane !== undefined) {
-    await serve(BULK_PROTOCOL, (stream) => {
-      stream.send(lane === undefined ? Buffer.alloc(64, 0xff) : encodeFrame(laneAnswers.encode(lane.offer())));
+    await serve(BULK, (stream) => {
+      if (lane === undefined) stream.send(GARBAGE);
+      else send(stream, lane.offer());
     });
   }
-  await startNode(node, init.listen);
-  for (const address of init.dial ?? []) await node.dial(parseMultiaddr(address));
+  await node.start();
+  for (const address of init.dial ?? []) await node.dial(multiaddr(address));
   return {
     peerId: node.peerId.toString(),
     get addresses() {
       return node.getMultiaddrs().map(String);
     },
-    digests: [...claims.keys()],
+    digests: [...claims.keys()] as Digest[],
     get chunksAsked() {
-      return chunksAsked;
+      return chunks.asked;
     },
     get laneBodies() {
       return lane?.bodies ?? 0;
     },
-    tagsAsked,
-    open: (address, protocol) => node.dialProtocol(parseMultiaddr(address), protocol),
+    tagsAsked: control.tagsAsked,
+    open: (address, protocol) => node.dialProtocol(multiaddr(address), protocol),
     async stop() {
       stopped.abort(new Error('stopped'));
       lane?.close();
       for (const connection of node.getConnections()) connection.abort(new Error('stopped'));
       await node.stop();
-      datastore.close();
     },
   };
-}
-
-interface Claimed {
-  readonly bytes: Uint8Array;
-  /** What it gives, where it flips bits. */
-  readonly shown: Uint8Array;
-}
-
-function chunkOf({ bytes, shown }: Claimed, index: number, behaviour: Behaviour): Uint8Array {
-  const layout = layoutOf(bytes.length);
-  const start = chunkStart(layout, index);
-  const isTrue = !FLIPPING.has(behaviour) || (behaviour === 'flip-some' && index % 20 !== 0);
-  return (isTrue ? bytes : shown).subarray(start, start + chunkLength(layout, index));
-}
-
-/** A copy with one bit of every chunk flipped. */
-function flipped(bytes: Uint8Array): Uint8Array {
-  const copy = Uint8Array.from(bytes);
-  const layout = layoutOf(bytes.length);
-  for (let index = 0; index < layout.count; index++) {
-    const middle = chunkStart(layout, index) + Math.floor(chunkLength(layout, index) / 2);
-    copy[middle] = (copy[middle] ?? 0) ^ 1;
-  }
-  return copy;
 }
 
 /** `node hostile-peer.ts --listen MULTIADDR --dial MULTIADDR --file BLOB --behaviour flip [--key FILE]`, each but the last two repeatable. */
@@ -275,7 +138,7 @@ async function main(): Promise<void> {
   });
   const behaviour = values.behaviour as Behaviour;
   if (!(behaviour in BEHAVIOURS)) throw new Error(`--behaviour is one of ${Object.keys(BEHAVIOURS).join(', ')}`);
-  const key = values.key === undefined ? undefined : parseNetworkKey(await readFile(values.key, 'utf8'));
+  const key = values.key === undefined ? undefined : parseKey(await readFile(values.key, 'utf8'));
   const peer = await startHostilePeer({
     listen: values.listen,
     dial: values.dial,

@@ -1,39 +1,23 @@
 import { randomBytes } from 'node:crypto';
-import { noise } from '@chainsafe/libp2p-noise';
 import { generateKeyPair } from '@libp2p/crypto/keys';
-import { identify } from '@libp2p/identify';
 import type { Ed25519PrivateKey, Stream } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
-import { tcp } from '@libp2p/tcp';
-import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
 import { encode } from 'cborg';
-import { createLibp2p } from 'libp2p';
-import { prologueOf } from './independent-peer.ts';
+import { createBoasts } from './hostile-boasts.ts';
+import { answersTo, type TakerBehaviour } from './hostile-words.ts';
+import { CHUNK_SIZE, digestOf } from './independent-blob.ts';
+import { createNode } from './independent-node.ts';
 import { coordinatorOf } from './independent-taking.ts';
-import { type Message, PATIENCE, parse, read, send, sha256, text } from './independent-wire.ts';
+import { CHUNKS, CONTROL, type Message, PATIENCE, parse, read, send, sha256, text } from './independent-wire.ts';
 
 /*
  * A peer that knows docs/protocol.md and means harm to whoever takes a blob together with it. Like the independent peer
- * it imports nothing of agent/ or protocol/.
+ * it imports nothing of agent/ or protocol/, not even a type, nor does what it imports
+ * (test/house/hostile-programs.test.ts).
  */
 
-/** What it does; whatever is not said it does not do at all. */
-export const TAKER_BEHAVIOURS = {
-  empty: 'says that it has every chunk of everything, and has none',
-  lies: 'says so, and gives false chunks that it signs itself',
-  slips: 'says so, and gives true chunks, but one of twenty false, all of which it signs itself',
-  forges: 'says so, and gives false chunks under somebody else’s name',
-  unsigned: 'says so, and gives false chunks that nobody signs',
-  stalls: 'says so, and stops in the middle of the first chunk',
-  hoards: 'says that it takes everything from upstream, and nothing comes of it',
-  refuses: 'refuses every claim, and names nobody',
-  names: 'refuses every claim, and names peers that there are none of',
-  grants: 'grants everybody everything',
-  accuses: 'accuses whoever takes anything',
-} as const;
-
-export type TakerBehaviour = keyof typeof TAKER_BEHAVIOURS;
+export { TAKER_BEHAVIOURS, type TakerBehaviour } from './hostile-words.ts';
 
 export interface HostileTakerInit {
   readonly listen: string;
@@ -52,16 +36,13 @@ export interface HostileTaker {
   readonly addresses: readonly string[];
   /** Fleet messages that it heard. */
   readonly heard: number;
+  /** Requests for chunks, and for the maps of blobs that it says it holds. */
   readonly chunksAsked: number;
   /** Connects to the agent at a multiaddr. */
   join(address: string): Promise<void>;
   stop(): Promise<void>;
 }
 
-const CONTROL = '/layerlan/control/1.0.0';
-const CHUNKS = '/layerlan/chunks/1.0.0';
-const CHUNK_SIZE = 1024 * 1024;
-const MOST_CHUNKS = 16_384;
 /** Of so many chunks one is false. */
 const SLIPS_EVERY = 20;
 
@@ -74,49 +55,55 @@ export async function startHostileTaker({
 }: HostileTakerInit): Promise<HostileTaker> {
   const privateKey = await keyFor(leads);
   const self = peerIdFromPrivateKey(privateKey).toString();
-  const node = await createLibp2p({
-    privateKey,
-    addresses: { listen: [listen] },
-    transports: [tcp()],
-    connectionEncrypters: [noise({ prologueBytes: prologueOf(networkKey) })],
-    streamMuxers: [yamux()],
-    services: { identify: identify() },
-  });
+  const node = await createNode({ privateKey, listen: [listen], networkKey });
   /** Its own control streams, by who is at the other end. */
   const controls = new Map<string, Stream>();
-  const sizes = new Map<string, number>();
-  const known = new Map(blobs.map((blob) => [`sha256:${sha256(blob).toString('hex')}`, blob]));
+  const known = new Map(blobs.map((blob) => [digestOf(blob) as string, blob]));
+  const sizes = new Map([...known].map(([digest, { length }]) => [digest, length]));
+  const boasts = behaviour === 'boasts' || behaviour === 'puts-off' ? createBoasts(behaviour === 'boasts') : undefined;
+  /** What it has where it has nothing. */
+  const nothing = behaviour === 'puts-off' ? 'busy' : 'missing';
   let heard = 0;
   let chunksAsked = 0;
 
+  const say = (to: Stream | undefined, message: Message | undefined): void => {
+    if (to?.status === 'open' && message !== undefined) send(to, message);
+  };
+
   const onMessage = (peer: string, message: Message): void => {
     const { type, digest, size } = message;
+    const news = boasts?.news(message);
+    if (news !== undefined) for (const control of controls.values()) say(control, news);
     if (type !== 'taking' && type !== 'claim') return;
+    // Who hears `hold` leaves what was granted to it.
+    if (boasts !== undefined && news === undefined) say(controls.get(peer), boasts.again(message));
     heard += 1;
     if (size !== null) sizes.set(text(digest), Number(size));
-    const control = controls.get(peer);
-    if (control?.status !== 'open') return;
-    for (const answer of answersTo(message, behaviour, self, peer)) send(control, answer);
+    for (const answer of answersTo(message, behaviour, self, peer)) say(controls.get(peer), answer);
+  };
+
+  const answerTo = ({ type, id, digest }: Message): Message => {
+    if (type === 'map') chunksAsked += 1;
+    const held = type === 'have' ? boasts?.holding(id, text(digest)) : undefined;
+    return held ?? { type: nothing, id };
   };
 
   const onControl = async (stream: Stream, peer: string): Promise<void> => {
-    const incoming = read(stream);
-    for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
+    for await (const body of read(stream).frames()) {
       const message = parse(body);
-      if (typeof message.id === 'number') send(stream, { type: 'missing', id: message.id });
+      if (typeof message.id === 'number') send(stream, answerTo(message));
       else onMessage(peer, message);
     }
   };
 
   const onChunks = async (stream: Stream, peer: string): Promise<void> => {
-    const incoming = read(stream);
-    for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
+    for await (const body of read(stream).frames()) {
       const { digest, index } = parse(body);
       chunksAsked += 1;
       const size = sizes.get(text(digest)) ?? CHUNK_SIZE;
       const length = Math.min(CHUNK_SIZE, size - Number(index) * CHUNK_SIZE);
-      if (behaviour === 'empty' || length < 0) {
-        send(stream, { type: 'missing' });
+      if (behaviour === 'empty' || boasts !== undefined || length <= 0) {
+        send(stream, { type: nothing });
         continue;
       }
       const whole = behaviour === 'slips' ? known.get(text(digest)) : undefined;
@@ -147,6 +134,7 @@ export async function startHostileTaker({
   });
   await serve(CONTROL, onControl);
   await serve(CHUNKS, onChunks);
+  await node.start();
   return {
     id: self,
     get addresses() {
@@ -175,42 +163,5 @@ async function keyFor(leads: HostileTakerInit['leads']): Promise<Ed25519PrivateK
     const key = await generateKeyPair('Ed25519');
     const id = peerIdFromPrivateKey(key).toString();
     if (leads === undefined || coordinatorOf(leads.digest, [id, ...leads.among]) === id) return key;
-  }
-}
-
-function answersTo({ type, digest, size }: Message, behaviour: TakerBehaviour, self: string, peer: string): Message[] {
-  const count = size === null ? 1 : Math.ceil(Number(size) / CHUNK_SIZE);
-  const state = (marks: Uint8Array, leases: number[][]): Message => ({
-    type: 'taking',
-    digest,
-    size,
-    marks,
-    mapped: null,
-    leases,
-    received: 0,
-  });
-  const none = new Uint8Array(Math.max(1, Math.ceil(count / 8)));
-  switch (behaviour) {
-    case 'empty':
-    case 'lies':
-    case 'slips':
-    case 'forges':
-    case 'unsigned':
-    case 'stalls': {
-      const all = none.map((_, at) => (at < Math.floor(count / 8) ? 0xff : 2 ** (count % 8) - 1));
-      return [state(all, [])];
-    }
-    case 'hoards':
-      return [state(none, [[0, count]])];
-    case 'refuses':
-      return type === 'claim' ? [{ type: 'refuse', digest, fetching: [], partners: [] }] : [];
-    case 'names': {
-      const nobody = ['12D3KooWHoSyTgntm77sXShoeX9uNkqKNMhHxKtskaHqnA54SrSG', self];
-      return type === 'claim' ? [{ type: 'refuse', digest, fetching: nobody, partners: nobody }] : [];
-    }
-    case 'grants':
-      return type === 'claim' ? [{ type: 'grant', digest, segment: [0, MOST_CHUNKS], partners: [] }] : [];
-    case 'accuses':
-      return [{ type: 'accuse', digest, size: 1, index: 0, sha256: Buffer.alloc(32), mark: [peer, Buffer.alloc(64)] }];
   }
 }

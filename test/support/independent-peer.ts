@@ -1,29 +1,16 @@
 import assert from 'node:assert/strict';
-import { noise } from '@chainsafe/libp2p-noise';
 import { generateKeyPair } from '@libp2p/crypto/keys';
-import { identify } from '@libp2p/identify';
 import type { Connection, Stream } from '@libp2p/interface';
-import { tcp } from '@libp2p/tcp';
-import { yamux } from '@libp2p/yamux';
 import { multiaddr } from '@multiformats/multiaddr';
-import { decode, encode } from 'cborg';
-import { createLibp2p } from 'libp2p';
+import { CHUNK_SIZE, chunksOf, digestOf, hashesIn, mapOf } from './independent-blob.ts';
+import { createNode } from './independent-node.ts';
 import { createFleet, type IndependentTaking } from './independent-taking.ts';
-import { bytes, type Message, PATIENCE, parse, read, send, sha256, text } from './independent-wire.ts';
+import { bytes, CHUNKS, CONTROL, type Message, PATIENCE, parse, read, send, sha256, text } from './independent-wire.ts';
 
 /*
  * A peer written from docs/protocol.md alone: it imports nothing of agent/ or protocol/, not even a constant, so that
  * the document is proved to be enough. Where this file and the document disagree, one of them is wrong.
  */
-
-const CONTROL = '/layerlan/control/1.0.0';
-const CHUNKS = '/layerlan/chunks/1.0.0';
-const MAP_FORMAT = 'layerlan/chunk-map/1';
-const PROLOGUE_LABEL = 'layerlan/network-key/noise-prologue/1';
-
-/** "Chunks": bytes. */
-const CHUNK_SIZE = 1024 * 1024;
-const MAX_CHUNKS = 16_384;
 
 /** "Announcements": entries of one message. */
 const MAX_ANNOUNCED = 1_000;
@@ -78,14 +65,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
   let chunksServed = 0;
   let nextId = 1_000;
   const privateKey = await generateKeyPair('Ed25519');
-  const node = await createLibp2p({
-    privateKey,
-    addresses: { listen: [init.listen] },
-    transports: [tcp()],
-    connectionEncrypters: [noise({ prologueBytes: prologueOf(init.networkKey) })],
-    streamMuxers: [yamux()],
-    services: { identify: identify() },
-  });
+  const node = await createNode({ privateKey, listen: [init.listen], networkKey: init.networkKey });
 
   /** "Announcements": no answer. This peer knows one agent at a time, so it keeps one table. */
   const takeAnnouncement = ({ type, blobs: held, digests, truncated, ...more }: Message): boolean => {
@@ -116,8 +96,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
   const entryOf = (digest: string, blob: Uint8Array) => [digest, blob.length, sha256(mapOf(digest, blob))];
 
   const answerControl = async (stream: Stream, peer: string): Promise<void> => {
-    const incoming = read(stream);
-    for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
+    for await (const body of read(stream).frames()) {
       const message = parse(body);
       if (takeAnnouncement(message) || fleet.heard(peer, message)) continue;
       questions += 1;
@@ -136,8 +115,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
   };
 
   const answerChunks = async (stream: Stream): Promise<void> => {
-    const incoming = read(stream);
-    for (let body = await incoming.frame(); body !== undefined; body = await incoming.frame()) {
+    for await (const body of read(stream).frames()) {
       const { digest, index } = parse(body);
       const held = chunksOf(blobs.get(text(digest)) ?? new Uint8Array(0))[Number(index)];
       const taken = fleet.chunk(text(digest), Number(index));
@@ -159,6 +137,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
     });
   await serve(CONTROL, answerControl);
   await serve(CHUNKS, answerChunks);
+  await node.start();
 
   const connect = (address: string): Promise<Connection> =>
     node.dial(multiaddr(address), { signal: AbortSignal.timeout(PATIENCE) });
@@ -219,7 +198,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       return complete;
     },
     hold(bytes) {
-      const digest = `sha256:${sha256(bytes).toString('hex')}`;
+      const digest = digestOf(bytes);
       blobs.set(digest, bytes);
       for (const stream of listeners) send(stream, { type: 'hold', blobs: [entryOf(digest, bytes)] });
       return digest;
@@ -264,7 +243,7 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       const encoded = bytes(map.map);
       assert.deepEqual(sha256(encoded), Buffer.from(bytes(have.root)), 'the map is the one that was claimed');
       const blob = await takeChunks(connection, digest, hashesIn(encoded, digest, size), size);
-      assert.equal(`sha256:${sha256(blob).toString('hex')}`, digest, 'the whole is what was asked for');
+      assert.equal(digestOf(blob), digest, 'the whole is what was asked for');
       return blob;
     },
     async stop() {
@@ -273,31 +252,4 @@ export async function startIndependentPeer(init: IndependentPeerInit): Promise<I
       await node.stop();
     },
   };
-}
-
-/** "The network key". */
-export function prologueOf(key: Uint8Array | undefined): Uint8Array {
-  if (key === undefined) return new Uint8Array(0);
-  return sha256(Buffer.concat([Buffer.from(PROLOGUE_LABEL), Buffer.of(0), key]));
-}
-
-/** "Chunks", for blobs of up to 16 GiB. */
-function chunksOf(blob: Uint8Array): Uint8Array[] {
-  const count = Math.ceil(blob.length / CHUNK_SIZE);
-  assert.ok(count <= MAX_CHUNKS);
-  return Array.from({ length: count }, (_, i) => blob.subarray(i * CHUNK_SIZE, (i + 1) * CHUNK_SIZE));
-}
-
-/** "The chunk map". */
-function mapOf(digest: string, blob: Uint8Array): Uint8Array {
-  return encode([MAP_FORMAT, digest, blob.length, CHUNK_SIZE, Buffer.concat(chunksOf(blob).map(sha256))]);
-}
-
-function hashesIn(encoded: Uint8Array, digest: string, size: number): Uint8Array[] {
-  const [format, ofDigest, ofSize, chunkSize, hashes, ...more] = decode(encoded, { strict: true }) as unknown[];
-  assert.deepEqual([format, ofDigest, ofSize, chunkSize, more], [MAP_FORMAT, digest, size, CHUNK_SIZE, []]);
-  const all = bytes(hashes);
-  assert.equal(all.length, 32 * Math.ceil(size / CHUNK_SIZE));
-  assert.deepEqual(Buffer.from(encode([format, ofDigest, ofSize, chunkSize, all])), Buffer.from(encoded));
-  return Array.from({ length: all.length / 32 }, (_, i) => all.subarray(32 * i, 32 * i + 32));
 }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import type { Ed25519PrivateKey, Stream } from '@libp2p/interface';
 import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
 import { encode } from 'cborg';
+import { CHUNK_SIZE } from './independent-blob.ts';
 import { bytes, type Message, PATIENCE, parse, read, send, sha256, text } from './independent-wire.ts';
 
 /* "Fleet messages", "Marks" and "Taking together" of docs/protocol.md; see independent-peer.ts for what may be imported. */
 
 const MARK_FORMAT = 'layerlan/mark/1';
-const CHUNK_SIZE = 1024 * 1024;
 
 /** Milliseconds. */
 const HEARTBEAT = 1_000;

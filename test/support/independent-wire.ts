@@ -5,11 +5,19 @@ import { decode, encode } from 'cborg';
 
 /* Frames and CBOR as docs/protocol.md has them; see independent-peer.ts for what may be imported here. */
 
+/** "Names". */
+export const CONTROL = '/layerlan/control/1.0.0';
+export const CHUNKS = '/layerlan/chunks/1.0.0';
+export const BULK = '/layerlan/bulk/1.0.0';
+
 /** "Frames": bytes. */
 const MAX_FRAME = 525_312;
 
 /** Ends whatever hangs, with a wide margin. Milliseconds. */
 export const PATIENCE = 30_000;
+
+/** Unread bytes of a stream above which its sender is held back. */
+const HIGH_WATER = 256 * 1024;
 
 export type Message = Record<string, unknown>;
 
@@ -32,53 +40,99 @@ export function parse(body: Uint8Array | undefined): Message {
   return message;
 }
 
-/** Bytes of a stream as they come, gathered: what this peer asks for is bounded by what it asks for. */
+/**
+ * The frames and bytes of a stream, in order. A peer that sends more than anybody wants is held back: "there is no other
+ * backpressure". One read at a time.
+ */
 export function read(stream: Stream) {
-  let unread = Buffer.alloc(0);
-  let ended = false;
+  const pieces: Uint8Array[] = [];
+  let unread = 0;
+  /** What the read that is waiting needs: less would hold it back for ever. */
+  let wanted = 0;
+  let ended = stream.readableEnded;
+  let isResuming = false;
   let wake: () => void = () => {};
-  stream.addEventListener('message', ({ data }) => {
-    unread = Buffer.concat([unread, data instanceof Uint8Array ? data : data.subarray()]);
+  const holdBack = () => {
+    if (unread < Math.max(HIGH_WATER, wanted) || isResuming || stream.readStatus !== 'readable') return;
+    stream.pause();
+  };
+  const letGo = () => {
+    if (stream.readStatus !== 'paused') return;
+    // It delivers all that has come before it opens the window: a pause in the middle of that would be undone.
+    isResuming = true;
+    stream.resume();
+    isResuming = false;
+    holdBack();
+  };
+  stream.addEventListener('end', () => {
+    ended = true;
     wake();
   });
-  for (const event of ['end', 'close'] as const) {
-    stream.addEventListener(event, () => {
-      ended = true;
-      wake();
-    });
-  }
-  const more = () =>
+  stream.addEventListener('close', ({ error }) => {
+    // A stream that is held back and closes in good order still has bytes to give, and ends behind them.
+    if (error !== undefined || stream.readBufferLength === 0) ended = true;
+    wake();
+  });
+  // Last: it delivers what is there already.
+  stream.addEventListener('message', ({ data }) => {
+    const piece = data.subarray();
+    pieces.push(piece);
+    unread += piece.length;
+    holdBack();
+    wake();
+  });
+  const more = (patience: number) =>
     new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new Error(`nothing came for ${PATIENCE} ms`)), PATIENCE);
+      const late = () => reject(new Error(`nothing came for ${patience} ms`));
+      const timer = Number.isFinite(patience) ? setTimeout(late, patience) : undefined;
       wake = () => {
         clearTimeout(timer);
         resolve();
       };
+      letGo();
     });
-  const exactly = async (length: number): Promise<Buffer> => {
-    while (unread.length < length) {
-      assert.ok(!ended, 'the stream ends where it may');
-      await more();
+  const take = (length: number): Buffer => {
+    const taken = Buffer.allocUnsafe(length);
+    for (let at = 0; at < length; ) {
+      const piece = pieces[0]!;
+      const part = piece.subarray(0, length - at);
+      taken.set(part, at);
+      at += part.length;
+      if (part.length === piece.length) pieces.shift();
+      else pieces[0] = piece.subarray(part.length);
     }
-    const taken = unread.subarray(0, length);
-    unread = unread.subarray(length);
+    unread -= length;
     return taken;
+  };
+  const exactly = async (length: number): Promise<Buffer> => {
+    wanted = length;
+    while (unread < length) {
+      assert.ok(!ended, 'the stream ends where it may');
+      await more(PATIENCE);
+    }
+    wanted = 0;
+    return take(length);
+  };
+  /** The next body; undefined where the other side ended the stream between two frames. */
+  const frame = async (patience = PATIENCE): Promise<Uint8Array | undefined> => {
+    while (unread === 0) {
+      if (ended) return undefined;
+      await more(patience);
+    }
+    let length = 0;
+    for (let place = 1; ; place *= 128) {
+      const [byte = 0] = await exactly(1);
+      length += (byte % 128) * place;
+      assert.ok(length <= MAX_FRAME, 'no frame is longer');
+      if (byte < 128) return exactly(length);
+    }
   };
   return {
     exactly,
-    /** The next body; undefined where the other side ended the stream between two frames. */
-    async frame(): Promise<Uint8Array | undefined> {
-      while (unread.length === 0) {
-        if (ended) return undefined;
-        await more();
-      }
-      let length = 0;
-      for (let place = 1; ; place *= 128) {
-        const [byte = 0] = await exactly(1);
-        length += (byte % 128) * place;
-        assert.ok(length <= MAX_FRAME, 'no frame is longer');
-        if (byte < 128) return exactly(length);
-      }
+    frame,
+    /** The bodies of one who asks or tells, and may be silent for hours in between. */
+    async *frames(): AsyncGenerator<Uint8Array> {
+      for (let body = await frame(Infinity); body !== undefined; body = await frame(Infinity)) yield body;
     },
   };
 }

@@ -1,40 +1,39 @@
 import { once } from 'node:events';
 import type { Socket, TcpSocketConnectOpts } from 'node:net';
 import { type ConnectionOptions, connect, type TLSSocket } from 'node:tls';
-import { readStream } from '../../agent/swarm/stream/reader.ts';
-import { BODY_HEAD_LENGTH, type BodyHead, decodeBodyHead } from '../../protocol/bulk.ts';
-import type { Digest } from '../../protocol/digest.ts';
-import { encodeFrame } from '../../protocol/frame.ts';
-import {
-  type ChunkAnswer,
-  chunkAnswers,
-  chunkRequests,
-  type LaneAnswer,
-  laneAnswers,
-  laneRequests,
-} from '../../protocol/messages.ts';
-import { BULK_PROTOCOL, CHUNKS_PROTOCOL } from '../../protocol/names.ts';
 import type { HostilePeer } from './hostile-peer.ts';
+import { BULK, bytes, CHUNKS, type Message, PATIENCE, parse, read, send } from './independent-wire.ts';
 
-/* A lane taken apart: the agreement, the connection and the requests, each for a test to do wrong. */
+/*
+ * A lane taken apart: the agreement, the connection and the requests, each for a test to do wrong. "Bulk lanes" of
+ * docs/protocol.md; see hostile-peer.ts for what may be imported here.
+ */
 
-/** Ends what hangs. ms */
-const PATIENCE = 20_000;
+/** Bytes before a body. */
+const BODY_HEAD = 8;
 
-export type Offer = Extract<LaneAnswer, { type: 'lane' }>;
+export interface Offer {
+  readonly port: number;
+  readonly ticket: Uint8Array;
+  readonly key: Uint8Array;
+}
+
+export interface ChunkAnswer {
+  readonly type: unknown;
+  /** Bytes of the chunk, where the answer is one. */
+  readonly length: number;
+  readonly lane?: unknown;
+}
 
 /** Asks an agent for a lane. @throws where it offers none */
 export async function askLane(peer: HostilePeer, address: string): Promise<Offer> {
-  const stream = await peer.open(address, BULK_PROTOCOL);
-  const reader = readStream(stream, { frameTimeout: PATIENCE });
+  const stream = await peer.open(address, BULK);
   try {
-    stream.send(encodeFrame(laneRequests.encode({ type: 'lane' })));
-    const body = await reader.readFrame(AbortSignal.timeout(PATIENCE));
-    const answer = body && laneAnswers.decode(body);
-    if (answer?.type !== 'lane') throw new Error('no lane is offered');
-    return answer;
+    send(stream, { type: 'lane' });
+    const { type, port, ticket, key } = parse(await read(stream).frame());
+    if (type !== 'lane') throw new Error('no lane is offered');
+    return { port: Number(port), ticket: bytes(ticket), key: bytes(key) };
   } finally {
-    reader.detach();
     stream.abort(new Error('answered'));
   }
 }
@@ -70,46 +69,38 @@ export async function ended(socket: Socket): Promise<void> {
 /** The only body on a lane that was not read so far: where it is, and it alone, the lane has what it should. */
 export async function readBody(socket: TLSSocket): Promise<{ tag: number; bytes: Buffer }> {
   const pieces: Buffer[] = [];
-  let missing = BODY_HEAD_LENGTH;
-  let head: BodyHead | undefined;
+  let missing = BODY_HEAD;
+  let tag: number | undefined;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   const late = setTimeout(() => reject(new Error(`${missing} bytes of a body are missing`)), PATIENCE);
   socket.on('data', (piece: Buffer) => {
     pieces.push(piece);
     missing -= piece.length;
-    if (head === undefined && missing <= 0) {
-      head = decodeBodyHead(Buffer.concat(pieces));
-      missing += head.length;
+    if (tag === undefined && missing <= 0) {
+      const head = Buffer.concat(pieces);
+      tag = head.readUInt32BE(0);
+      missing += head.readUInt32BE(4);
     }
-    if (head !== undefined && missing <= 0) resolve();
+    if (tag !== undefined && missing <= 0) resolve();
   });
   await promise.finally(() => clearTimeout(late));
-  return { tag: head?.tag ?? 0, bytes: Buffer.concat(pieces).subarray(BODY_HEAD_LENGTH) };
+  return { tag: tag ?? 0, bytes: Buffer.concat(pieces).subarray(BODY_HEAD) };
 }
 
 export interface Asking {
-  ask(digest: Digest, index: number, lane?: number): void;
-  answer(): Promise<ChunkAnswer | undefined>;
+  ask(digest: string, index: number, lane?: number): void;
+  answer(): Promise<ChunkAnswer>;
   /** The bytes behind an answer. */
   bytes(length: number): Promise<Uint8Array>;
 }
 
 /** A chunk stream to an agent. */
 export async function openChunks(peer: HostilePeer, address: string): Promise<Asking> {
-  const stream = await peer.open(address, CHUNKS_PROTOCOL);
-  const reader = readStream(stream, { frameTimeout: PATIENCE });
+  const stream = await peer.open(address, CHUNKS);
+  const incoming = read(stream);
   return {
-    ask: (digest, index, lane) => {
-      stream.send(encodeFrame(chunkRequests.encode({ digest, index, ...(lane === undefined ? {} : { lane }) })));
-    },
-    async answer() {
-      const body = await reader.readFrame(AbortSignal.timeout(PATIENCE));
-      return body && chunkAnswers.decode(body);
-    },
-    async bytes(length) {
-      const into = Buffer.alloc(length);
-      await reader.readExactly(length, AbortSignal.timeout(PATIENCE), () => {}, into);
-      return into;
-    },
+    ask: (digest, index, lane) => send(stream, { digest, index, ...(lane === undefined ? {} : { lane }) }),
+    answer: async () => parse(await incoming.frame()) as Message & ChunkAnswer,
+    bytes: incoming.exactly,
   };
 }
