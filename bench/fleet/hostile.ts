@@ -12,22 +12,25 @@ import { startTalker } from './talker.ts';
 const PROGRAM = fileURLToPath(new URL('../programs/hostile-host.ts', import.meta.url));
 
 interface Conduct {
-  /** What the program calls it: a behaviour of test/support/hostile-taker.ts or hostile-peer.ts. */
+  /** What the program calls it: a behaviour of test/support/hostile-words.ts or hostile-behaviours.ts. */
   readonly as: string;
   /** How many identities the host has. @default 1 */
   readonly identities?: number;
-  /** Whether it claims to hold whole blobs, which it then has to be given. @default false */
+  /** Whether it is given the layers: it claims to hold them, or gives true chunks beside false ones. @default false */
   readonly holds?: true;
 }
 
 /** What hostile hosts do, by the names that rows use. */
 export const BEHAVIOURS = {
   'wrong-chunks': { as: 'lies' },
-  'one-wrong-in-twenty': { as: 'flip-some', holds: true },
+  // Signed, and of no map: who takes it cannot tell before the whole is there.
+  'one-wrong-in-twenty': { as: 'slips', holds: true },
   'forged-names': { as: 'forges' },
   'false-map': { as: 'false-map', holds: true },
   stall: { as: 'stalls' },
   'claims-all': { as: 'empty' },
+  'holds-all': { as: 'boasts' },
+  'holds-all-busy': { as: 'puts-off' },
   dribble: { as: 'dribble', holds: true },
   garbage: { as: 'garbage', holds: true },
   hoards: { as: 'hoards' },

@@ -157,6 +157,8 @@ export const ROWS: readonly Row[] = [
   alike('false-map', 'a false map whose chunks match it'),
   alike('stall', 'a stall in mid-chunk'),
   alike('claims-all', '"I have it" for everything'),
+  alike('holds-all', '"I hold the whole of it" for everything, and then nothing'),
+  alike('holds-all-busy', '"I hold the whole of it" for all that anybody holds, and then always busy'),
   alike('dribble', '1 byte a second'),
   alike('garbage', 'garbage frames'),
   threeLiars('mixed', 'wrong chunks, a stall and a false map', 'wrong-chunks', 'stall', 'false-map'),

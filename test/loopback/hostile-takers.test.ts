@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
-import { connected, type Host, startHost } from '../support/host.ts';
+import { connected, type Host, startHost, until } from '../support/host.ts';
 import {
   type HostileTaker,
   startHostileTaker,
@@ -53,6 +53,45 @@ for (const [behaviour, what] of Object.entries(TAKER_BEHAVIOURS) as [TakerBehavi
     if (['forges', 'lies', 'slips'].includes(behaviour)) {
       const { peers } = await host.agent.status();
       assert.equal(peers.find(({ id }) => id === hostile?.id)?.state, 'banned');
+    }
+  });
+}
+
+for (const behaviour of ['boasts', 'puts-off'] satisfies TakerBehaviour[]) {
+  test(`what a neighbour holds comes from it alone, beside one that ${TAKER_BEHAVIOURS[behaviour]}`, async (t) => {
+    const holder = await startHost({ address: '127.0.0.3', upstream: upstream.url });
+    t.after(() => holder.stop());
+    const liar = await startHostileTaker({ listen: '/ip4/127.0.0.80/tcp/0', behaviour });
+    hostile = liar;
+    const peers = [...holder.agent.peerAddresses, ...liar.addresses];
+    host = await startHost({ upstream: upstream.url, peers, config: { peers: { stallTimeout: '1s' } } });
+    await connected(host, 2);
+    const { agent, mirror } = host;
+    const asSeen = async () => (await agent.status()).peers.find(({ id }) => id === liar.id);
+    await liar.join(holder.agent.peerAddresses[0] ?? '');
+    await connected(holder, 2);
+    for (let count = 1; count <= 3; count++) {
+      const blob = randomBytes(6 * MIB + 321);
+      const { digest } = upstream.addBlob('library/app', blob);
+      const get = async (from: string) => {
+        const signal = AbortSignal.timeout(PATIENCE);
+        const response = await fetch(`${from}/v2/library/app/blobs/${digest}`, { signal });
+        assert.ok(blob.equals(Buffer.from(await response.arrayBuffer())));
+      };
+      await get(holder.mirror);
+      // Who makes things up may be heard once only: then it has proved false.
+      if (behaviour === 'puts-off' || count === 1) {
+        await until('its word has come', async () => (await asSeen())?.blobs === count);
+      }
+      upstream.forget();
+      await get(mirror);
+      assert.equal(upstream.blobGets(), 0);
+    }
+    if (behaviour === 'boasts') {
+      await until('what it said has been held against it', async () => ((await asSeen())?.strikes ?? 0) > 0);
+    } else {
+      assert.ok(liar.chunksAsked > 0, 'it was believed');
+      assert.equal((await asSeen())?.strikes, 0, 'busy is no offence');
     }
   });
 }
