@@ -174,13 +174,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
       ...(seen && { fault: seen }),
       fromUpstream: agents.map(({ address }) => (had.get(address) ?? 0) - (hadBefore.get(address) ?? 0)),
       falseBlobs: falseBlobs.reduce((sum, wrong) => sum + wrong, 0),
-      ...(hostileCount > 0 && {
-        liarsAsked: await Promise.all(hostile.map((host) => host.asked())),
-        shutOut: await countShutOut(
-          agents,
-          hostile.flatMap(({ peerIds }) => peerIds),
-        ),
-      }),
+      ...(hostileCount > 0 && (await harmDone(agents, hostile))),
     };
   } finally {
     await Promise.all(pullers.map((puller) => puller.end()));
@@ -188,4 +182,13 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     await Promise.all(agents.map((agent) => agent.stop()));
     await rm(home, { recursive: true, force: true });
   }
+}
+
+async function harmDone(honest: readonly FleetAgent[], hostile: readonly HostileHost[]) {
+  const asked = await Promise.all(hostile.map((host) => host.asked()));
+  const sumOf = (by: Readonly<Record<string, number>>) => Object.values(by).reduce((sum, count) => sum + count, 0);
+  return {
+    liarsAsked: asked.map((of) => Object.values(of).reduce((sum, by) => sum + sumOf(by), 0)),
+    shutOut: await countShutOut(honest, Object.assign({}, ...asked)),
+  };
 }

@@ -9,6 +9,7 @@ export function boundsText(bounds: Bounds): string {
     bounds.first !== undefined && `first byte ≤ ${bounds.first} ms later`,
     bounds.ofCache !== undefined &&
       (bounds.ofCache < 1 ? `T ≤ ${bounds.ofCache} of the warm cache’s` : 'T below the warm cache’s'),
+    bounds.shutOut === true && 'liars shut out',
     bounds.ofStream !== undefined && `≥ ${bounds.ofStream * 100}% of a plain stream`,
   ].filter((word) => word !== false && word !== undefined);
   return ['all succeed', ...words].join(', ');
@@ -16,7 +17,7 @@ export function boundsText(bounds: Bounds): string {
 
 /** What one attempt missed; empty where it reached all. */
 export function missed(bounds: Bounds, figures: Figures, yardsticks: Yardsticks): string[] {
-  const { k, t, over, first, ofCache, ofStream } = bounds;
+  const { k, t, over, first, ofCache, ofStream, shutOut } = bounds;
   const failures = [
     figures.good < figures.pulls && 'pulls',
     figures.falseBlobs > 0 && 'false blobs',
@@ -24,6 +25,7 @@ export function missed(bounds: Bounds, figures: Figures, yardsticks: Yardsticks)
     t !== undefined && !(figures.ratio <= t) && 'T',
     over !== undefined && !(figures.t <= yardsticks.t1 + over) && 'T',
     first !== undefined && !(figures.firstLater <= first) && 'first byte',
+    shutOut === true && !(figures.shutOut?.trusted === 0) && 'a liar is trusted',
     // Without the rival in the same run nothing is shown.
     ofCache !== undefined && !(cacheShare(figures, yardsticks) < ofCache) && 'T',
     ofStream !== undefined && !(streamShare(figures, yardsticks) >= ofStream) && 'rate',

@@ -56,10 +56,13 @@ export interface HostileInit {
   readonly log: string;
 }
 
+/** Chunks that liars were asked for: by liar, by who asked. */
+export type Asked = Readonly<Record<string, Readonly<Record<string, number>>>>;
+
 export interface HostileHost {
   readonly peerIds: readonly string[];
-  /** How many chunks it has been asked for: a liar that nobody asks shows nothing. */
-  asked(): Promise<number>;
+  /** How many chunks its identities have been asked for, by whom: a liar that nobody asks shows nothing. */
+  asked(): Promise<Asked>;
   end(): Promise<void>;
 }
 
@@ -80,7 +83,7 @@ export async function startHostile(init: HostileInit): Promise<HostileHost> {
     const { peerIds } = await talker.hear<{ peerIds: string[] }>();
     const asked = async () => {
       talker.say({ asked: true });
-      return (await talker.hear<{ asked: number }>()).asked;
+      return (await talker.hear<{ asked: Asked }>()).asked;
     };
     return { peerIds, asked, end: () => talker.end() };
   } catch (error) {
@@ -112,14 +115,29 @@ export async function countFalseBlobs({ store }: FleetAgent): Promise<number> {
   return wrong;
 }
 
-/** "3 of 15": of all pairs of an honest host and a liar, those where the honest one bans it or holds strikes against it. */
-export async function countShutOut(honest: readonly FleetAgent[], liars: readonly string[]): Promise<string> {
-  let shut = 0;
+/** Whom liars have harmed, and who knows it. Each pair is an honest host and a liar. */
+export interface ShutOut {
+  readonly pairs: number;
+  /** Where the honest one bans the liar or holds strikes against it. */
+  readonly shut: number;
+  /** Where it does not, though it asked the liar for more than {@link TAKEN_BACK} chunks. */
+  readonly trusted: number;
+}
+
+/** So many requests may have been taken back before there was an answer to hold against anybody. */
+const TAKEN_BACK = 2;
+
+/** @param asked what each liar was asked for, by whom */
+export async function countShutOut(honest: readonly FleetAgent[], asked: Asked): Promise<ShutOut> {
+  const liars = Object.entries(asked);
+  let [shut, trusted] = [0, 0];
   for (const agent of honest) {
     const { peers } = await agent.status();
-    shut += peers.filter(
-      ({ id, state, strikes }) => liars.includes(id ?? '') && (state === 'banned' || strikes > 0),
-    ).length;
+    const isShut = ({ id, state, strikes }: (typeof peers)[number]) =>
+      id !== null && id in asked && (state === 'banned' || strikes > 0);
+    const out = new Set(peers.filter(isShut).map(({ id }) => id));
+    shut += out.size;
+    trusted += liars.filter(([liar, by]) => !out.has(liar) && (by[agent.peerId] ?? 0) > TAKEN_BACK).length;
   }
-  return `${shut} of ${honest.length * liars.length}`;
+  return { pairs: honest.length * liars.length, shut, trusted };
 }

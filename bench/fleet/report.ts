@@ -92,7 +92,7 @@ function remarks(row: Row, played: { figures: Figures; yardsticks: Yardsticks }[
     t1Faulty.length > 0 && `direct, same upstream: ${number(worst(t1Faulty), 1)} s`,
     all.some(({ resumed }) => resumed > 0) && `${worst(all.map(({ resumed }) => resumed))} bodies resumed`,
     row.hostile !== undefined &&
-      `asked for ${all.map(({ liarsAsked }) => liarsAsked?.join('+')).join('; ')} chunks; shut out ${all.map(({ shutOut }) => shutOut).join('; ')}; ${worst(all.map(({ falseBlobs }) => falseBlobs))} false blobs`,
+      `asked for ${all.map(({ liarsAsked }) => liarsAsked?.join('+')).join('; ')} chunks; shut out ${all.map(({ shutOut }) => shutOut && `${shutOut.shut} of ${shutOut.pairs}`).join('; ')}; ${worst(all.map(({ falseBlobs }) => falseBlobs))} false blobs`,
   ];
   return rows.filter((text) => typeof text === 'string').join('; ');
 }

@@ -1,5 +1,5 @@
 import type { Fault } from '../../test/support/upstream-faults.ts';
-import type { HostileBehaviour } from './hostile.ts';
+import type { HostileBehaviour, ShutOut } from './hostile.ts';
 import type { ImageSpec } from './images.ts';
 import type { Stage } from './stage.ts';
 
@@ -17,6 +17,8 @@ export interface Bounds {
   readonly ofCache?: number;
   /** Of what one plain TCP stream reaches over the taker's link. */
   readonly ofStream?: number;
+  /** Whoever asked a liar for some chunks has shut it out in the end. */
+  readonly shutOut?: true;
 }
 
 /** A case of the table. Hosts are counted from 0. */
@@ -85,8 +87,7 @@ export interface Figures {
   readonly fromUpstream: readonly number[];
   /** Blobs in honest stores that are not what they are called. */
   readonly falseBlobs: number;
-  /** How many honest hosts shut out how many hostile ones, of all such pairs. */
-  readonly shutOut?: string;
+  readonly shutOut?: ShutOut;
   /** Chunks that each hostile host was asked for. */
   readonly liarsAsked?: readonly number[];
 }

@@ -2,8 +2,8 @@
  * What runs on a host of the fleet bench in place of an agent, and means harm to the others.
  * Usage: hostile-host.ts JSON, where JSON is {behaviour, count, address, dial: [ADDRESS…], files: [PATH…],
  * networkKeyFile?, leads?: {digest, among}}. With `leads` the first of its identities ranks highest for a blob.
- * Says {peerIds} when it is connected to all of `dial`, and at each line on its standard input how many chunks it was
- * asked for: {asked}. Like all it plays it knows docs/protocol.md and imports nothing of agent/ or protocol/
+ * Says {peerIds} when it is connected to all of `dial`, and at each line on its standard input how many chunks each of its
+ * identities was asked for by whom: {asked: {IDENTITY: {PEER: COUNT}}}. Like all it plays it knows docs/protocol.md and imports nothing of agent/ or protocol/
  * (test/house/hostile-programs.test.ts).
  */
 import { readFile } from 'node:fs/promises';
@@ -31,12 +31,13 @@ const dial = order.dial.map((address) => `/ip4/${address}/tcp/${FIRST_PORT}`);
 const key =
   order.networkKeyFile === undefined ? {} : { networkKey: parseKey(await readFile(order.networkKeyFile, 'utf8')) };
 const blobs = await Promise.all(order.files.map((path) => readFile(path)));
-const peers: { readonly chunksAsked: number }[] = [];
+const peers: { readonly askedBy: ReadonlyMap<string, number> }[] = [];
 const peerIds: string[] = [];
 for (let identity = 0; identity < order.count; identity++) peerIds.push(await start(identity));
 console.log(JSON.stringify({ peerIds }));
 for await (const _ of createInterface({ input: process.stdin })) {
-  console.log(JSON.stringify({ asked: peers.reduce((sum, { chunksAsked }) => sum + chunksAsked, 0) }));
+  const asked = peers.map(({ askedBy }, identity) => [peerIds[identity], Object.fromEntries(askedBy)]);
+  console.log(JSON.stringify({ asked: Object.fromEntries(asked) }));
 }
 process.exit(0);
 

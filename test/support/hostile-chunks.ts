@@ -1,4 +1,5 @@
 import type { Stream } from '@libp2p/interface';
+import { type Asked, createAsked } from './hostile-asked.ts';
 import type { Behaviour, Claim } from './hostile-behaviours.ts';
 import type { HostileLane } from './hostile-lane.ts';
 import { type Message, send, text } from './independent-wire.ts';
@@ -19,12 +20,12 @@ export interface ChunksInit {
 
 export interface ChunkAnswering {
   /** Requests that came. */
-  readonly asked: number;
-  answer(stream: Stream, request: Message): Promise<void>;
+  readonly asked: Asked;
+  answer(stream: Stream, request: Message, peer: string): Promise<void>;
 }
 
 export function createChunkAnswering({ behaviour, claims, lane, stopped }: ChunksInit): ChunkAnswering {
-  let asked = 0;
+  const asked = createAsked();
   /** Streams that stopped in mid-chunk: one more byte on them would be taken for the rest of that chunk. */
   const stalled = new WeakSet<Stream>();
   const chunkOf = ({ digest, index }: Message, how: Behaviour) => claims.get(text(digest))?.chunk(Number(index), how);
@@ -59,11 +60,9 @@ export function createChunkAnswering({ behaviour, claims, lane, stopped }: Chunk
   };
 
   return {
-    get asked() {
-      return asked;
-    },
-    async answer(stream, request) {
-      asked += 1;
+    asked,
+    async answer(stream, request, peer) {
+      asked.count(peer);
       if (lane === undefined) await answerByStream(stream, request);
       else answerByLane(stream, request, lane);
     },

@@ -51,6 +51,8 @@ export interface HostilePeer {
   readonly digests: Digest[];
   /** Chunk requests that came. */
   readonly chunksAsked: number;
+  /** The same by who asked. */
+  readonly askedBy: ReadonlyMap<string, number>;
   /** Bodies that it sent by a lane, or began to. */
   readonly laneBodies: number;
   /** Tags it was asked for. */
@@ -76,13 +78,13 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
   const control = createControlAnswering({ behaviour, claims, privateKey, tag: init.tag });
   const chunks = createChunkAnswering({ behaviour, claims, lane, stopped: stopped.signal });
 
-  const serve = (protocol: string, answer: (stream: Stream, message: Message) => Promise<void> | void) =>
+  const serve = (protocol: string, answer: (stream: Stream, message: Message, peer: string) => Promise<void> | void) =>
     node.handle(
       protocol,
-      (stream) => {
+      (stream, { remotePeer }) => {
         if (behaviour === 'deaf' && protocol === CONTROL) return stream.pause();
         const loop = async (): Promise<void> => {
-          for await (const body of read(stream).frames()) await answer(stream, parse(body));
+          for await (const body of read(stream).frames()) await answer(stream, parse(body), remotePeer.toString());
         };
         loop().catch((error) => stream.abort(error));
       },
@@ -109,8 +111,9 @@ export async function startHostilePeer(init: HostilePeerInit): Promise<HostilePe
     },
     digests: [...claims.keys()] as Digest[],
     get chunksAsked() {
-      return chunks.asked;
+      return chunks.asked.sum;
     },
+    askedBy: chunks.asked.by,
     get laneBodies() {
       return lane?.bodies ?? 0;
     },

@@ -4,6 +4,7 @@ import type { Ed25519PrivateKey, Stream } from '@libp2p/interface';
 import { peerIdFromPrivateKey } from '@libp2p/peer-id';
 import { multiaddr } from '@multiformats/multiaddr';
 import { encode } from 'cborg';
+import { createAsked } from './hostile-asked.ts';
 import { createBoasts } from './hostile-boasts.ts';
 import { answersTo, type TakerBehaviour } from './hostile-words.ts';
 import { CHUNK_SIZE, digestOf } from './independent-blob.ts';
@@ -38,6 +39,8 @@ export interface HostileTaker {
   readonly heard: number;
   /** Requests for chunks, and for the maps of blobs that it says it holds. */
   readonly chunksAsked: number;
+  /** The same by who asked. */
+  readonly askedBy: ReadonlyMap<string, number>;
   /** Connects to the agent at a multiaddr. */
   join(address: string): Promise<void>;
   stop(): Promise<void>;
@@ -64,7 +67,7 @@ export async function startHostileTaker({
   /** What it has where it has nothing. */
   const nothing = behaviour === 'puts-off' ? 'busy' : 'missing';
   let heard = 0;
-  let chunksAsked = 0;
+  const asked = createAsked();
 
   const say = (to: Stream | undefined, message: Message | undefined): void => {
     if (to?.status === 'open' && message !== undefined) send(to, message);
@@ -82,8 +85,8 @@ export async function startHostileTaker({
     for (const answer of answersTo(message, behaviour, self, peer)) say(controls.get(peer), answer);
   };
 
-  const answerTo = ({ type, id, digest }: Message): Message => {
-    if (type === 'map') chunksAsked += 1;
+  const answerTo = (peer: string, { type, id, digest }: Message): Message => {
+    if (type === 'map') asked.count(peer);
     const held = type === 'have' ? boasts?.holding(id, text(digest)) : undefined;
     return held ?? { type: nothing, id };
   };
@@ -91,7 +94,7 @@ export async function startHostileTaker({
   const onControl = async (stream: Stream, peer: string): Promise<void> => {
     for await (const body of read(stream).frames()) {
       const message = parse(body);
-      if (typeof message.id === 'number') send(stream, answerTo(message));
+      if (typeof message.id === 'number') send(stream, answerTo(peer, message));
       else onMessage(peer, message);
     }
   };
@@ -99,7 +102,7 @@ export async function startHostileTaker({
   const onChunks = async (stream: Stream, peer: string): Promise<void> => {
     for await (const body of read(stream).frames()) {
       const { digest, index } = parse(body);
-      chunksAsked += 1;
+      asked.count(peer);
       const size = sizes.get(text(digest)) ?? CHUNK_SIZE;
       const length = Math.min(CHUNK_SIZE, size - Number(index) * CHUNK_SIZE);
       if (behaviour === 'empty' || boasts !== undefined || length <= 0) {
@@ -144,8 +147,9 @@ export async function startHostileTaker({
       return heard;
     },
     get chunksAsked() {
-      return chunksAsked;
+      return asked.sum;
     },
+    askedBy: asked.by,
     async join(address) {
       const signal = AbortSignal.timeout(PATIENCE);
       await node.dial(multiaddr(address), { signal });
