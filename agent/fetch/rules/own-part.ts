@@ -3,6 +3,7 @@ import type { Digest } from '../../../protocol/digest.ts';
 import { Announcer } from './announcer.ts';
 import type { Coordinator } from './coordinator.ts';
 import { Leasing, type LeasingSurroundings } from './leasing.ts';
+import { Mistrust, type Outcome } from './mistrust.ts';
 import { MOST_LANES, newPart, type Part, type Wanted } from './part.ts';
 import type { Partners } from './partners.ts';
 import { Requests } from './requests.ts';
@@ -18,12 +19,6 @@ const UNWANTED_AFTER = 60_000;
  * between nobody would know of it, and whoever began to take it would go upstream. Inventories tell within 50 ms. ms
  */
 const KNOWN_AFTER = 250;
-
-/** How often a peer may not have what it told of: what it was asked for before it dropped the word of a liar. */
-const MOST_MISSES = 16;
-
-/** What became of a request for a chunk. */
-export type Outcome = 'done' | 'busy' | 'cancelled' | 'useless' | 'missing' | 'failed';
 
 /** What this agent's part rests on: all of it the share's. */
 export interface OwnPartComponents {
@@ -48,6 +43,7 @@ export class OwnPart {
   readonly #leasing: Leasing;
   readonly #announcer: Announcer;
   readonly #search: Search;
+  readonly #mistrust: Mistrust;
 
   constructor(components: OwnPartComponents, wanted: Wanted, now: number) {
     const { table, seed } = components;
@@ -56,6 +52,7 @@ export class OwnPart {
     this.#announcer = new Announcer(seed);
     this.#part = newPart(wanted, table.count, now);
     this.#search = new Search(wanted.searchUntil);
+    this.#mistrust = new Mistrust({ ...components, part: this.#part });
     this.#gives();
     this.#leasing = new Leasing({ ...components, announcer: this.#announcer }, this.#part);
     this.#requests = new Requests(table, seed);
@@ -125,29 +122,13 @@ export class OwnPart {
    */
   answered(peer: string, index: number, outcome: Outcome, now: number): void {
     this.#requests.ended(peer, index, outcome === 'done' || outcome === 'busy' ? outcome : 'failed', now);
-    if (outcome === 'missing' || outcome === 'useless') this.#table.lacks(peer, index);
-    if (outcome === 'missing' && this.#missed(peer) > MOST_MISSES) this.#distrust(peer);
+    this.#mistrust.answered(peer, index, outcome);
     if (outcome === 'done') this.#part.isForsaken = false;
-    if (outcome === 'failed') this.#distrust(peer);
   }
 
   /** Whether what a peer says of this blob counts no longer. */
   isDistrusted(peer: string): boolean {
-    return this.#table.isIgnored(peer);
-  }
-
-  /** How often a peer has not had what it said to have. */
-  #missed(peer: string): number {
-    const { misses: counted } = this.#components;
-    const misses = (counted.get(peer) ?? 0) + 1;
-    counted.set(peer, misses);
-    return misses;
-  }
-
-  /** What a peer says of this blob counts no longer. */
-  #distrust(peer: string): void {
-    this.#table.ignore(peer);
-    this.#part.holders.delete(peer);
+    return this.#mistrust.isOf(peer);
   }
 
   /** Chunks turned out false. */
