@@ -97,7 +97,7 @@ export class Acquisition {
     this.#blob = new InFlight(this.layout, this.#change, (index, sha256) => this.#readers.kept(index, sha256));
     const length = Math.min(this.layout.chunkSize, size);
     const { buffers, swarm } = components;
-    this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS, () => {});
+    this.#buffers = buffers.size === length ? buffers : new Buffers(length, KEPT_BUFFERS);
     const first = this.#chunkAt(position);
     this.#headStart = new HeadStart(this.layout, first, this.#buffers, (chunk) => this.#blob.arrived(first, chunk));
     this.#holders = new Holders(swarm, digest, size, () => {

@@ -14,7 +14,7 @@ export class Buffers {
    * @param kept how many are kept for later
    * @param onMade told of each that is made, there being none to be used again
    */
-  constructor(size: number, kept: number, onMade: () => void) {
+  constructor(size: number, kept: number, onMade: () => void = () => {}) {
     this.size = size;
     this.#kept = kept;
     this.#onMade = onMade;

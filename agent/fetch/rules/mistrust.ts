@@ -22,11 +22,6 @@ export class Mistrust {
     this.#components = components;
   }
 
-  /** Whether what a peer says of this blob counts no longer. */
-  isOf(peer: string): boolean {
-    return this.#components.table.isIgnored(peer);
-  }
-
   /** A request for a chunk has ended. */
   answered(peer: string, index: number, outcome: Outcome): void {
     const { table } = this.#components;

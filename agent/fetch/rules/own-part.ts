@@ -128,7 +128,7 @@ export class OwnPart {
 
   /** Whether what a peer says of this blob counts no longer. */
   isDistrusted(peer: string): boolean {
-    return this.#mistrust.isOf(peer);
+    return this.#table.isIgnored(peer);
   }
 
   /** Chunks turned out false. */

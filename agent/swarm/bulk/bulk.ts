@@ -100,7 +100,7 @@ export class Bulk {
 
   async #listenAll(): Promise<number | undefined> {
     let port: number | undefined;
-    this.#trouble = undefined;
+    let trouble: string | undefined;
     for (const address of this.#listen) {
       const wanted = Number(address.getComponents().find(({ name }) => name === 'tcp')?.value ?? 0);
       try {
@@ -109,11 +109,13 @@ export class Bulk {
       } catch (error) {
         // The thread says of itself that it died, and is soon started again.
         if (isAgentError(error, 'PEER_UNREACHABLE')) return undefined;
-        this.#trouble = briefly(error).reason;
+        trouble = briefly(error).reason;
         this.#components.logger.warn(briefly(error), 'no bulk lanes from peers; their chunks go by libp2p');
       }
     }
-    if (this.#trouble !== undefined) this.#notBefore = performance.now() + LISTEN_PAUSE;
+    // Where one address can be had, peers get their lanes there.
+    this.#trouble = port === undefined ? trouble : undefined;
+    if (port === undefined) this.#notBefore = performance.now() + LISTEN_PAUSE;
     return port;
   }
 }
