@@ -78,7 +78,7 @@ export class Acquisition {
   readonly #started = performance.now();
   /** A holder was found, or one that was found is of no more use. */
   readonly #sources = new Change();
-  /** Whether a peer's word held for an earlier blob. */
+  /** Whether a peer's word had held for earlier blobs when this one was begun. */
   readonly #wasRight: (peer: string) => boolean;
   #isStuck = false;
   #upstreamError: unknown;
@@ -91,7 +91,7 @@ export class Acquisition {
     this.#components = components;
     this.#init = init;
     this.#logger = components.logger.child({ digest });
-    this.#wasRight = (peer) => components.proven.has(peer);
+    this.#wasRight = (peer) => components.proven.has(peer, this.#started);
     this.#firstPosition = position;
     this.#lanes = lanes;
     this.#blob = new InFlight(this.layout, this.#change, (index, sha256) => this.#readers.kept(index, sha256));

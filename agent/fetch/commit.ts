@@ -93,10 +93,12 @@ export class Commit {
   /** The whole has matched: whoever vouched for a part of it was right, and from here on this agent can. */
   #prove(): void {
     const { blob, proven, intake } = this.#components;
+    const chunks = new Map<string, number>();
     for (let index = 0; index < this.#partial.layout.count; index++) {
       const voucher = blob.voucherOf(index);
-      if (voucher !== undefined) proven.add(voucher);
+      if (voucher !== undefined) chunks.set(voucher, (chunks.get(voucher) ?? 0) + 1);
       intake.marks.matched(index, this.#partial.hashOf(index) as Uint8Array);
     }
+    for (const [voucher, count] of chunks) proven.add(voucher, count, performance.now());
   }
 }

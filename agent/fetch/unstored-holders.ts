@@ -113,7 +113,10 @@ export class UnstoredHolders {
   prove(): void {
     if (this.#given === 0 || this.#map === undefined) return;
     const root = chunkMapRoot(this.#map);
-    for (const { peer, root: claimed } of this.#holders.candidates()) if (claimed === root) this.#proven.add(peer);
+    const chunks = Math.ceil(this.#given / this.#map.layout.chunkSize);
+    for (const { peer, root: claimed } of this.#holders.candidates()) {
+      if (claimed === root) this.#proven.add(peer, chunks, performance.now());
+    }
   }
 
   /** The whole has not matched. @returns whether peers had a part in it: then those are not asked again */
@@ -144,7 +147,7 @@ export class UnstoredHolders {
   #isGoodEnough(): boolean {
     // Past the store nothing can wait for the whole: here the word of two addresses counts, whoever they are.
     if (this.#isSmall || this.#holders.isCorroborated(() => true)) return true;
-    return this.#components.swarm.isTrusted && this.#holders.isClaimedBy((peer) => this.#proven.has(peer));
+    return this.#components.swarm.isTrusted && this.#holders.isClaimedBy((peer) => this.#proven.has(peer, this.#since));
   }
 
   async #chunk(map: ChunkMap, index: number, signal: AbortSignal): Promise<Uint8Array> {

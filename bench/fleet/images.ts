@@ -20,8 +20,8 @@ export const fleetImage = (seed: string): readonly ImageSpec[] => [image(seed, 4
 /** 20 MiB in three layers, for a thin uplink. */
 export const smallImage = (seed: string): readonly ImageSpec[] => [image(seed, 5, 12, 3)];
 
-/** What agents pull before a row begins; 32 MiB. */
-export const warmUpImage = (seed: string): ImageSpec => image(seed, 20, 10, 2);
+/** What agents pull before a row begins; 56 MiB. */
+export const warmUpImage = (seed: string): ImageSpec => image(seed, 35, 18, 3);
 
 /** 8.5 MiB in three layers, for many agents on one machine. */
 export const tinyImage = (seed: string): readonly ImageSpec[] => [image(seed, 2.5, 5, 1)];

@@ -4,7 +4,8 @@ import { type PullOrder, pullAll } from './pullers.ts';
 
 /**
  * Other images that every agent pulls, with the others, before a row begins: an agent is a daemon, and what a process
- * pays for its first pull, above all the compiling of its code, it pays once in weeks.
+ * pays for its first pull, above all the compiling of its code, it pays once in weeks. They also come to know each other:
+ * a peer's chunks are shown early only after so many that were right.
  */
 const WARM_UPS = 4;
 

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { afterEach, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { AgentError } from '../../../agent/errors.ts';
 import { createContent, type LanContent } from '../../../agent/fetch/content.ts';
 import type { FetchInit } from '../../../agent/fetch/init.ts';
+import { PROVEN_AFTER } from '../../../agent/fetch/proven.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
 import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
 import { type Digest, toDigest } from '../../../protocol/digest.ts';
@@ -225,17 +227,30 @@ test('what one stranger sends is shown only when the whole has matched', async (
   await reading.return();
 });
 
+/** Blobs came from the peer, and were what it had said. */
+async function prove(peer: string, chunks: number): Promise<void> {
+  const earlier = blob(chunks);
+  swarm.add(peer, upstream.add(earlier), { bytes: earlier });
+  await read(digestOf(earlier));
+}
+
+const hangsAt2 = (index: number, signal: AbortSignal) => (index === 2 ? hang(signal) : undefined);
+
 for (const [why, prepare] of [
   [
     'the fleet shares a key and the peer was right before',
     async () => {
       swarm.isTrusted = true;
-      const earlier = blob(2);
-      swarm.add('a', upstream.add(earlier), { bytes: earlier });
-      await read(digestOf(earlier));
+      await prove('a', PROVEN_AFTER);
     },
   ],
-  ['two addresses gave the same map', (digest: Digest, bytes: Buffer) => swarm.add('bb', digest, { bytes })],
+  [
+    'two addresses gave the same map, one of which was right before',
+    async (digest: Digest, bytes: Buffer) => {
+      await prove('a', PROVEN_AFTER);
+      swarm.add('bb', digest, { bytes, chunk: hangsAt2 });
+    },
+  ],
   [
     'the client has waited long enough',
     () => {
@@ -246,13 +261,54 @@ for (const [why, prepare] of [
   test(`chunks from a peer are shown at once where ${why}`, async () => {
     const bytes = blob(3);
     const digest = upstream.add(bytes);
-    swarm.add('a', digest, { bytes, chunk: (index, signal) => (index === 2 ? hang(signal) : undefined) });
+    swarm.add('a', digest, { bytes, chunk: hangsAt2 });
     await prepare(digest, bytes);
     const opened = await content.openBlob({ repository, digest }, never);
     const reading = opened.read(0, bytes.length, never);
     const { value } = await reading.next();
     assert.ok(value !== undefined && bytes.subarray(0, value.length).equals(value));
     await reading.return();
+  });
+}
+
+for (const [why, prepare] of [
+  ['the fleet shares a key, and its peer was right about a small layer only', () => prove('a', PROVEN_AFTER - 1)],
+  [
+    'the fleet shares a key, and its peer was right about other blobs since the blob was begun',
+    async (digest: Digest) => {
+      const begun = await content.openBlob({ repository, digest }, never);
+      begun
+        .read(0, 1, never)
+        .next()
+        .catch(() => {});
+      await prove('a', PROVEN_AFTER);
+    },
+  ],
+  [
+    'two addresses gave the same map, neither of which was right before',
+    (digest: Digest, bytes: Buffer) => {
+      swarm.isTrusted = false;
+      swarm.add('bb', digest, { bytes, chunk: hangsAt2 });
+    },
+  ],
+] as const) {
+  test(`chunks from a peer are held back where ${why}`, async () => {
+    swarm.isTrusted = true;
+    const bytes = blob(4);
+    const digest = upstream.add(bytes);
+    const { promise: hangs, resolve } = Promise.withResolvers<void>();
+    const chunk = (index: number, signal: AbortSignal) => {
+      if (index === 2) resolve();
+      return hangsAt2(index, signal);
+    };
+    swarm.add('a', digest, { bytes, chunk });
+    await prepare(digest, bytes);
+    const opened = await content.openBlob({ repository, digest }, never);
+    const first = opened.read(0, bytes.length, never).next();
+    await hangs;
+    assert.equal(await Promise.race([first, sleep(100, 'held' as const)]), 'held');
+    await content.stop();
+    await assert.rejects(first);
   });
 }
 

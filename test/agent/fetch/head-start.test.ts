@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { AgentError } from '../../../agent/errors.ts';
 import { createContent, type LanContent } from '../../../agent/fetch/content.ts';
+import { PROVEN_AFTER } from '../../../agent/fetch/proven.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
 import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
 import { type Digest, toDigest } from '../../../protocol/digest.ts';
@@ -70,9 +71,9 @@ const digestOf = (bytes: Uint8Array) => toDigest('sha256', createHash('sha256').
 
 const soon = () => sleep(100, 'soon' as const);
 
-/** A blob came from the peer, and was what it had said. */
+/** So much came from the peer, and was what it had said, that its next chunks are shown at once. */
 async function prove(peer: string): Promise<void> {
-  const bytes = blob(1);
+  const bytes = blob(PROVEN_AFTER);
   const digest = upstream.add(bytes);
   swarm.add(peer, digest, { bytes });
   await read(digest);
@@ -198,7 +199,7 @@ test('it is verified like any other: wrong bytes reach nobody, and who sent them
   holdPartials();
   const reading = read(digest);
   await soon();
-  assert.deepEqual(swarm.given.get('liar')?.slice(1), [0]);
+  assert.deepEqual(swarm.given.get('liar')?.slice(PROVEN_AFTER), [0]);
   openPartials();
   assert.ok(bytes.equals(await reading));
   assert.ok(swarm.isBanned('liar'));

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { AgentError, type ErrorCode } from '../../../agent/errors.ts';
 import { createContent, type LanContent } from '../../../agent/fetch/content.ts';
 import type { Partial, Store } from '../../../agent/fetch/ports.ts';
+import { PROVEN_AFTER } from '../../../agent/fetch/proven.ts';
 import { createMetrics } from '../../../agent/observe/metrics.ts';
 import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
 import { type Digest, toDigest } from '../../../protocol/digest.ts';
@@ -214,11 +215,12 @@ test('a small blob is matched before it is shown: a liar is found out, and upstr
 
 test('a fleet with a key shows what a proven peer gives at once', async () => {
   swarm.isTrusted = true;
-  const [first, second] = [blob(2), blob(8)];
-  for (const bytes of [first, second]) swarm.add('peer', upstream.add(bytes), { bytes });
+  // Small enough to be matched before they are shown, so that a stranger's word will do.
+  const [last, ...earlier] = [blob(8), ...Array.from({ length: PROVEN_AFTER / 2 }, () => blob(2))] as const;
+  for (const bytes of [...earlier, last]) swarm.add('peer', upstream.add(bytes), { bytes });
   fault = { at: 'open', code: 'STORE_FULL' };
-  assert.ok(first.equals(await read(digestOf(first))));
-  assert.ok(second.equals(await read(digestOf(second))));
+  for (const bytes of earlier) assert.ok(bytes.equals(await read(digestOf(bytes))));
+  assert.ok(last.equals(await read(digestOf(last))));
   assert.equal(upstream.sent, 0);
 });
 
