@@ -47,9 +47,11 @@ const hostileCoordinator = (behaviour: HostileBehaviour, title: string, bounds: 
 /** The cases of the table, in its order; that of forty agents on loopback is in crowd.ts. */
 export const ROWS: readonly Row[] = [
   { name: 'cold', title: '8 hosts at the same instant, cold', rivals: 'cold', bounds: { k: 1.02, t: 1.08 } },
+  // For what bulk lanes do to a cold fleet.
+  { name: 'cold-no-lanes', title: 'the same without bulk lanes', lanes: false, bounds: { k: 1.02 } },
   {
     name: 'cold-thin',
-    title: 'the same, uplink of 10 Mbit, image of 20 MiB',
+    title: '8 hosts, uplink of 10 Mbit, image of 20 MiB',
     uplink: 10,
     images: smallImage,
     rivals: 'cold',
