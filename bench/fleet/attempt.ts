@@ -74,8 +74,10 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     for (const each of starts) if (each.status === 'rejected') throw each.reason;
     await untilMeshed(agents, honest - 1);
     const warm = addresses.map((_, host) => host).filter((host) => links.get(host) === undefined);
-    await warmUp(lab, label, warmUpImage, warm.map(orderFor), lab.log(`${label}-pullers`), patience);
     const holders = Array.from({ length: row.holders ?? 0 }, (_, host) => host);
+    const turns = [holders, warm.slice(holders.length)].filter((hosts) => hosts.length > 0);
+    const orders = turns.map((hosts) => hosts.map(orderFor));
+    await warmUp(lab, label, warmUpImage, orders, lab.log(`${label}-pullers`), patience);
     if (holders.length > 0) {
       const held = await pullAll(holders.map(orderFor), lab.log(`${label}-pullers`), patience);
       if (held.some(({ ok }) => !ok)) throw new Error(`a holder could not pull: ${held.map(({ error }) => error)}`);

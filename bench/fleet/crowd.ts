@@ -74,7 +74,7 @@ export async function playCrowd(lab: FleetLab, size: number, label: string, key:
       lab,
       label,
       (seed) => tinyImage(seed)[0]!,
-      agents.map(({ mirror }) => ({ space, mirror })),
+      [agents.map(({ mirror }) => ({ space, mirror }))],
       log,
       PATIENCE,
     );

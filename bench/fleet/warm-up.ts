@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ImageSpec } from './images.ts';
 import type { FleetLab } from './lab.ts';
 import { type PullOrder, pullAll } from './pullers.ts';
@@ -9,10 +10,13 @@ import { type PullOrder, pullAll } from './pullers.ts';
  */
 const WARM_UPS = 4;
 
+/** Until what a turn has pulled is known to the next: agents tell it within 50 ms. Milliseconds. */
+const TOLD = 300;
+
 /**
  * Has agents pull what is of no interest.
  * @param imageOf the image that follows from a seed
- * @param orders an agent each; their tags do not count
+ * @param turns who pulls at once, one turn after the other; an order is an agent's, and its tags do not count
  * @param log of the pullers @param patience ms
  * @throws where a pull fails
  */
@@ -20,17 +24,17 @@ export async function warmUp(
   lab: FleetLab,
   label: string,
   imageOf: (seed: string) => ImageSpec,
-  orders: readonly Omit<PullOrder, 'tags'>[],
+  turns: readonly (readonly Omit<PullOrder, 'tags'>[])[],
   log: string,
   patience: number,
 ): Promise<void> {
   for (let round = 0; round < WARM_UPS; round++) {
     const { tag } = await lab.registry.publish(`${label}-warm-up-${round}`, imageOf(`${label} ${round}`));
-    const pulled = await pullAll(
-      orders.map((order) => ({ ...order, tags: [tag] })),
-      log,
-      patience,
-    );
-    if (pulled.some(({ ok }) => !ok)) throw new Error(`a warm-up failed: ${pulled.map(({ error }) => error)}`);
+    for (const orders of turns) {
+      const ordered = orders.map((order) => ({ ...order, tags: [tag] }));
+      const pulled = await pullAll(ordered, log, patience);
+      if (pulled.some(({ ok }) => !ok)) throw new Error(`a warm-up failed: ${pulled.map(({ error }) => error)}`);
+      await sleep(TOLD);
+    }
   }
 }
