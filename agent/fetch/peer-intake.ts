@@ -128,7 +128,11 @@ export class PeerIntake {
       },
       () => download?.held ?? 0,
       signal,
-    );
+    ).catch((error: unknown) => {
+      // In a crowd one answer in five is "busy": a fresh buffer for each would cost more than the chunk.
+      if (isAgentError(error, 'PEER_BUSY') || isAgentError(error, 'PEER_MISSING')) buffers.giveBack(buffer);
+      throw error;
+    });
     const isThere = writing.has(index) || partial.sourceOf(index) !== undefined;
     if (chunk === undefined || isThere) {
       if (early !== undefined) blob.written(index);

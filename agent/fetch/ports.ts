@@ -287,7 +287,7 @@ export interface Holder {
   map(signal: AbortSignal): Promise<ChunkMap>;
   /**
    * Chunk `index`, exactly `length` bytes, unverified; in `into` where it is given, which is lost to the caller when
-   * this throws: bytes may still come.
+   * this throws, since bytes may still come; but not where it throws PEER_MISSING or PEER_BUSY.
    * @throws AgentError PEER_STALLED when no byte came for the stall time-out, PEER_MISSING, PEER_BUSY,
    *   PEER_UNREACHABLE, PEER_PROTOCOL
    */

@@ -7,7 +7,7 @@ import { releasedTo } from './release.ts';
 import { isStoreFailure } from './store-failure.ts';
 
 /** How many bytes are read back for a client at a time: enough to be fast, little enough for hundreds of clients. */
-const READ_SIZE = 256 * 1024;
+const READ_SIZE = 512 * 1024;
 
 /** How long an acquisition goes on with nobody reading: a client that breaks off often comes back. Milliseconds. */
 const LINGER = 5_000;

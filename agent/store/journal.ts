@@ -16,6 +16,12 @@ import { fill, writeAll } from './pieces.ts';
 const SLACK = 4;
 const MIN_SLACK = 64;
 
+/** Records that are written at once. */
+interface Batch {
+  readonly records: JournalRecord[];
+  readonly written: Promise<void>;
+}
+
 /**
  * What is known of a partial's chunks, appended as it becomes known. It is not fsynced: after a power cut the chunks
  * are matched against their records anyway, and what was lost is fetched again.
@@ -28,6 +34,8 @@ export class Journal {
   #handle: OpenFile;
   /** Where the next record goes. Bytes. */
   #end: number;
+  /** Whose write has not begun: what comes meanwhile joins it, since a call to the disk costs more than its bytes. */
+  #batch: Batch | undefined;
   /** Writes go one after the other. Never rejects. */
   #last: Promise<void> = Promise.resolve();
 
@@ -42,23 +50,31 @@ export class Journal {
 
   /**
    * Appends records. A failed append leaves the end where it was, so that the next one covers its torn bytes.
-   * @param current the marks as they are with these records, should the journal be due to be written anew
+   * @param marks the marks as they are without these records, should the journal be due to be written anew
    */
-  append(records: readonly JournalRecord[], current: () => Iterable<Mark>): Promise<void> {
-    return this.#queue(async () => {
-      const bytes = Buffer.concat(records.map(encodeRecord));
-      const limit = HEADER_LENGTH + RECORD_LENGTH * (MIN_SLACK + SLACK * this.#layout.count);
-      if (this.#end + bytes.length > limit) {
-        await this.#rewrite(current());
-        return;
-      }
-      await writeAll(this.#handle, bytes, this.#end);
-      this.#end += bytes.length;
-    });
+  append(records: readonly JournalRecord[], marks: () => Iterable<Mark>): Promise<void> {
+    if (this.#batch === undefined) {
+      const all: JournalRecord[] = [];
+      this.#batch = { records: all, written: this.#queue(() => this.#write(all, marks)) };
+    }
+    this.#batch.records.push(...records);
+    return this.#batch.written;
   }
 
   close(): Promise<void> {
     return this.#queue(() => this.#handle.close());
+  }
+
+  async #write(records: readonly JournalRecord[], marks: () => Iterable<Mark>): Promise<void> {
+    this.#batch = undefined;
+    const bytes = Buffer.concat(records.map(encodeRecord));
+    const limit = HEADER_LENGTH + RECORD_LENGTH * (MIN_SLACK + SLACK * this.#layout.count);
+    if (this.#end + bytes.length > limit) {
+      await this.#rewrite(withRecords(marks(), records));
+      return;
+    }
+    await writeAll(this.#handle, bytes, this.#end);
+    this.#end += bytes.length;
   }
 
   async #rewrite(marks: Iterable<Mark>): Promise<void> {
@@ -75,6 +91,15 @@ export class Journal {
     this.#last = done.catch(() => {});
     return done;
   }
+}
+
+function withRecords(marks: Iterable<Mark>, records: readonly JournalRecord[]): Iterable<Mark> {
+  const byIndex = new Map(Array.from(marks, (mark) => [mark.index, mark]));
+  for (const record of records) {
+    if (record.source === undefined) byIndex.delete(record.index);
+    else byIndex.set(record.index, record);
+  }
+  return byIndex.values();
 }
 
 /** Writes a journal of exactly `marks`, in place of any that is there. @returns its length in bytes */

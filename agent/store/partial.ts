@@ -118,7 +118,7 @@ class DiskPartial implements Partial {
       if (stretch.start < end && stretch.end > start) throw new Error(`chunk ${index} is still being written`);
     }
     const mark = { index, source, sha256: Uint8Array.from(sha256) };
-    await this.#journal.append([mark], () => [...this.#marks.all()].filter((m) => m.index !== index).concat(mark));
+    await this.#journal.append([mark], () => this.#marks.all());
     // An unmark or a commit may have come in between only where the owner does two things at once; then it is theirs.
     this.#marks.set(mark);
     this.#whole.extend(this.#prefixEnd());

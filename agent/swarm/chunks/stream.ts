@@ -189,11 +189,9 @@ class Requests implements ChunkStream {
       case undefined:
         throw new AgentError('PEER_PROTOCOL', 'not a chunk answer');
       case 'missing':
-        void entry.body?.cancel();
-        return entry.reject(new AgentError('PEER_MISSING', 'the peer does not have the chunk'));
+        return refuse(entry, new AgentError('PEER_MISSING', 'the peer does not have the chunk'));
       case 'busy':
-        void entry.body?.cancel();
-        return entry.reject(new AgentError('PEER_BUSY', 'the peer serves as many as it can'));
+        return refuse(entry, new AgentError('PEER_BUSY', 'the peer serves as many as it can'));
       case 'chunk':
         if (answer.length !== entry.length) throw new AgentError('PEER_PROTOCOL', 'a chunk of another length');
         if (answer.lane === true) return this.#followBody(entry, markOf(answer.mark));
@@ -256,4 +254,10 @@ function markOf(mark: readonly [string, Uint8Array] | null): Mark | undefined {
 
 function abandonedStream(): AgentError {
   return new AgentError('PEER_UNREACHABLE', 'nobody wants what is on the stream');
+}
+
+/** No body comes. Told once nothing writes to its memory any more, whatever the peer sends: the caller may use it again. */
+function refuse({ body, reject }: Outstanding, error: AgentError): void {
+  if (body === undefined) reject(error);
+  else void body.cancel().then(() => reject(error));
 }

@@ -7,7 +7,7 @@ import { AgentError } from '../../../agent/errors.ts';
 import { createContent, type LanContent } from '../../../agent/fetch/content.ts';
 import type { FetchInit } from '../../../agent/fetch/init.ts';
 import { PROVEN_AFTER } from '../../../agent/fetch/proven.ts';
-import { createMetrics } from '../../../agent/observe/metrics.ts';
+import { createMetrics, type Metrics } from '../../../agent/observe/metrics.ts';
 import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
 import { type Digest, toDigest } from '../../../protocol/digest.ts';
 import { type MemoryStore, memoryStore } from '../../support/memory-store.ts';
@@ -26,6 +26,7 @@ let swarm: MemorySwarm;
 let upstream: MemoryUpstream;
 let content: LanContent;
 let logged: Record<string, unknown>[];
+let metrics: Metrics;
 const open: LanContent[] = [];
 
 beforeEach(() => {
@@ -42,7 +43,8 @@ afterEach(async () => {
 function start(over: Partial<FetchInit> = {}): LanContent {
   logged = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => void logged.push(JSON.parse(line)) });
-  const components = { store, upstream, swarm, tags: memoryTags(), metrics: createMetrics(), logger };
+  metrics = createMetrics();
+  const components = { store, upstream, swarm, tags: memoryTags(), metrics, logger };
   const created = createContent(components, { ...SETTINGS, ...over });
   open.push(created);
   return created;
@@ -163,6 +165,27 @@ test('a busy peer is asked again, and nobody is blamed', async () => {
   });
   assert.ok(bytes.equals(await read(digest)));
   assert.deepEqual(swarm.strikes, []);
+});
+
+test('however often peers are busy, the buffers that chunks come into are few', async () => {
+  const bytes = blob(12);
+  const digest = upstream.add(bytes);
+  upstream.away = 'UPSTREAM_UNREACHABLE';
+  store.rememberDescriptors([{ digest, size: bytes.length }]);
+  let answers = 0;
+  for (const peer of ['a', 'b']) {
+    swarm.add(peer, digest, {
+      bytes,
+      chunk: () => {
+        answers += 1;
+        if (answers % 4 !== 0) throw new AgentError('PEER_BUSY', 'queue full');
+      },
+    });
+  }
+  assert.ok(bytes.equals(await read(digest)));
+  assert.ok(answers >= 40, `${answers} answers`);
+  const made = (await metrics.chunkBuffers.get()).values[0]?.value ?? 0;
+  assert.ok(made <= 8, `${made} buffers for ${answers} answers`);
 });
 
 test('a flipped chunk is refused, its sender named and struck, the bytes right', async () => {

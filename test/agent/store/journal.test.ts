@@ -13,7 +13,8 @@ import {
 } from '../../../agent/store/journal-format.ts';
 import { layoutAt } from '../../../agent/store/layout.ts';
 import { layoutOf } from '../../../protocol/chunks.ts';
-import { bring, content, digestOfBytes, never } from './compliance.ts';
+import { bring, chunkOf, content, digestOfBytes, never, sha256 } from './compliance.ts';
+import { interceptedFiles } from './intercepted-files.ts';
 import { type Place, place } from './support.ts';
 
 const MIB = 1024 * 1024;
@@ -168,4 +169,75 @@ test('an aborted resume leaves the partial to the next owner', async () => {
   const second = await store.openPartial(blob, bytes.length, never);
   assert.equal(second.marked, 3);
   await second.discard();
+});
+
+/** File calls whose writes of records to a journal go through `around`. */
+const aroundRecords = (around: (count: number) => Promise<void>) =>
+  interceptedFiles(async (call, go) => {
+    const length = call.bytes?.length ?? 0;
+    const isRecords = call.kind === 'write' && call.path.includes('journal') && length % RECORD_LENGTH === 0;
+    if (isRecords) await around(length / RECORD_LENGTH);
+    return await go();
+  });
+
+test('chunks that are marked while a record is being written share the next write, and its failure', async () => {
+  const bytes = content('together', 8 * MIB);
+  const blob = digestOfBytes(bytes);
+  const started = Promise.withResolvers<void>();
+  const first = Promise.withResolvers<void>();
+  const counts: number[] = [];
+  const files = aroundRecords(async (count) => {
+    counts.push(count);
+    started.resolve();
+    if (counts.length === 1) await first.promise;
+    if (counts.length === 2) throw Object.assign(new Error('EIO: write'), { code: 'EIO' });
+  });
+  const store = await at.open({}, { files });
+  const partial = await store.openPartial(blob, bytes.length, never);
+  for (let each = 0; each < 8; each++) await partial.write(each * MIB, chunkOf(bytes, each));
+  const mark = (each: number) => partial.mark(each, sha256(chunkOf(bytes, each)), 'peer');
+  const alone = mark(0);
+  await started.promise;
+  const together = [1, 2, 3, 4, 5, 6, 7].map(mark);
+  assert.equal(partial.marked, 0, 'a chunk counts once its record is written');
+  first.resolve();
+  const settled = await Promise.allSettled([alone, ...together]);
+  assert.deepEqual(
+    settled.map(({ status }) => status),
+    ['fulfilled', ...together.map(() => 'rejected')],
+  );
+  assert.equal(partial.marked, 1);
+  await Promise.all([1, 2, 3, 4, 5, 6, 7].map(mark));
+  assert.deepEqual(counts, [1, 7, 7]);
+  await partial.close();
+  const again = await store.openPartial(blob, bytes.length, never);
+  assert.equal(again.marked, 8);
+  await again.commit(null);
+});
+
+test('whatever is marked and unmarked at once, a journal that is written anew tells the same', async () => {
+  const bytes = content('anew', 6 * MIB);
+  const blob = digestOfBytes(bytes);
+  const store = await at.open();
+  let partial = await store.openPartial(blob, bytes.length, never);
+  const chunks = [0, 1, 2, 3, 4, 5];
+  await bring(partial, bytes, chunks);
+  const mark = (each: number) => partial.mark(each, sha256(chunkOf(bytes, each)), 'upstream');
+  // A journal of six chunks is written anew after 88 records, at whatever round that is.
+  for (let rounds = 15; rounds < 30; rounds++) {
+    for (let round = 0; round < rounds; round++) {
+      const [off, ...on] = [0, 1, 3, 4, 5].map((each) => (each + round) % 6);
+      await Promise.all([...on.map(mark), partial.unmark([off as number])]);
+    }
+    const known = chunks.map((each) => partial.sourceOf(each));
+    assert.ok(known.includes(undefined) && known.includes('upstream'));
+    await partial.close();
+    partial = await store.openPartial(blob, bytes.length, never);
+    assert.deepEqual(
+      chunks.map((each) => partial.sourceOf(each)),
+      known,
+      `after ${rounds} rounds`,
+    );
+  }
+  await partial.discard();
 });
