@@ -5,6 +5,7 @@ import type { Agent } from '../agent.ts';
 import type { Config } from '../config/load.ts';
 import { createLogger, logLevel } from '../observe/log.ts';
 import { VERSION } from '../version.ts';
+import { leaveOutTurboFan } from './compiler.ts';
 import { countBuffersWithHeap } from './heap.ts';
 import { type ConfigOptions, configOf } from './options.ts';
 import { listenForStop } from './stopping.ts';
@@ -39,6 +40,7 @@ export async function start(options: StartOptions, terminal: Terminal): Promise<
   const config = configOf(options);
   const logger = createLogger({ level: logLevel(options.logLevel, terminal.env) });
   countBuffersWithHeap();
+  leaveOutTurboFan();
   // Loaded here, so that a wrong key is told at once and `layerlan status` need not load a whole agent.
   const { startAgent } = await import('../agent.ts');
   return await run(config, { startAgent, process, exit: (code) => process.exit(code), logger });
