@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseFleetOptions } from './fleet/options.ts';
 import { startTime, sweep } from './fleet/sweep.ts';
+import { inMemory } from './in-memory.ts';
 
 const MAIN = fileURLToPath(new URL('fleet/main.ts', import.meta.url));
 /** Namespaces of the bench begin with this; not with that of test/lan, so that both may run at once. */
@@ -50,13 +52,7 @@ export async function fleet(args: readonly string[]): Promise<unknown> {
  * each other's fsync.
  */
 function roomyDirectory(): string {
-  try {
-    const { bavail, bsize } = statfsSync('/dev/shm');
-    if (bavail * bsize > ROOM) return '/dev/shm/layerlan-bench';
-  } catch {
-    // No such place here.
-  }
-  return '/var/tmp/layerlan-bench';
+  return join(inMemory(ROOM) ?? '/var/tmp', 'layerlan-bench');
 }
 
 /** One at a time; a lock whose owner is gone is none. */

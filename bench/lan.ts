@@ -46,8 +46,14 @@ export interface BenchLan {
   close(): Promise<void>;
 }
 
-export async function startLan({ withKey }: { withKey: boolean }): Promise<BenchLan> {
-  const directory = await mkdtemp(join(tmpdir(), 'layerlan-bench-'));
+interface LanInit {
+  readonly withKey: boolean;
+  readonly beside?: string;
+}
+
+/** @param beside where its agents have their files; by default where the system has its temporary ones */
+export async function startLan({ withKey, beside = tmpdir() }: LanInit): Promise<BenchLan> {
+  const directory = await mkdtemp(join(beside, 'layerlan-bench-'));
   const upstream = await startUpstreamRegistry();
   const networkKeyFile = join(directory, 'key');
   if (withKey) await writeFile(networkKeyFile, generateNetworkKey(), { mode: 0o600 });

@@ -1,8 +1,10 @@
 import { mkdtemp, rm, unlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Digest } from '../protocol/digest.ts';
+import { inMemory } from './in-memory.ts';
 import { type BenchAgent, type BenchLan, drain, startLan } from './lan.ts';
+import { haveMemory } from './memory-at-hand.ts';
 import { type Process, run } from './processes.ts';
 import { median, table } from './table.ts';
 
@@ -10,6 +12,9 @@ const MIB = 1024 * 1024;
 const GIB = 1024 * MIB;
 const SIZE = GIB;
 const ROUNDS = 5;
+
+/** Two blobs of a round and two of the one before, the bare stream's, memory at hand, and some. Bytes. */
+const ROOM = 8 * GIB;
 
 /** What upstream gives while a taker takes: enough to be asked, too little to count beside a peer. Bytes a second. */
 const UPSTREAM_RATE = MIB;
@@ -26,7 +31,8 @@ interface Run {
 
 /**
  * From a peer through the agent to a client, over loopback, beside a bare TLS connection and a bare libp2p and Noise
- * stream in turn with it: each three runs are back to back, and the ratios are those of the three.
+ * stream in turn with it: each three runs are back to back, and the ratios are those of the three. All write to memory:
+ * the store brings what it holds to its disk, and the bare streams do not.
  */
 export async function pair() {
   const cases = [
@@ -35,10 +41,11 @@ export async function pair() {
   ];
   const rows: string[][] = [];
   const results: Record<string, unknown> = {};
-  const directory = await mkdtemp(join(tmpdir(), 'layerlan-bench-bare-'));
+  const beside = inMemory(ROOM) ?? tmpdir();
+  const directory = await mkdtemp(join(beside, 'layerlan-bench-bare-'));
   try {
     for (const { name, withKey } of cases) {
-      const { ours, tls, noise } = await rounds(withKey, join(directory, 'file'));
+      const { ours, tls, noise } = await rounds(withKey, beside, join(directory, 'file'));
       const [ofTls, ofNoise] = [tls, noise].map((bare) => ratioOf(ours, bare));
       rows.push(
         row(name, ours, [ofTls ?? 0, ofNoise ?? 0]),
@@ -66,20 +73,26 @@ const HEADINGS = [
   'by lane',
 ];
 
-async function rounds(withKey: boolean, file: string): Promise<{ ours: Run[]; tls: Run[]; noise: Run[] }> {
-  const lan = await startLan({ withKey });
+async function rounds(
+  withKey: boolean,
+  beside: string,
+  file: string,
+): Promise<{ ours: Run[]; tls: Run[]; noise: Run[] }> {
+  const lan = await startLan({ withKey, beside });
   const runs = { ours: [] as Run[], tls: [] as Run[], noise: [] as Run[] };
   try {
     const holder = await lan.agent(1);
     const taker = await lan.agent(2);
     const finished: string[] = [];
     for (let round = 0; round <= ROUNDS; round++) {
+      await haveMemory(dirname(file), SIZE);
       const [tls, noise] = [await bareTls(file), await bareNoise()];
       const digest = lan.blob(SIZE);
       await drain(holder.url(digest), SIZE);
       // Their pages serve the next blob, as on a machine that has run for a while; fresh ones cost a virtual machine
       // more than all the rest, and a bare stream needs none.
       await Promise.all(finished.splice(0).map((path) => unlink(path)));
+      await haveMemory(dirname(file), SIZE);
       const ours = await throughAgents(lan, holder, taker, digest);
       finished.push(holder.file(digest), taker.file(digest));
       // The first round warms all of them up, and opens the lane.

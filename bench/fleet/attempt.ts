@@ -2,12 +2,13 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Digest } from '../../protocol/digest.ts';
+import { LAB_DIR } from '../../test/lan/place.ts';
+import { haveMemory } from '../memory-at-hand.ts';
 import { type FleetAgent, identityFile, startFleetAgent, untilKnown, untilMeshed } from './agents.ts';
 import { countFalseBlobs, countShutOut, type HostileHost, startHostile, writeLayers } from './hostile.ts';
 import { makeCoordinator } from './identity.ts';
 import { warmUpImage } from './images.ts';
 import type { FleetLab } from './lab.ts';
-import { haveMemory } from './memory.ts';
 import { duration, type Puller, type PullResult, pullAll, readyPullers } from './pullers.ts';
 import { largestLayer, type Published } from './registry.ts';
 import { DEFAULT_HOSTS, DEFAULT_PATIENCE, DEFAULT_UPLINK, type Figures, type Row, type Yardsticks } from './row.ts';
@@ -98,7 +99,7 @@ export async function attemptRow(lab: FleetLab, init: AttemptInit): Promise<Figu
     await lab.registry.misbehave(row.upstream ?? []);
     const takers = addresses.map((_, host) => host).slice(holders.length);
     pullers.push(...(await readyPullers(takers.map(orderFor), lab.log(`${label}-pullers`))));
-    await haveMemory(takers.length * yardsticks.size);
+    await haveMemory(LAB_DIR, takers.length * yardsticks.size);
     await sleep(CALM);
 
     const before = agents.map((agent) => agent.cpu());

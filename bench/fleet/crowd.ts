@@ -2,11 +2,12 @@ import { readFileSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LAB_DIR } from '../../test/lan/place.ts';
+import { haveMemory } from '../memory-at-hand.ts';
 import { table } from '../table.ts';
 import { type FleetAgent, startFleetAgent, untilMeshed } from './agents.ts';
 import { tinyImage } from './images.ts';
 import type { FleetLab } from './lab.ts';
-import { haveMemory } from './memory.ts';
 import { duration, pullAll, readyPullers } from './pullers.ts';
 import type { KeyMode } from './report.ts';
 import { DEFAULT_UPLINK } from './row.ts';
@@ -83,7 +84,7 @@ export async function playCrowd(lab: FleetLab, size: number, label: string, key:
       agents.map(({ mirror }) => ({ space, mirror, tags: [image.tag] })),
       log,
     );
-    await haveMemory(size * copy);
+    await haveMemory(LAB_DIR, size * copy);
     await sleep(CALM);
     const messages = await sumMessages(agents);
     const before = { cpu: sumCpu(agents), packets: loopbackPackets(agents), carried: lab.uplink.count() };

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { attempt } from '../../test/lan/commands.ts';
 import type { Space } from '../../test/lan/network.ts';
+import { LAB_DIR } from '../../test/lan/place.ts';
 import { startProcess } from '../../test/lan/process.ts';
 import { until } from '../../test/lan/until.ts';
+import { haveMemory } from '../memory-at-hand.ts';
 import { type Cost, watchCost } from './cost.ts';
 import type { FleetLab } from './lab.ts';
-import { haveMemory } from './memory.ts';
 import { duration, type PullOrder, type PullResult, pullAll } from './pullers.ts';
 import { distinctBytes, type Published } from './registry.ts';
 import { DEFAULT_HOSTS, DEFAULT_UPLINK, type Row } from './row.ts';
@@ -104,7 +105,7 @@ export async function plainStream(lab: FleetLab, from: Space, to: Space, bytes: 
 
 async function measure(lab: FleetLab, images: readonly Published[], orders: readonly PullOrder[]): Promise<Measured> {
   // As agents have it.
-  await haveMemory(orders.length * distinctBytes(images.slice(0, 1)));
+  await haveMemory(LAB_DIR, orders.length * distinctBytes(images.slice(0, 1)));
   const count = lab.uplink.count();
   const results = await pullAll(orders, log(lab), PATIENCE);
   await lab.uplink.quiet();

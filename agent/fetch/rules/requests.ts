@@ -6,8 +6,8 @@ import type { Table } from './table.ts';
 /** Requests to one peer at a time. */
 const PER_PEER = 2;
 
-/** And where there are at most two to ask: one on the wire, one being verified, one being written, one on its way. */
-const PER_PEER_OF_FEW = 4;
+/** And where there are at most two to ask: on the wire, being hashed, being written and asked for, two of each. */
+const PER_PEER_OF_FEW = 8;
 
 /** Missing chunks that are looked at in one go: a large blob's choice must not cost more than its chunk. */
 const LOOKED_AT = 512;
@@ -17,6 +17,9 @@ const WINDOW = 0.45;
 
 /** A chunk that its peer gives to somebody else is asked for again after this. ms */
 const BUSY_PAUSE = 30;
+
+/** So many "busy" in a row are of the peer, and not of a chunk that it gives to somebody else. */
+const BUSY_IN_A_ROW = 4;
 
 /** The longest a peer that says nothing but "busy" is left alone. ms */
 const LONGEST_PAUSE = 500;
@@ -137,8 +140,8 @@ export class Requests {
       this.#busy.set(peer, times);
       this.#chunkPauses.set(`${peer}/${index}`, now + BUSY_PAUSE);
       // One chunk that is on its way to somebody else says nothing of the others.
-      if (times > PER_PEER_OF_FEW) {
-        this.#pauses.set(peer, now + Math.min(LONGEST_PAUSE, BUSY_PAUSE * 2 ** (times - PER_PEER_OF_FEW)));
+      if (times > BUSY_IN_A_ROW) {
+        this.#pauses.set(peer, now + Math.min(LONGEST_PAUSE, BUSY_PAUSE * 2 ** (times - BUSY_IN_A_ROW)));
       }
     }
   }

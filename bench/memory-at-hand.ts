@@ -1,6 +1,5 @@
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { LAB_DIR } from '../../test/lan/place.ts';
 
 const MIB = 1024 ** 2;
 
@@ -8,10 +7,10 @@ const MIB = 1024 ** 2;
  * Fills a file where the stores are and removes it, so that the machine has as much memory at hand. Where the host of a
  * virtual machine takes back what is free, a page costs ten times what writing to it does when it is used again; which
  * run had to pay for that would be chance.
- * @param bytes what is about to be written
+ * @param directory where that is @param bytes what is about to be written
  */
-export async function haveMemory(bytes: number): Promise<void> {
-  const path = join(LAB_DIR, 'memory');
+export async function haveMemory(directory: string, bytes: number): Promise<void> {
+  const path = join(directory, 'memory');
   const file = await open(path, 'w');
   try {
     const piece = Buffer.alloc(MIB);
