@@ -23,7 +23,7 @@ export async function followHolders(
   let told = '';
   while (!signal.aborted) {
     const best = holders.best();
-    const names = best === undefined ? '' : [best.root, ...best.holders.map(({ peer }) => peer)].join(' ');
+    const names = namesOf(best);
     if (best === undefined) {
       if (told !== '') intake.guide(undefined, undefined, []);
       told = '';
@@ -59,8 +59,14 @@ export async function followHolders(
       share.mapAnswered(now);
       if (holders.done) share.searched();
     });
-    await changes.next(signal);
+    // Who came while the map did, or while it was compared, woke nobody.
+    if (namesOf(holders.best()) === told) await changes.next(signal);
   }
+}
+
+/** A map and who claims it, in a word. */
+function namesOf(best: ReturnType<Holders['best']>): string {
+  return best === undefined ? '' : [best.root, ...best.holders.map(({ peer }) => peer)].join(' ');
 }
 
 /** The chunks that are there and are not what this map says. */

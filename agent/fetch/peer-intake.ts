@@ -8,6 +8,7 @@ import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
 import { takeFromPeer } from './peer-lane.ts';
 import type { GivenChunk } from './ports.ts';
+import { isStoreFailure } from './store-failure.ts';
 import type { SharedIntake } from './upstream-intake.ts';
 
 export interface PeerIntakeComponents extends Pick<FetchComponents, 'swarm' | 'metrics' | 'download' | 'logger'> {
@@ -62,7 +63,7 @@ export class PeerIntake {
       });
     } catch (error) {
       if (cancel.signal.aborted) return on((own, now) => own.answered(peer, index, 'cancelled', now));
-      if (!isAgentError(error)) throw error;
+      if (!isAgentError(error) || isStoreFailure(error)) throw error;
       if (isAgentError(error, 'DIGEST_MISMATCH')) metrics.refusedChunks.inc({ source: 'peer' });
       const outcome = outcomeOf(error, holders.get(peer) !== undefined);
       let isGivenUp = outcome === 'failed';

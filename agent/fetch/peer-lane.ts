@@ -15,7 +15,7 @@ export function lanesFor(blobs: number): number {
 
 /**
  * The longest a chunk may take in all, so that a byte a second is no way to hold a pull; time in which our own limit
- * held chunks back does not count. Sixteen chunks at once over a link of 10 Mbit/s take 13 s. Milliseconds.
+ * held chunks back does not count. Twelve chunks at once over a link of 10 Mbit/s take 10 s. Milliseconds.
  */
 export const CHUNK_DEADLINE = 60_000;
 

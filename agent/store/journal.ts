@@ -49,7 +49,8 @@ export class Journal {
   }
 
   /**
-   * Appends records. A failed append leaves the end where it was, so that the next one covers its torn bytes.
+   * Appends records. A failed append leaves the end where it was, so that the next one covers its torn bytes; whole
+   * records of it may stay behind that one, and are matched like all before they are believed.
    * @param marks the marks as they are without these records, should the journal be due to be written anew
    */
   append(records: readonly JournalRecord[], marks: () => Iterable<Mark>): Promise<void> {

@@ -227,7 +227,8 @@ class DiskPartial implements Partial {
       // The hash thread reads by descriptor: closed too early, its number could be another file's.
       await this.#whole.close();
     } finally {
-      // Waits for the reads and writes under way.
+      // Those that wait for their turn would find it closed; it waits itself for what is under way.
+      await this.#lastWrite;
       await this.#handle.close();
       await this.#journal.close();
     }

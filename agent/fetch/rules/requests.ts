@@ -6,8 +6,14 @@ import type { Table } from './table.ts';
 /** Requests to one peer at a time. */
 const PER_PEER = 2;
 
-/** And where there are at most two to ask: on the wire, being hashed, being written and asked for, two of each. */
-const PER_PEER_OF_FEW = 8;
+/** And where there are at most two to ask: one on the wire, one being verified, one being written, one on its way. */
+const PER_PEER_OF_FEW = 4;
+
+/** And to the only one, where it has not been busy: two of each, so that neither end waits for the other. */
+const PER_ONLY_PEER = 8;
+
+/** For so long a peer that was busy counts as one that serves others too. ms */
+const SHARED_FOR = 10_000;
 
 /** Missing chunks that are looked at in one go: a large blob's choice must not cost more than its chunk. */
 const LOOKED_AT = 512;
@@ -17,9 +23,6 @@ const WINDOW = 0.45;
 
 /** A chunk that its peer gives to somebody else is asked for again after this. ms */
 const BUSY_PAUSE = 30;
-
-/** So many "busy" in a row are of the peer, and not of a chunk that it gives to somebody else. */
-const BUSY_IN_A_ROW = 4;
 
 /** The longest a peer that says nothing but "busy" is left alone. ms */
 const LONGEST_PAUSE = 500;
@@ -75,6 +78,8 @@ export class Requests {
   readonly #pauses = new Map<string, number>();
   readonly #chunkPauses = new Map<string, number>();
   #inAll = 0;
+  /** When a peer said last that it is busy. */
+  #busyAt = Number.NEGATIVE_INFINITY;
   /** Whether others had something, when last looked at, that is not under way yet. */
   #isOffered = false;
   /** How long chunks from peers take. */
@@ -102,7 +107,7 @@ export class Requests {
     const isLagging = this.#isLagging(now);
     const lanes = isLagging ? this.#fewer(wanting.lanes) : wanting.lanes;
     if (this.#inAll >= lanes) return chosen;
-    const perPeer = this.#sources(wanting) <= 2 ? PER_PEER_OF_FEW : PER_PEER;
+    const perPeer = this.#perPeer(wanting, now);
     const slow = this.#slow(now);
     if (slow.size > 0) this.#hedge(wanting, perPeer, slow, now, chosen);
     const candidates = this.#candidates(wanting, isLagging);
@@ -128,7 +133,8 @@ export class Requests {
     const [request] = asked.splice(at, 1);
     if (asked.length === 0) this.#underWay.delete(index);
     this.#inAll -= 1;
-    this.#load.set(peer, (this.#load.get(peer) ?? 1) - 1);
+    const load = (this.#load.get(peer) ?? 1) - 1;
+    this.#load.set(peer, load);
     if (outcome === 'done') {
       const took = now - (request as UnderWay).since;
       this.#times.note(took);
@@ -136,12 +142,14 @@ export class Requests {
       this.#busy.delete(peer);
       this.#pauses.delete(peer);
     } else if (outcome === 'busy') {
-      const times = (this.#busy.get(peer) ?? 0) + 1;
+      this.#busyAt = now;
+      // Eight that were asked at once and are refused say no more than four.
+      const times = (this.#busy.get(peer) ?? 0) + (load < PER_PEER_OF_FEW ? 1 : 0);
       this.#busy.set(peer, times);
       this.#chunkPauses.set(`${peer}/${index}`, now + BUSY_PAUSE);
       // One chunk that is on its way to somebody else says nothing of the others.
-      if (times > BUSY_IN_A_ROW) {
-        this.#pauses.set(peer, now + Math.min(LONGEST_PAUSE, BUSY_PAUSE * 2 ** (times - BUSY_IN_A_ROW)));
+      if (times > PER_PEER_OF_FEW) {
+        this.#pauses.set(peer, now + Math.min(LONGEST_PAUSE, BUSY_PAUSE * 2 ** (times - PER_PEER_OF_FEW)));
       }
     }
   }
@@ -207,8 +215,10 @@ export class Requests {
     return request;
   }
 
-  #sources({ holders }: Wanting): number {
-    return holders.size + this.#table.others.size;
+  #perPeer({ holders }: Wanting, now: number): number {
+    const sources = holders.size + this.#table.others.size;
+    if (sources > 2) return PER_PEER;
+    return sources === 1 && now - this.#busyAt >= SHARED_FOR ? PER_ONLY_PEER : PER_PEER_OF_FEW;
   }
 
   /** Missing chunks that somebody has, the one to take first in front. */

@@ -12,7 +12,7 @@ import { type ChunkStream, createChunkStream, type GivenChunk, LaneEndedError } 
 export interface ChunkClient {
   /**
    * The chunk's bytes, exactly `length`, and the mark they came with, both unverified; in `into` where it is given,
-   * which is lost to the caller when this throws: bytes may still come.
+   * which is lost to the caller when this throws, since bytes may still come; but not with PEER_MISSING or PEER_BUSY.
    * @throws AgentError PEER_STALLED, PEER_MISSING, PEER_BUSY, PEER_PROTOCOL, PEER_UNREACHABLE; the signal's reason
    */
   request(request: ChunkRequest, length: number, signal: AbortSignal, into?: Uint8Array): Promise<GivenChunk>;

@@ -167,6 +167,18 @@ test('a busy peer is asked again, and nobody is blamed', async () => {
   assert.deepEqual(swarm.strikes, []);
 });
 
+test('a holder that is found while another gives its map is asked too, though the look-up goes on', async () => {
+  const bytes = blob(20);
+  const digest = upstream.add(bytes);
+  upstream.away = 'UPSTREAM_UNREACHABLE';
+  store.rememberDescriptors([{ digest, size: bytes.length }]);
+  swarm.keepsLooking = true;
+  swarm.add('a', digest, { bytes, map: () => sleep(100), chunk: () => sleep(200) });
+  swarm.add('b', digest, { bytes, answersAfter: 30 });
+  assert.ok(bytes.equals(await read(digest)));
+  assert.ok((swarm.given.get('b')?.length ?? 0) > 0, 'b gave none');
+});
+
 test('however often peers are busy, the buffers that chunks come into are few', async () => {
   const bytes = blob(12);
   const digest = upstream.add(bytes);
@@ -185,7 +197,8 @@ test('however often peers are busy, the buffers that chunks come into are few', 
   assert.ok(bytes.equals(await read(digest)));
   assert.ok(answers >= 40, `${answers} answers`);
   const made = (await metrics.chunkBuffers.get()).values[0]?.value ?? 0;
-  assert.ok(made <= 8, `${made} buffers for ${answers} answers`);
+  // Twelve may be on their way at a time.
+  assert.ok(made <= 12, `${made} buffers for ${answers} answers`);
 });
 
 test('a flipped chunk is refused, its sender named and struck, the bytes right', async () => {

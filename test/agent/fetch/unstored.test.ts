@@ -137,6 +137,19 @@ for (const at of ['write', 'mark', 'read', 'commit'] as const) {
   }
 }
 
+for (const at of ['write', 'mark'] as const) {
+  test(`the disk fails at ${at} while a peer gives, and upstream is away: the peer goes on giving`, async () => {
+    fault = { at, code: 'STORE_FAILING', after: 2 };
+    const bytes = blob(6);
+    const digest = upstream.add(bytes);
+    upstream.away = 'UPSTREAM_UNREACHABLE';
+    store.rememberDescriptors([{ digest, size: bytes.length }]);
+    swarm.add('a', digest, { bytes });
+    assert.ok(bytes.equals(await read(digest)));
+    assert.deepEqual([swarm.strikes, warned.filter((line) => line.includes('given up'))], [[], []]);
+  });
+}
+
 test('an empty blob, and one that is said to be empty and is not', async () => {
   fault = { at: 'open', code: 'STORE_FULL' };
   const digest = upstream.add(Buffer.alloc(0));

@@ -17,7 +17,7 @@ const WANTING: Wanting = {
 const range = (from: number, to: number) => Array.from({ length: to - from }, (_, at) => from + at);
 
 describe('Requests', () => {
-  it('asks each chunk of one who has it, two of a peer, eight where there are one or two, and no more than there are lanes', () => {
+  it('asks each chunk of one who has it, two of a peer, four of two, eight of one, and no more than there are lanes', () => {
     fc.assert(
       fc.property(
         fc.array(fc.uniqueArray(fc.nat(COUNT - 1)), { minLength: 1, maxLength: 12 }),
@@ -30,11 +30,39 @@ describe('Requests', () => {
           assert.equal(new Set(asked.map(({ index }) => index)).size, asked.length);
           for (const { peer, index } of asked) assert.ok(all[Number(peer.slice(5))]?.includes(index));
           for (const at of all.keys()) {
-            assert.ok(asked.filter(({ peer }) => peer === `peer-${at}`).length <= (all.length <= 2 ? 8 : 2));
+            assert.ok(asked.filter(({ peer }) => peer === `peer-${at}`).length <= ([8, 4][all.length - 1] ?? 2));
           }
         },
       ),
     );
+  });
+
+  it('asks a lone holder that was busy for four at a time, and does not leave it alone for a window refused', () => {
+    const holders = new Set(['a']);
+    const requests = new Requests(new Table('self', COUNT, 0), 7);
+    const next = (now: number) => requests.next({ ...WANTING, holders }, now).map(({ index }) => index);
+    assert.deepEqual(next(0), range(0, 8));
+    for (const index of range(0, 8)) requests.ended('a', index, 'busy', 1);
+    assert.deepEqual(next(2), range(8, 12));
+    requests.ended('a', 8, 'done', 3);
+    assert.deepEqual(next(4), [8]);
+    for (const index of range(8, 12)) requests.ended('a', index, 'done', 5);
+    assert.equal(next(9_900).length, 4);
+    assert.equal(next(10_002).length, 4, 'eight in all');
+  });
+
+  it('leaves a peer alone that refuses four and more after that', () => {
+    const holders = new Set(['a']);
+    const requests = new Requests(new Table('self', COUNT, 0), 7);
+    for (const [now, count] of [
+      [0, 8],
+      [2, 4],
+    ] as const) {
+      const asked = requests.next({ ...WANTING, holders }, now);
+      assert.equal(asked.length, count);
+      for (const { index } of asked) requests.ended('a', index, 'busy', now + 1);
+    }
+    assert.deepEqual(requests.next({ ...WANTING, holders }, 4), []);
   });
 
   it('takes the rarest first', () => {
