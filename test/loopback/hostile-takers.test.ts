@@ -71,7 +71,8 @@ for (const behaviour of ['boasts', 'puts-off'] satisfies TakerBehaviour[]) {
     await liar.join(holder.agent.peerAddresses[0] ?? '');
     await connected(holder, 2);
     for (let count = 1; count <= 3; count++) {
-      const blob = randomBytes(6 * MIB + 321);
+      // More than is asked of the first holder at once.
+      const blob = randomBytes(20 * MIB + 321);
       const { digest } = upstream.addBlob('library/app', blob);
       const get = async (from: string) => {
         const signal = AbortSignal.timeout(PATIENCE);
