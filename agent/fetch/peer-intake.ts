@@ -131,7 +131,7 @@ export class PeerIntake {
       signal,
     ).catch((error: unknown) => {
       // In a crowd one answer in five is "busy": a fresh buffer for each would cost more than the chunk.
-      if (isAgentError(error, 'PEER_BUSY') || isAgentError(error, 'PEER_MISSING')) buffers.giveBack(buffer);
+      if (isAgentError(error, 'PEER_BUSY', 'PEER_MISSING')) buffers.giveBack(buffer);
       throw error;
     });
     const isThere = writing.has(index) || partial.sourceOf(index) !== undefined;

@@ -11,6 +11,7 @@ import {
   readJournal,
 } from './journal-format.ts';
 import { fill, writeAll } from './pieces.ts';
+import { WriteQueue } from './write-queue.ts';
 
 /** Records a journal may hold beyond one a chunk, in multiples of the chunks, before it is written anew. */
 const SLACK = 4;
@@ -36,8 +37,7 @@ export class Journal {
   #end: number;
   /** Whose write has not begun: what comes meanwhile joins it, since a call to the disk costs more than its bytes. */
   #batch: Batch | undefined;
-  /** Writes go one after the other. Never rejects. */
-  #last: Promise<void> = Promise.resolve();
+  readonly #writes = new WriteQueue();
 
   constructor(files: Files, path: string, digest: Digest, layout: ChunkLayout, handle: OpenFile, end: number) {
     this.#files = files;
@@ -56,14 +56,14 @@ export class Journal {
   append(records: readonly JournalRecord[], marks: () => Iterable<Mark>): Promise<void> {
     if (this.#batch === undefined) {
       const all: JournalRecord[] = [];
-      this.#batch = { records: all, written: this.#queue(() => this.#write(all, marks)) };
+      this.#batch = { records: all, written: this.#writes.run(() => this.#write(all, marks)) };
     }
     this.#batch.records.push(...records);
     return this.#batch.written;
   }
 
   close(): Promise<void> {
-    return this.#queue(() => this.#handle.close());
+    return this.#writes.run(() => this.#handle.close());
   }
 
   async #write(records: readonly JournalRecord[], marks: () => Iterable<Mark>): Promise<void> {
@@ -85,12 +85,6 @@ export class Journal {
     this.#handle = handle;
     this.#end = end;
     await before.close();
-  }
-
-  #queue(work: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(work);
-    this.#last = done.catch(() => {});
-    return done;
   }
 }
 

@@ -13,6 +13,7 @@ import { fill, writeAll } from './pieces.ts';
 import { type Stamp, stampOf } from './stamp.ts';
 import type { HeldBlob, Partial, Source } from './types.ts';
 import { WholeHash } from './whole-hash.ts';
+import { WriteQueue } from './write-queue.ts';
 
 /** What a partial needs of the store around it. */
 export interface PartialComponents {
@@ -57,8 +58,8 @@ class DiskPartial implements Partial {
   readonly #whole: WholeHash;
   /** Writes under way. */
   readonly #writing = new Set<Stretch>();
-  /** The last write that was asked for. Never rejects. */
-  #lastWrite: Promise<void> = Promise.resolve();
+  /** The kernel lets one write into a file at a time, and threads that wait for it spin: a twentieth of a pull's CPU. */
+  readonly #writes = new WriteQueue();
   #unsynced = 0;
   #syncing: Promise<void> | undefined;
   #syncFailure: unknown;
@@ -102,7 +103,7 @@ class DiskPartial implements Partial {
     }
     this.#writing.add(stretch);
     try {
-      await this.#inTurn(() => writeAll(this.#handle, bytes, position));
+      await this.#writes.run(() => writeAll(this.#handle, bytes, position));
     } finally {
       this.#writing.delete(stretch);
     }
@@ -173,13 +174,6 @@ class DiskPartial implements Partial {
     await this.#end(true);
   }
 
-  /** The kernel lets one write into a file at a time, and threads that wait for it spin: a twentieth of a pull's CPU. */
-  #inTurn(write: () => Promise<void>): Promise<void> {
-    const written = this.#lastWrite.then(write);
-    this.#lastWrite = written.catch(() => {});
-    return written;
-  }
-
   async #commit(mediaType: string | null): Promise<HeldBlob> {
     const found = toDigest(algorithmOf(this.digest), await this.#sum());
     if (found !== this.digest) {
@@ -228,7 +222,7 @@ class DiskPartial implements Partial {
       await this.#whole.close();
     } finally {
       // Those that wait for their turn would find it closed; it waits itself for what is under way.
-      await this.#lastWrite;
+      await this.#writes.ended();
       await this.#handle.close();
       await this.#journal.close();
     }

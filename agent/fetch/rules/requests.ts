@@ -1,4 +1,5 @@
 import { hasBit } from '../../../protocol/bitmap.ts';
+import { Busy } from './busy.ts';
 import { mixed } from './mixed.ts';
 import { RecentTimes } from './recent-times.ts';
 import type { Table } from './table.ts';
@@ -12,20 +13,11 @@ const PER_PEER_OF_FEW = 4;
 /** And to the only one, where it has not been busy: two of each, so that neither end waits for the other. */
 const PER_ONLY_PEER = 8;
 
-/** For so long a peer that was busy counts as one that serves others too. ms */
-const SHARED_FOR = 10_000;
-
 /** Missing chunks that are looked at in one go: a large blob's choice must not cost more than its chunk. */
 const LOOKED_AT = 512;
 
 /** Of what is missing, the part from which chunks are taken while a client is shown them as they come. */
 const WINDOW = 0.45;
-
-/** A chunk that its peer gives to somebody else is asked for again after this. ms */
-const BUSY_PAUSE = 30;
-
-/** The longest a peer that says nothing but "busy" is left alone. ms */
-const LONGEST_PAUSE = 500;
 
 /** A peer that takes this many times as long as most is slow: it is asked for what nobody else has, one at a time. */
 const SLOW = 4;
@@ -74,12 +66,8 @@ export class Requests {
   readonly #seed: number;
   readonly #underWay = new Map<number, UnderWay[]>();
   readonly #load = new Map<string, number>();
-  readonly #busy = new Map<string, number>();
-  readonly #pauses = new Map<string, number>();
-  readonly #chunkPauses = new Map<string, number>();
+  readonly #busy = new Busy();
   #inAll = 0;
-  /** When a peer said last that it is busy. */
-  #busyAt = Number.NEGATIVE_INFINITY;
   /** Whether others had something, when last looked at, that is not under way yet. */
   #isOffered = false;
   /** How long chunks from peers take. */
@@ -139,18 +127,9 @@ export class Requests {
       const took = now - (request as UnderWay).since;
       this.#times.note(took);
       this.#paces.set(peer, (this.#paces.get(peer) ?? took) * 0.7 + took * 0.3);
-      this.#busy.delete(peer);
-      this.#pauses.delete(peer);
+      this.#busy.gave(peer);
     } else if (outcome === 'busy') {
-      this.#busyAt = now;
-      // Eight that were asked at once and are refused say no more than four.
-      const times = (this.#busy.get(peer) ?? 0) + (load < PER_PEER_OF_FEW ? 1 : 0);
-      this.#busy.set(peer, times);
-      this.#chunkPauses.set(`${peer}/${index}`, now + BUSY_PAUSE);
-      // One chunk that is on its way to somebody else says nothing of the others.
-      if (times > PER_PEER_OF_FEW) {
-        this.#pauses.set(peer, now + Math.min(LONGEST_PAUSE, BUSY_PAUSE * 2 ** (times - PER_PEER_OF_FEW)));
-      }
+      this.#busy.said(peer, index, load, now);
     }
   }
 
@@ -161,13 +140,7 @@ export class Requests {
 
   /** When a pause ends, or a request becomes overdue. */
   dueAt(now: number): number {
-    let at = Number.POSITIVE_INFINITY;
-    for (const pauses of [this.#chunkPauses, this.#pauses]) {
-      for (const [key, until] of pauses) {
-        if (until <= now) pauses.delete(key);
-        else at = Math.min(at, until);
-      }
-    }
+    let at = this.#busy.dueAt(now);
     for (const asked of this.#underWay.values()) {
       const [first] = asked;
       if (first !== undefined && asked.length === 1 && first.since + this.#patience > now) {
@@ -218,7 +191,7 @@ export class Requests {
   #perPeer({ holders }: Wanting, now: number): number {
     const sources = holders.size + this.#table.others.size;
     if (sources > 2) return PER_PEER;
-    return sources === 1 && now - this.#busyAt >= SHARED_FOR ? PER_ONLY_PEER : PER_PEER_OF_FEW;
+    return sources === 1 && !this.#busy.isShared(now) ? PER_ONLY_PEER : PER_PEER_OF_FEW;
   }
 
   /** Missing chunks that somebody has, the one to take first in front. */
@@ -267,8 +240,7 @@ export class Requests {
       const load = this.#load.get(peer) ?? 0;
       if (slow.has(peer) !== isSlow) return;
       hasQuick ||= !isSlow;
-      if (load > least || load >= (isSlow ? 1 : perPeer) || (this.#pauses.get(peer) ?? 0) > now) return;
-      if ((this.#chunkPauses.get(`${peer}/${index}`) ?? 0) > now) return;
+      if (load > least || load >= (isSlow ? 1 : perPeer) || !this.#busy.mayAsk(peer, index, now)) return;
       if (asked?.some((each) => each.peer === peer)) return;
       const mix = mixed(index + place * 7919, this.#seed);
       if (load === least && mix >= tie) return;

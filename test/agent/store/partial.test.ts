@@ -49,6 +49,16 @@ test('a blob is written to by one write at a time, and one that fails holds up n
   await partial.close();
 });
 
+test('what waits for its turn is written before the file is closed', async () => {
+  const bytes = content('closing', 4 * MIB);
+  const store = await at.open();
+  const partial = await store.openPartial(digestOfBytes(bytes), bytes.length, never);
+  const writes = [0, 1, 2, 3].map((index) => partial.write(index * MIB, chunkOf(bytes, index)));
+  const closed = partial.close();
+  await Promise.all(writes);
+  await closed;
+});
+
 test('a blob does not wait for writes to another', async () => {
   const [slow, quick] = [content('slow', 2 * MIB), content('quick', 2 * MIB)];
   const held = Promise.withResolvers<void>();

@@ -1,32 +1,13 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { generateKeyPair } from '@libp2p/crypto/keys';
-import { openDatastore } from '../../../agent/swarm/datastore.ts';
 import { findProviders } from '../../../agent/swarm/dht.ts';
 import { HORIZON_TTL, Horizon, type Walk } from '../../../agent/swarm/horizon.ts';
-import { createNode, type Node } from '../../../agent/swarm/node.ts';
+import type { Node } from '../../../agent/swarm/node.ts';
 import { toDigest } from '../../../protocol/digest.ts';
-import { blob, nextAddress, soon, until } from './fixture.ts';
+import { startNode } from './bare-node.ts';
+import { blob, soon, until } from './fixture.ts';
 
-async function startNode(t: TestContext): Promise<Node> {
-  const datastore = openDatastore(undefined);
-  const node = await createNode({
-    privateKey: await generateKeyPair('Ed25519'),
-    listen: [`/ip4/${nextAddress()}/tcp/0`],
-    prologue: new Uint8Array(0),
-    gater: {},
-    datastore,
-    dht: true,
-    discovery: [],
-  });
-  await node.start();
-  t.after(async () => {
-    for (const connection of node.getConnections()) connection.abort(new Error('over'));
-    await node.stop();
-    datastore.close();
-  });
-  return node;
-}
+const start = (t: TestContext) => startNode(t, { dht: true });
 
 async function walk(node: Node, signal = soon()): Promise<Walk | undefined> {
   let found: Walk | undefined;
@@ -41,7 +22,7 @@ async function walk(node: Node, signal = soon()): Promise<Walk | undefined> {
 
 /** A row: each knows the one before. */
 async function startRow(t: TestContext): Promise<Node[]> {
-  const nodes = await Promise.all([startNode(t), startNode(t), startNode(t), startNode(t)]);
+  const nodes = await Promise.all([start(t), start(t), start(t), start(t)]);
   for (const [at, node] of nodes.entries()) {
     const before = nodes[at - 1];
     if (before !== undefined) await node.dial(before.getMultiaddrs());
@@ -71,7 +52,7 @@ test('a walk that was cut short, or that nobody answered, tells nothing', async 
   assert.equal(await walk(first as Node, AbortSignal.abort()), undefined);
   await until(async () => ((await walk(first as Node))?.met.size ?? 0) > 0);
   await last?.stop();
-  const after = await walk(await startNode(t));
+  const after = await walk(await start(t));
   assert.equal(after?.met.size ?? 0, 0);
 });
 
