@@ -1,5 +1,6 @@
 import { briefly, isAgentError } from '../errors.ts';
 import { type Repository, repositoryText } from '../oci/reference.ts';
+import type { Holders } from './holders.ts';
 import type { InFlight } from './in-flight.ts';
 import type { FetchComponents } from './init.ts';
 import type { Marks } from './marks.ts';
@@ -11,6 +12,7 @@ import { takeFromUpstream } from './upstream-lane.ts';
 
 export interface UpstreamIntakeComponents extends Pick<FetchComponents, 'upstream' | 'logger'> {
   readonly sharing: Sharing;
+  readonly holders: Pick<Holders, 'notice'>;
   readonly blob: InFlight;
   /** Where the blob may be asked for, best first. */
   readonly repositories: Repository[];
@@ -53,7 +55,7 @@ export class UpstreamIntake {
   /** Chunks `from` to before `to`. @throws what is no fault of upstream's */
   async take(from: number, to: number): Promise<void> {
     const { partial, marks, writing, signal: end, on } = this.#shared;
-    const { sharing, upstream, blob, repositories } = this.#components;
+    const { sharing, holders, upstream, blob, repositories } = this.#components;
     const { digest } = partial;
     const [repository] = repositories;
     if (repository === undefined) return;
@@ -88,7 +90,11 @@ export class UpstreamIntake {
             blob.marked(index, 'upstream', repositoryText(repository));
             on((own, now) => own.took(index, 'mark', now));
           },
-          goesOn: (index) => sharing.goesOn(digest, index) && begin(index),
+          goesOn: (index) => {
+            // Who was alone when it began asks nobody any more: a neighbour that came since may hold all of it.
+            holders.notice();
+            return sharing.goesOn(digest, index) && begin(index);
+          },
           rangeless: () => on((own) => own.noRange()),
         },
       );

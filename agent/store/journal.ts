@@ -37,7 +37,7 @@ export class Journal {
   #end: number;
   /** Whose write has not begun: what comes meanwhile joins it, since a call to the disk costs more than its bytes. */
   #batch: Batch | undefined;
-  readonly #writes = new WriteQueue();
+  readonly #writes = new WriteQueue(1);
 
   constructor(files: Files, path: string, digest: Digest, layout: ChunkLayout, handle: OpenFile, end: number) {
     this.#files = files;

@@ -43,6 +43,12 @@ export function createPartial(
  */
 const SYNC_EVERY = 64 * 1024 * 1024;
 
+/**
+ * The kernel lets one write into a file at a time, and threads that wait for it spin: where all went in at once, that was a
+ * twentieth of a pull's CPU. A second one is there when the first is done, however busy the main loop is.
+ */
+const WRITES_AT_A_TIME = 2;
+
 interface Stretch {
   readonly start: number;
   readonly end: number;
@@ -58,8 +64,7 @@ class DiskPartial implements Partial {
   readonly #whole: WholeHash;
   /** Writes under way. */
   readonly #writing = new Set<Stretch>();
-  /** The kernel lets one write into a file at a time, and threads that wait for it spin: a twentieth of a pull's CPU. */
-  readonly #writes = new WriteQueue();
+  readonly #writes = new WriteQueue(WRITES_AT_A_TIME);
   #unsynced = 0;
   #syncing: Promise<void> | undefined;
   #syncFailure: unknown;

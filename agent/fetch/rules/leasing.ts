@@ -10,7 +10,7 @@ import { CROWD, type Neighbourhood, type Partners } from './partners.ts';
 import { isHopeless, onOwnAccount, STANDSTILL, standsStillAt } from './standstill.ts';
 import type { Table } from './table.ts';
 import { isWithin, type Segment } from './taking.ts';
-import { isTakenHigher, isUncovered } from './uncovered.ts';
+import { isLeftToHolders, isTakenHigher, isUncovered } from './uncovered.ts';
 import type { Wish } from './wish.ts';
 
 /** How long a refused claimant of a crowd waits more, for each {@link CROWD} neighbours. ms */
@@ -130,7 +130,8 @@ export class Leasing {
   goesOn(index: number, now: number): boolean {
     // Others have come: an open-ended lease ends where it was said to, and they are granted what lies behind.
     if (this.#table.others.size > 0) this.#lease.close();
-    const goes = !this.#lease.isBehind(index) && this.#mayTake(index, now);
+    const isLeft = !this.#isRangeless && isLeftToHolders(this.#table, this.#part);
+    const goes = !isLeft && !this.#lease.isBehind(index) && this.#mayTake(index, now);
     if (!goes) this.#lease.cut(index);
     return goes;
   }

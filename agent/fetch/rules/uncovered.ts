@@ -1,5 +1,6 @@
 import { hasBit } from '../../../protocol/bitmap.ts';
 import type { Lease } from './lease.ts';
+import type { Part } from './part.ts';
 import type { Table } from './table.ts';
 import { isWithin } from './taking.ts';
 
@@ -26,4 +27,12 @@ export function isTakenHigher(
   if (rivals.length === 0) return false;
   const [peers, own] = [order(), place()];
   return rivals.some(({ peer }) => peers.indexOf(peer) < own);
+}
+
+/**
+ * Whether who takes all of it alone has found somebody since that holds it. With others a lease is short, and they wait for
+ * what it brings.
+ */
+export function isLeftToHolders(table: Table, { holders, isForsaken }: Part): boolean {
+  return holders.size > 0 && !isForsaken && table.others.size === 0;
 }

@@ -14,17 +14,15 @@ beforeEach(async () => {
 });
 afterEach(() => at.leave());
 
-test('a blob is written to by one write at a time, and one that fails holds up none', async () => {
+test('a blob is written to by two writes at a time, and one that fails holds up none', async () => {
   const bytes = content('in turn', 6 * MIB);
   const blob = digestOfBytes(bytes);
   const path = layoutAt(at.path).partial(blob);
   const under = new Set<number>();
   let most = 0;
-  const order: number[] = [];
   const files = interceptedFiles(async (call, go) => {
     if (call.kind !== 'write' || call.path !== path) return await go();
     const position = call.position as number;
-    order.push(position / MIB);
     under.add(position);
     most = Math.max(most, under.size);
     try {
@@ -43,7 +41,7 @@ test('a blob is written to by one write at a time, and one that fails holds up n
     written.map(({ status }) => status === 'fulfilled'),
     [true, true, false, true, true, true],
   );
-  assert.deepEqual([most, order], [1, chunks]);
+  assert.equal(most, 2);
   for (const index of chunks) if (index !== 2) await partial.mark(index, sha256(chunkOf(bytes, index)), 'peer');
   assert.deepEqual(Buffer.from(await partial.read(3 * MIB, MIB)), chunkOf(bytes, 3));
   await partial.close();
