@@ -1,7 +1,7 @@
 /**
  * Usage: npm run bench [-- CASE…]: pair, hit, first-byte, flight, memory, store; all of these where none is named.
  *        npm run bench -- fleet [OPTION…]: hosts in network namespaces; needs root, and hours. See README.md.
- *        npm run bench -- sim [--quick | --full] [--seed N]: the rules of sharing in virtual time; some minutes.
+ *        npm run bench -- sim [--quick | --full | --only HOSTS,…] [--seed N]: the rules of sharing in virtual time; some minutes.
  * Prints a table a case, and everything measured as one line of JSON at the end.
  */
 import { cpus } from 'node:os';

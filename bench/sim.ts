@@ -24,13 +24,17 @@ const MOST_GROWTH = 1.3;
 /**
  * The very rules of sharing in virtual time: hosts at 1 Gbit, an image of 163 MiB, 6 ms of CPU a chunk and 0.1 ms a
  * message at either side.
- * @param options `--quick` for up to 50 hosts, `--full` for every cell, `--seed N` for other arrivals
+ * @param options `--quick` for up to 50 hosts, `--full` for every cell, `--only HOSTS,…` for every cell of so many hosts,
+ *   `--seed N` for other arrivals
  */
 export async function sim(options: readonly string[] = []): Promise<unknown> {
-  const seed = options.includes('--seed') ? Number(options[options.indexOf('--seed') + 1]) : 1;
+  const seed = Number(valueOf('--seed', options) ?? 1);
+  const only = valueOf('--only', options)?.split(',').map(Number);
+  const strange = only?.filter((hosts) => !HOSTS.includes(hosts)) ?? [];
+  if (strange.length > 0) throw new Error(`--only takes ${HOSTS.join(', ')}, not ${strange.join(', ')}`);
   const cells = HOSTS.flatMap((hosts) =>
     UPLINKS.flatMap((uplink) => STARTS.map((starts): Cell => ({ hosts, uplink, starts, seed }))),
-  ).filter((cell) => isRun(cell, options));
+  ).filter((cell) => only?.includes(cell.hosts) ?? isRun(cell, options));
   console.log(`seed ${seed}, ${cells.length} cells`);
   const figures = await all(cells);
   console.log(
@@ -51,6 +55,10 @@ export async function sim(options: readonly string[] = []): Promise<unknown> {
     ),
   );
   return figures;
+}
+
+function valueOf(option: string, options: readonly string[]): string | undefined {
+  return options.includes(option) ? options[options.indexOf(option) + 1] : undefined;
 }
 
 function verdict(cell: Figures, all: readonly Figures[]): string {
@@ -80,6 +88,8 @@ async function all(cells: readonly Cell[]): Promise<Figures[]> {
       worker.postMessage(cell);
       const [result] = (await once(worker, 'message')) as [Figures];
       figures.set(cell, result);
+      // A cell may take an hour: what is done must not be lost with what is not.
+      console.log(JSON.stringify(result));
     }
     await worker.terminate();
   };

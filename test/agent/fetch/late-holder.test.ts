@@ -76,17 +76,4 @@ describe('a pull that began with no neighbour', () => {
     assert.ok(bytes.equals(await read(digest)));
     assert.ok(upstream.sent < bytes.length + 2 * MIB, `${upstream.sent} bytes of upstream's`);
   });
-
-  it('stays with upstream where that knows no Range: all of it would have to be sent again', async () => {
-    const digest = upstream.add(bytes);
-    upstream.isRangeless = true;
-    comesLate(digest, {
-      bytes,
-      chunk: () => {
-        throw new AgentError('PEER_UNREACHABLE', 'the peer is gone');
-      },
-    });
-    assert.ok(bytes.equals(await read(digest)));
-    assert.ok(upstream.sent < bytes.length + 2 * MIB, `${upstream.sent} bytes of upstream's`);
-  });
 });

@@ -63,4 +63,53 @@ describe('Leasing', () => {
     keepsSaying(fleet, said(COUNT, []), 100, 30_100);
     assert.ok(!kinds(fleet).includes('halt'));
   });
+
+  describe('with nobody else who takes the blob', () => {
+    /** Takes all of it, and has the first chunk, when a neighbour is found to hold it. */
+    function alone(): Fleet {
+      const fleet = new Fleet({ self: FIRST });
+      fleet.join(DIGEST, COUNT * MiB, { have: bitmapOf(COUNT), marked: bitmapOf(COUNT), searchUntil: 0, first: 0 }, 0);
+      assert.deepEqual(fleet.wishes(), [{ kind: 'upstream', digest: DIGEST, from: 0, to: COUNT }]);
+      fleet.on(DIGEST, 100, (own) => own.took(0, 'mark', 100));
+      assert.ok(fleet.goesOn(DIGEST, 1, 100));
+      fleet.on(DIGEST, 110, (own) => own.use(new Uint8Array(32), [SECOND]));
+      return fleet;
+    }
+
+    it('leaves upstream between two chunks for whoever holds the blob', () => {
+      const fleet = alone();
+      assert.ok(!fleet.goesOn(DIGEST, 2, 200));
+      fleet.on(DIGEST, 210, (own) => own.upstreamEnded(true, 210));
+      fleet.tick(1_000);
+      const taken = fleet.wishes().map((wish) => wish.kind === 'take' && wish.peer);
+      assert.ok(taken.length > 0 && taken.every((peer) => peer === SECOND), String(taken));
+    });
+
+    it('stays where upstream gives no parts', () => {
+      const fleet = alone();
+      fleet.on(DIGEST, 150, (own) => own.noRange());
+      assert.ok(fleet.goesOn(DIGEST, 2, 200));
+    });
+
+    it('comes back where the holder gives nothing, and goes on then', () => {
+      const fleet = alone();
+      assert.ok(!fleet.goesOn(DIGEST, 2, 200));
+      fleet.on(DIGEST, 210, (own) => own.upstreamEnded(true, 210));
+      let taken: readonly [number, number] | undefined;
+      let now = 210;
+      for (; taken === undefined && now < 10_000; now += 50) {
+        fleet.tick(now);
+        for (const wish of fleet.wishes()) {
+          if (wish.kind === 'upstream') taken = [wish.from, wish.to];
+          const busy = wish.kind === 'take' ? wish : undefined;
+          if (busy !== undefined) fleet.on(DIGEST, now, (own) => own.answered(busy.peer, busy.index, 'busy', now));
+        }
+      }
+      assert.ok(taken !== undefined);
+      const [from, to] = taken;
+      assert.ok(to - from > 1);
+      fleet.on(DIGEST, now, (own) => own.took(from, 'mark', now));
+      assert.ok(fleet.goesOn(DIGEST, from + 1, now));
+    });
+  });
 });
