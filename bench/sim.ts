@@ -28,8 +28,8 @@ const MOST_GROWTH = 1.3;
  *   `--seed N` for other arrivals
  */
 export async function sim(options: readonly string[] = []): Promise<unknown> {
-  const seed = Number(valueOf('--seed', options) ?? 1);
-  const only = valueOf('--only', options)?.split(',').map(Number);
+  const seed = Number(optionOf('--seed', options) ?? 1);
+  const only = optionOf('--only', options)?.split(',').map(Number);
   const strange = only?.filter((hosts) => !HOSTS.includes(hosts)) ?? [];
   if (strange.length > 0) throw new Error(`--only takes ${HOSTS.join(', ')}, not ${strange.join(', ')}`);
   const cells = HOSTS.flatMap((hosts) =>
@@ -57,7 +57,7 @@ export async function sim(options: readonly string[] = []): Promise<unknown> {
   return figures;
 }
 
-function valueOf(option: string, options: readonly string[]): string | undefined {
+function optionOf(option: string, options: readonly string[]): string | undefined {
   return options.includes(option) ? options[options.indexOf(option) + 1] : undefined;
 }
 
