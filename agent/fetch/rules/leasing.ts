@@ -49,6 +49,8 @@ export class Leasing {
   #hasBrought = false;
   /** Whether what is being taken is given up. */
   #isHalted = false;
+  /** Whether upstream was left for a holder that came. Once: false ones could come one after the other for ever. */
+  #hasLeft = false;
 
   constructor(components: LeasingComponents, part: Part) {
     this.#components = components;
@@ -130,7 +132,8 @@ export class Leasing {
   goesOn(index: number, now: number): boolean {
     // Others have come: an open-ended lease ends where it was said to, and they are granted what lies behind.
     if (this.#table.others.size > 0) this.#lease.close();
-    const isLeft = !this.#isRangeless && isLeftToHolders(this.#table, this.#part);
+    const isLeft = !this.#isRangeless && !this.#hasLeft && isLeftToHolders(this.#table, this.#part);
+    this.#hasLeft ||= isLeft;
     const goes = !isLeft && !this.#lease.isBehind(index) && this.#mayTake(index, now);
     if (!goes) this.#lease.cut(index);
     return goes;

@@ -91,25 +91,50 @@ describe('Leasing', () => {
       assert.ok(fleet.goesOn(DIGEST, 2, 200));
     });
 
+    it('leaves upstream once: false holders may come one after the other', () => {
+      const fleet = alone();
+      assert.ok(!fleet.goesOn(DIGEST, 2, 200));
+      fleet.on(DIGEST, 210, (own) => own.upstreamEnded(true, 210));
+      fleet.on(DIGEST, 220, (own) => own.use(undefined, []));
+      fleet.tick(2_000);
+      assert.ok(kinds(fleet).includes('upstream'));
+      fleet.on(DIGEST, 2_100, (own) => own.took(2, 'mark', 2_100));
+      fleet.on(DIGEST, 2_110, (own) => own.use(new Uint8Array(32), [THIRD]));
+      assert.ok(fleet.goesOn(DIGEST, 3, 2_200));
+    });
+
+    /** What is taken from upstream at last, where who holds the blob says nothing but "busy". */
+    function takenFromBusy(fleet: Fleet, since: number): { from: number; to: number; now: number } {
+      for (let now = since; now < since + 10_000; now += 50) {
+        fleet.tick(now);
+        for (const wish of fleet.wishes()) {
+          if (wish.kind === 'upstream') return { ...wish, now };
+          if (wish.kind !== 'take') continue;
+          fleet.on(DIGEST, now, (own) => own.answered(wish.peer, wish.index, 'busy', now));
+        }
+      }
+      throw new Error('nothing is taken from upstream');
+    }
+
+    function goesOnFrom(fleet: Fleet, { from, to, now }: ReturnType<typeof takenFromBusy>): void {
+      assert.ok(to - from > 1);
+      fleet.on(DIGEST, now, (own) => own.took(from, 'mark', now));
+      assert.ok(fleet.goesOn(DIGEST, from + 1, now));
+    }
+
     it('comes back where the holder gives nothing, and goes on then', () => {
       const fleet = alone();
       assert.ok(!fleet.goesOn(DIGEST, 2, 200));
       fleet.on(DIGEST, 210, (own) => own.upstreamEnded(true, 210));
-      let taken: readonly [number, number] | undefined;
-      let now = 210;
-      for (; taken === undefined && now < 10_000; now += 50) {
-        fleet.tick(now);
-        for (const wish of fleet.wishes()) {
-          if (wish.kind === 'upstream') taken = [wish.from, wish.to];
-          const busy = wish.kind === 'take' ? wish : undefined;
-          if (busy !== undefined) fleet.on(DIGEST, now, (own) => own.answered(busy.peer, busy.index, 'busy', now));
-        }
-      }
-      assert.ok(taken !== undefined);
-      const [from, to] = taken;
-      assert.ok(to - from > 1);
-      fleet.on(DIGEST, now, (own) => own.took(from, 'mark', now));
-      assert.ok(fleet.goesOn(DIGEST, from + 1, now));
+      goesOnFrom(fleet, takenFromBusy(fleet, 210));
+    });
+
+    it('goes on with what it took because the holder it began with gives nothing', () => {
+      const fleet = new Fleet({ self: FIRST });
+      const searchUntil = 100;
+      fleet.join(DIGEST, COUNT * MiB, { have: bitmapOf(COUNT), marked: bitmapOf(COUNT), searchUntil, first: 0 }, 0);
+      fleet.on(DIGEST, 50, (own) => own.use(new Uint8Array(32), [SECOND]));
+      goesOnFrom(fleet, takenFromBusy(fleet, 60));
     });
   });
 });
