@@ -4,6 +4,7 @@
  * Takes lines of JSON on standard input and answers each with one:
  *   {"image": {repository, tag, layers: [{seed, size}]}}  →  {manifest: {digest, size}, config: …, layers: […]}
  *   {"faults": [{kind, …}]}                               →  {ok: true}; these in place of those before
+ * Writes each request that has ended to standard error, a line of JSON.
  */
 import { createInterface } from 'node:readline';
 import { generatedContent } from '../../test/support/content.ts';
@@ -19,7 +20,15 @@ interface ImageOrder {
 }
 
 const [, , host = '', port = ''] = process.argv;
-const registry = await startUpstreamRegistry({ host, port: Number(port) });
+const registry = await startUpstreamRegistry({
+  host,
+  port: Number(port),
+  // To the log: what was taken twice, and by whom, is seen here alone.
+  ended: ({ at, clientAddress, method, path, range, status, bytes }) =>
+    console.error(
+      JSON.stringify({ at, took: Date.now() - at, client: clientAddress, method, path, range, status, bytes }),
+    ),
+});
 const say = (what: unknown) => console.log(JSON.stringify(what));
 say({ url: registry.url });
 

@@ -42,6 +42,8 @@ export interface UpstreamRegistryOptions {
   readonly referrers?: boolean;
   /** How its storage signs the addresses that blobs are redirected to. @default 's3' */
   readonly signatures?: SignatureStyle;
+  /** Told of each request when its response has ended or its connection has closed. */
+  ended?(request: ServedRequest): void;
 }
 
 /** One request that was served, or is being served. */
@@ -57,6 +59,9 @@ export interface ServedRequest {
   readonly accept: string | undefined;
   readonly acceptEncoding: string | undefined;
   readonly authorization: string | undefined;
+  /** When it came. ms since 1970 */
+  readonly at: number;
+  readonly clientAddress: string;
   /** The client's port: one a connection. */
   readonly clientPort: number;
   /** 0 until it is answered. */
@@ -151,6 +156,8 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
       accept: request.headers.accept,
       acceptEncoding: request.headers['accept-encoding']?.toString(),
       authorization: request.headers.authorization,
+      at: Date.now(),
+      clientAddress: request.socket.remoteAddress ?? '',
       clientPort: request.socket.remotePort ?? 0,
       status: 0,
       bytes: 0,
@@ -162,6 +169,7 @@ export async function startUpstreamRegistry(options: UpstreamRegistryOptions = {
     response.once('close', () => {
       entry.closed = true;
       open.delete(promise);
+      options.ended?.(entry);
       resolve();
     });
     return entry;
