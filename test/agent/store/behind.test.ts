@@ -87,6 +87,8 @@ test('blobs that nobody has looked at yet make room as any other, once each, and
   assert.deepEqual(told, []);
   await partial.discard();
   for (const digest of digests.slice(2)) await store.remove(digest);
+  // Who listens does hear of others.
+  assert.deepEqual(told, digests.slice(2));
   assertNoneLeft(store);
 });
 
