@@ -19,6 +19,8 @@ export class Holders {
   readonly #size: number;
   readonly #changed: () => void;
   readonly #known = new Map<string, Known>();
+  /** Who gave nothing, or nothing true, of what it takes too: it is no better as a holder. */
+  readonly #failed = new Set<string>();
   #map: { readonly map: ChunkMap; readonly root: string } | undefined;
   /** Of a holder found first: asked for before it is adopted, since whoever takes from anybody needs one. */
   #early: { readonly holder: Holder; readonly map: Promise<ChunkMap>; isHere: boolean } | undefined;
@@ -141,6 +143,9 @@ export class Holders {
     const known = this.#known.get(peer);
     if (known !== undefined) known.isUsable = false;
     const offence = offenceOf(error);
+    // Who only lacked a chunk may have all of them later.
+    const isFinal = offence === 'lied' || offence === 'stalled';
+    if (isFinal && this.#failed.size < MAX_HOLDERS) this.#failed.add(peer);
     if (offence !== undefined) this.#swarm.strike(peer, offence);
     this.#changed();
   }
@@ -178,7 +183,7 @@ export class Holders {
   #take(holder: Holder): boolean {
     // The size is upstream's or a verified manifest's: who claims another has another blob.
     if (holder.size !== this.#size || this.#known.has(holder.peer) || this.#known.size >= MAX_HOLDERS) return false;
-    this.#known.set(holder.peer, { holder, isUsable: true });
+    this.#known.set(holder.peer, { holder, isUsable: !this.#failed.has(holder.peer) });
     return true;
   }
 }

@@ -133,10 +133,10 @@ export class Fleet {
     return wishes;
   }
 
-  /** How many hold leases, of each blob that anybody holds one of. */
-  #leases(): number[] {
-    const leases: number[] = [];
-    for (const { table } of this.#shares.values()) if (table.leaseHolders > 0) leases.push(table.leaseHolders);
+  /** How many leases there are of all blobs. */
+  #leases(): number {
+    let leases = 0;
+    for (const { table } of this.#shares.values()) leases += table.leaseHolders;
     return leases;
   }
 

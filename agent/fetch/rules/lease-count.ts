@@ -1,4 +1,5 @@
 import type { Table } from './table.ts';
+import type { Taking } from './taking.ts';
 import { wholeLeases } from './uplink-rate.ts';
 
 /** Leases of a blob at a time: one alone leaves the uplink idle between its requests. */
@@ -13,8 +14,20 @@ const STEP = 1.5;
 /** With chunks slower than this, it is the uplink that is full, and more connections but make each slower. ms */
 const SLOW_CHUNK = 2_000;
 
-/** And with chunks that take no longer than this it is not. ms */
-const SHORT_CHUNK = 1_000;
+/**
+ * And with chunks that take no longer than this it is not. From the fourth connection on some starve on a line of 100 Mbit,
+ * where three bring a chunk in this time: of eight, one in ten took ten seconds for 4 MiB. ms
+ */
+const SHORT_CHUNK = 250;
+
+/** A lease may bring nothing for this long before a second one is allowed: a request's way, and the word on it. ms */
+const QUIET_FOR = 1_000;
+
+/**
+ * All blobs of an image begin at once: before there is a lease of each it seems that none of the others has any. So each
+ * has but one until a chunk of any of them has come, or for this long. ms
+ */
+const SETTLED_AFTER = 500;
 
 /** Leases at a time where upstream gives nobody anything. */
 const MOST_TRIES = 64;
@@ -35,8 +48,9 @@ export class LeaseCount {
   allowed(leases: number, now: number): number {
     this.#begunAt = Math.min(this.#begunAt, now);
     // Where one after the other finds that upstream gives it nothing, they must not find out two at a time.
-    const tries = Math.min(MOST_TRIES, LIVE_LEASES * 2 ** this.#table.failures);
-    return Math.max(this.#least(leases), tries, Math.min(MOST_LEASES, this.#ofUse(now)));
+    const { failures } = this.#table;
+    const tries = failures === 0 ? 0 : Math.min(MOST_TRIES, LIVE_LEASES * 2 ** failures);
+    return Math.max(this.#least(leases, now), tries, Math.min(MOST_LEASES, this.#ofUse(now)));
   }
 
   /** How many fill the uplink together with those of other blobs, as far as is known. */
@@ -44,19 +58,36 @@ export class LeaseCount {
     const { times, uplink, leaseHolders } = this.#table;
     const { usual } = times;
     if (usual === undefined || usual > SLOW_CHUNK) return 0;
-    const needed = (uplink.needed(now) ?? 0) - (uplink.leases - leaseHolders);
-    const recent = uplink.recentLeases(now);
-    if (recent === undefined) return needed;
-    // What a trial has allowed is measured before it allows more; and what was too much is taken back step by step, so
-    // that the idle uplink shows where each lease brings no more for being one of few.
-    const tried = uplink.isFull(now) ? recent / STEP : Math.min(recent, uplink.leases) * STEP;
-    return Math.max(needed, wholeLeases(tried / Math.max(1, uplink.blobs)));
+    return Math.max(uplink.needed(now) ?? 0, this.#trial(now)) - (uplink.leases - leaseHolders);
+  }
+
+  /** How many leases of all blobs there may be to find out what they bring; 0 where there is no need to. */
+  #trial(now: number): number {
+    const { uplink } = this.#table;
+    const recent = uplink.recent(now);
+    if (recent === undefined) return 0;
+    // What was too much is taken back step by step, so that the idle uplink shows where each lease brings no more for being
+    // one of few.
+    if (uplink.isFull(now)) return wholeLeases(recent.leases / STEP);
+    // A cap gives each the same. Where some bring less it is no cap that holds them back, and one more would make it worse.
+    if (!recent.isEven) return 0;
+    // What a trial has allowed is measured before it allows more.
+    return wholeLeases(Math.min(recent.leases, uplink.leases) * STEP);
   }
 
   /** Where other blobs keep a slow uplink busy, one of each does: the fewer connections, the less they starve each other. */
-  #least(leases: number): number {
+  #least(leases: number, now: number): number {
     const { times } = this.#table;
     const isQuick = times.notedAt > this.#begunAt && (times.usual ?? 0) < SHORT_CHUNK;
-    return isQuick || times.leases - leases < LIVE_LEASES ? LIVE_LEASES : 1;
+    const isFresh = this.#begunAt - times.notedAt > SETTLED_AFTER && now - this.#begunAt < SETTLED_AFTER;
+    if (isFresh) return 1;
+    return isQuick || times.leases - leases < LIVE_LEASES || this.#isQuiet(now) ? LIVE_LEASES : 1;
+  }
+
+  /** Whether a lease brings nothing: its holder may be slow, gone or a liar, and nobody else brings any of the blob. */
+  #isQuiet(now: number): boolean {
+    const { own, others } = this.#table;
+    const isQuiet = ({ leases, progressAt }: Taking) => leases.length > 0 && now - progressAt > QUIET_FOR;
+    return isQuiet(own) || [...others.values()].some(isQuiet);
   }
 }

@@ -169,11 +169,13 @@ export class Requests {
 
   /** Whose chunks take far longer than others', or who is asked for one for as long already. */
   #slow(now: number): Set<string> {
-    const bound = Math.max(NEVER_SLOW, SLOW * (this.#times.median ?? Number.POSITIVE_INFINITY));
+    const { median } = this.#times;
+    // Where none has come yet, who was asked first may be the one that gives nothing.
+    const bound = median === undefined ? HEDGE_AFTER : Math.max(NEVER_SLOW, SLOW * median);
     const slow = new Set<string>();
     for (const [peer, pace] of this.#paces) if (pace > bound) slow.add(peer);
     for (const asked of this.#underWay.values()) {
-      for (const { peer, since } of asked) if (now - since > bound) slow.add(peer);
+      for (const { peer, since } of asked) if (now - since >= bound) slow.add(peer);
     }
     return slow;
   }

@@ -69,7 +69,7 @@ export class Table {
     this.#self = self;
     this.#isAmongMany = isAmongMany;
     this.times = times;
-    this.uplink = uplink ?? new UplinkRate(() => (this.leaseHolders > 0 ? [this.leaseHolders] : []));
+    this.uplink = uplink ?? new UplinkRate(() => this.leaseHolders);
     this.gainedAt = now;
     this.count = count;
     this.own = newTaking(count, now);
@@ -126,14 +126,18 @@ export class Table {
   /** An agent's leases and its bytes from upstream are these from now on. */
   leased(taking: Taking, leases: readonly Segment[], received: number, now: number): void {
     const begins = taking.leases.length === 0 && leases.length > 0;
-    const leaseTime = this.uplink.leaseTime(now);
+    if (taking.leases.length > 0) this.uplink.note(taking, Math.max(0, received - taking.received), now);
+    this.uplink.elapse(now);
     if (received > taking.received) this.failures = 0;
     else if (leases.length === 0 && taking.leases.length > 0 && received === taking.leaseBytes) this.failures++;
     this.leaseHolders += Number(leases.length > 0) - Number(taking.leases.length > 0);
     taking.leases = leases;
     taking.received = received;
     noteProgress(taking, begins, now);
-    if (begins) beginChunk(taking, leaseTime, now);
+    if (leases.length === 0) this.uplink.ended(taking);
+    if (!begins) return;
+    this.uplink.began(taking, now);
+    beginChunk(taking, now);
   }
 
   /** This agent has chunk `index` from now on. */
@@ -152,7 +156,8 @@ export class Table {
 
   /** This agent begins its part anew. */
   resetOwn(now: number): void {
-    this.uplink.leaseTime(now);
+    this.uplink.elapse(now);
+    this.uplink.ended(this.own);
     if (this.own.leases.length > 0) this.leaseHolders--;
     this.own = newTaking(this.count, now);
     this.own.heardAt = Number.POSITIVE_INFINITY;
@@ -173,6 +178,7 @@ export class Table {
     const none = new Uint8Array(taking.usable.length);
     this.#rarity.replace(taking.usable, none);
     this.#spread.dropped(taking);
+    this.uplink.ended(taking);
     this.others.delete(peer);
     if (taking.leases.length > 0) this.leaseHolders--;
   }
@@ -275,11 +281,8 @@ export class Table {
     if (peer !== this.#self) this.#spread.movedOn(this.own, index);
     if (!isWithin(index, taking.leases)) return;
     // The last is shorter than the others.
-    if (index < this.count - 1) {
-      this.times.note(now - taking.chunkAt, now);
-      this.uplink.note(taking.chunkAt, taking.chunkLeaseTime, now);
-    }
-    beginChunk(taking, this.uplink.leaseTime(now), now);
+    if (index < this.count - 1) this.times.note(now - taking.chunkAt, now);
+    beginChunk(taking, now);
     if (isFirst) this.#spread.brought(taking, index, now);
   }
 }

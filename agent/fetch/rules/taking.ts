@@ -29,8 +29,6 @@ export interface Taking {
   /** When the chunk it is at was begun, ms; and how many bytes it had from upstream then. */
   chunkAt: number;
   chunkBytes: number;
-  /** See {@link UplinkRate.leaseTime}: what it was then. */
-  chunkLeaseTime: number;
   /** Its chunks, taken under a lease, that nobody else has had yet; with the time they were first seen. ms */
   readonly unspread: Map<number, number>;
 }
@@ -47,7 +45,6 @@ export function newTaking(count: number, now: number): Taking {
     leaseBytes: 0,
     chunkAt: now,
     chunkBytes: 0,
-    chunkLeaseTime: 0,
     unspread: new Map(),
   };
 }
@@ -60,11 +57,10 @@ export function noteProgress(taking: Taking, begins: boolean, now: number): void
   taking.progressBytes = taking.received;
 }
 
-/** It is at another chunk from now on. @param leaseTime see {@link UplinkRate.leaseTime} */
-export function beginChunk(taking: Taking, leaseTime: number, now: number): void {
+/** It is at another chunk from now on. */
+export function beginChunk(taking: Taking, now: number): void {
   taking.chunkAt = now;
   taking.chunkBytes = taking.received;
-  taking.chunkLeaseTime = leaseTime;
 }
 
 /** Whether it has every one of `count` chunks. */

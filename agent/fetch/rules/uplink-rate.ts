@@ -16,101 +16,105 @@ const IDLE = 0.85;
 /** And each lease brings no less than this part of what it ever did: it could bring no more, it is capped. */
 const EQUAL = 0.9;
 
+/** A lease that brings less than this part of what another does is not given the same as that one. */
+const EVEN = 0.75;
+
 /** So many times as much, or as little, as the same leases brought before: it is another line, or another upstream. */
 const CHANGED = 2;
 
 /** So much of a lease is within the error of what is measured. */
 const ERROR = 0.3;
 
-/** Chunks that came. */
-interface Measurement {
-  chunks: number;
-  /** How long they took, added up. ms */
-  time: number;
-  /** And that times how many leases there were meanwhile. */
-  leaseTime: number;
+/** What one lease has brought since it was last measured. */
+interface Brought {
+  bytes: number;
+  /** When it was heard of last before that, and so far. ms */
+  since: number;
+  at: number;
 }
 
-/** Chunks a ms, with how many leases on average, and of each. */
+/** Bytes a ms, with how many leases on average, and of each. */
 interface Rate {
   readonly all: number;
   readonly leases: number;
   readonly each: number;
+  /** Whether each brought about as much as any other. */
+  readonly isEven: boolean;
   readonly at: number;
 }
 
 /**
  * What all leases on the LAN bring, of whatever blob, with so many and so many of them: whether the uplink is full, or
- * upstream gives no one connection all that it could carry. Who makes up chunks can but make the uplink seem full, and a
- * blob has two leases then. Pure; ms.
+ * upstream gives no one connection all that it could carry. It counts bytes by the clock: connections starve each other,
+ * and by how long the chunks take that come, those that bring nothing would seem to bring as much as the others. Who makes
+ * up bytes can but make the uplink seem full, or capped: a blob has two leases then, or eight. Pure; ms.
  */
 export class UplinkRate {
-  readonly #leases: () => readonly number[];
+  readonly #leases: () => number;
   /** No more than one for each {@link MEASURED_FOR} of {@link REMEMBERED_FOR}. */
   #rates: Rate[] = [];
-  #current = newMeasurement();
-  /** Since when it is {@link #current}. */
-  #measuredAt = 0;
+  /** By lease, that is by whatever stands for one; those that last. */
+  readonly #brought = new Map<object, Brought>();
+  #bytes = 0;
+  /** For how long there were any leases since it was last measured; and that times how many. */
+  #time = 0;
   #leaseTime = 0;
   #at = Number.NEGATIVE_INFINITY;
 
-  /** @param leases how many there are of each blob that there are any of, as far as is known */
-  constructor(leases: () => readonly number[]) {
+  /** @param leases how many there are of all blobs, as far as is known */
+  constructor(leases: () => number) {
     this.#leases = leases;
   }
 
   /** How many there are of all blobs. */
   get leases(): number {
-    let leases = 0;
-    for (const each of this.#leases()) leases += each;
-    return leases;
+    return this.#leases();
   }
 
-  /** Of how many blobs there are any. */
-  get blobs(): number {
-    return this.#leases().length;
-  }
-
-  /** For how long there were leases so far, times how many. To be asked before the number of them changes, too. */
-  leaseTime(now: number): number {
+  /** To be told before the number of leases changes. */
+  elapse(now: number): void {
     const elapsed = Math.max(0, now - this.#at);
     this.#at = now;
-    if (elapsed <= REMEMBERED_FOR) this.#leaseTime += this.leases * elapsed;
+    const { leases } = this;
+    if (leases === 0) return;
+    if (elapsed > REMEMBERED_FOR) this.#begin(now);
     else {
-      // Nobody took anything meanwhile.
-      this.#current = newMeasurement();
-      this.#measuredAt = now;
+      this.#time += elapsed;
+      this.#leaseTime += leases * elapsed;
     }
-    return this.#leaseTime;
   }
 
-  /**
-   * A chunk has come. How long they take says more than how many come: of others whole chunks are heard of, and a second
-   * has but a few of them.
-   * @param since when it was begun @param leaseTime what {@link leaseTime} was then
-   */
-  note(since: number, leaseTime: number, now: number): void {
-    const current = this.#current;
-    current.leaseTime += this.leaseTime(now) - leaseTime;
-    current.time += now - since;
-    current.chunks++;
-    // About one of each, so that none weighs more than another.
-    const isEnough = current.time > 0 && current.chunks >= current.leaseTime / current.time;
-    if (!isEnough || now - this.#measuredAt < MEASURED_FOR) return;
-    const leases = current.leaseTime / current.time;
-    const each = current.chunks / current.time;
-    const rate = { all: each * leases, leases, each, at: now };
+  began(lease: object, now: number): void {
+    this.#brought.set(lease, { bytes: 0, since: now, at: now });
+  }
+
+  ended(lease: object): void {
+    this.#brought.delete(lease);
+  }
+
+  /** A lease was heard of: it has brought so many bytes more, or none. */
+  note(lease: object, bytes: number, now: number): void {
+    this.elapse(now);
+    this.#bytes += bytes;
+    const brought = this.#brought.get(lease);
+    if (brought !== undefined) {
+      brought.bytes += bytes;
+      brought.at = now;
+    }
+    if (this.#time < MEASURED_FOR) return;
+    const leases = this.#leaseTime / this.#time;
+    const all = this.#bytes / this.#time;
+    const rate = { all, leases, each: all / leases, isEven: this.#isEven(now), at: now };
     this.#forgetOld(now);
     if (this.#rates.some((before) => isContradiction(before, rate))) this.#rates = [];
     this.#rates.push(rate);
-    this.#current = newMeasurement();
-    this.#measuredAt = now;
+    this.#begin(now);
   }
 
-  /** How many there were when it was last measured; undefined where it was not of late. */
-  recentLeases(now: number): number | undefined {
+  /** How many there were when it was last measured, and whether each brought about as much; undefined where it was not of late. */
+  recent(now: number): Pick<Rate, 'leases' | 'isEven'> | undefined {
     this.#forgetOld(now);
-    return this.#rates.at(-1)?.leases;
+    return this.#rates.at(-1);
   }
 
   /**
@@ -139,6 +143,27 @@ export class UplinkRate {
     return few.each > 0 && many.each < (few.each * (1 + few.leases / many.leases)) / 2;
   }
 
+  /** Of those leases that there were for most of the time. */
+  #isEven(now: number): boolean {
+    const rates: number[] = [];
+    for (const { bytes, since, at } of this.#brought.values()) {
+      if (now - since >= MEASURED_FOR / 2) rates.push(at > since ? bytes / (at - since) : 0);
+    }
+    return rates.length > 1 && Math.min(...rates) >= EVEN * Math.max(...rates);
+  }
+
+  #begin(now: number): void {
+    this.#bytes = 0;
+    this.#time = 0;
+    this.#leaseTime = 0;
+    for (const [lease, brought] of this.#brought) {
+      // Its blob may be nobody's business any more: then nobody says that it has ended.
+      if (now - brought.at > REMEMBERED_FOR) this.#brought.delete(lease);
+      brought.bytes = 0;
+      brought.since = brought.at;
+    }
+  }
+
   #forgetOld(now: number): void {
     this.#rates = this.#rates.filter(({ at }) => now - at < REMEMBERED_FOR);
   }
@@ -156,10 +181,6 @@ export function wholeLeases(measured: number): number {
 function isContradiction(one: Rate, other: Rate): boolean {
   const [few, many] = one.leases <= other.leases ? [one, other] : [other, one];
   return few.all >= CHANGED * many.all || many.each >= CHANGED * few.each;
-}
-
-function newMeasurement(): Measurement {
-  return { chunks: 0, time: 0, leaseTime: 0 };
 }
 
 function highest(rates: readonly Rate[], of: (rate: Rate) => number): Rate | undefined {

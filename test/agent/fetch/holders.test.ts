@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { hash, randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { setImmediate as turn } from 'node:timers/promises';
+import { AgentError } from '../../../agent/errors.ts';
 import { Holders } from '../../../agent/fetch/holders.ts';
 import type { Holder } from '../../../agent/fetch/ports.ts';
 import { MIN_CHUNK_SIZE as MIB } from '../../../protocol/chunks.ts';
@@ -50,6 +51,26 @@ test('who told later on that it holds the blob is noticed once, unless it is of 
   );
   assert.ok(!holders.notice());
   assert.equal(changes, 1);
+});
+
+test('who stalled or lied before it told that it holds the blob is not taken from, who lacked a chunk then is', async () => {
+  const bytes = randomBytes(2 * MIB);
+  const swarm = memorySwarm();
+  const digest = toDigest('sha256', sha256(bytes));
+  const holders = new Holders(swarm, digest, bytes.length, () => {});
+  for (const [peer, code] of [
+    ['mute', 'PEER_STALLED'],
+    ['liar', 'DIGEST_MISMATCH'],
+    ['early', 'PEER_MISSING'],
+  ] as const) {
+    holders.failed(peer, new AgentError(code, 'of its part'));
+    swarm.announce(peer, digest, { bytes });
+  }
+  holders.notice();
+  assert.deepEqual(
+    holders.best()?.holders.map(({ peer }) => peer),
+    ['early'],
+  );
 });
 
 test('the word of strangers corroborates nothing, however many they are', async () => {

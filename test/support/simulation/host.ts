@@ -47,6 +47,8 @@ export class Hold {
   doneAt: number | undefined;
   /** It was given up. */
   isStuck = false;
+  /** Names of those that told that they have all of it. */
+  readonly holders = new Set<string>();
   /** The connection to upstream, while a segment is taken. */
   flow: Flow | undefined;
 

@@ -14,6 +14,9 @@ const PIECES = 8;
 /** How long it takes to get a chunk map of a holder. ms */
 const MAP = 3;
 
+/** How long after it has all of a blob a host's neighbours have been told so. ms */
+const TOLD = 50;
+
 /** All blobs have one chunk map. */
 const ROOT = new Uint8Array(32).fill(7);
 
@@ -37,22 +40,13 @@ export class Puller {
     const hold = new Hold(digest, size, now);
     host.holds.set(digest, hold);
     this.#onDone.set(hold, onDone);
-    const { hosts } = this.#world;
-    const isHolder = (each: Host) =>
-      each.isAlive && each.holds.get(digest)?.doneAt !== undefined && this.#world.areConnected(host, each);
-    const holders = hosts.filter(isHolder).map(({ name }) => name);
+    this.#hears(host, hold);
     this.#world.act(host, () => {
       const none = bitmapOf(hold.count);
-      const searchUntil = holders.length > 0 ? now + 100 : now;
+      const searchUntil = hold.holders.size > 0 ? now + 100 : now;
       host.fleet.join(digest, size, { have: none, marked: none.slice(), first: 0, searchUntil }, now);
     });
-    if (holders.length === 0) return;
-    host.run(now + MAP, () =>
-      this.#tell(host, digest, (own) => {
-        own.use(ROOT, holders);
-        own.searched();
-      }),
-    );
+    if (hold.holders.size > 0) this.#guide(host, hold);
   }
 
   heed(host: Host, deed: Deed): void {
@@ -69,7 +63,8 @@ export class Puller {
         break;
       }
       case 'upstream':
-        this.#upstream(host, hold, deed.from, deed.to);
+        if (this.#hears(host, hold)) this.#world.agenda.after(0, () => this.#leave(host, hold, deed));
+        else this.#upstream(host, hold, deed.from, deed.to);
         break;
       case 'halt':
         this.#world.agenda.after(0, () => this.#halt(host, hold));
@@ -99,6 +94,39 @@ export class Puller {
 
   #tell(host: Host, digest: Digest, event: Parameters<Host['fleet']['on']>[2]): void {
     this.#world.act(host, () => host.fleet.on(digest, this.#now, event));
+  }
+
+  // Who has all of it.
+
+  /** Takes note of who told since that they have it, liars aside: they tell by other means. @returns whether there were any */
+  #hears(host: Host, { digest, holders }: Hold): boolean {
+    const before = holders.size;
+    for (const each of this.#world.hosts) {
+      const { doneAt = Number.POSITIVE_INFINITY } = each.holds.get(digest) ?? {};
+      if (each.lie !== undefined || !each.isAlive) continue;
+      if (doneAt + TOLD <= this.#now && this.#world.areConnected(host, each)) holders.add(each.name);
+    }
+    return holders.size > before;
+  }
+
+  /** Their chunk map is asked for, and the lease that was about to be taken is left for it. */
+  #leave(host: Host, hold: Hold, { from, to }: Extract<Deed, { kind: 'upstream' }>): void {
+    let isLeft = false;
+    this.#tell(host, hold.digest, (own) => {
+      isLeft = own.leavesLease(this.#now);
+    });
+    if (!isLeft) this.#upstream(host, hold, from, to);
+    this.#guide(host, hold);
+  }
+
+  /** What they have is of use once their chunk map is here. */
+  #guide(host: Host, { digest, holders }: Hold): void {
+    host.run(this.#now + MAP, () =>
+      this.#tell(host, digest, (own) => {
+        own.use(ROOT, holders);
+        own.searched();
+      }),
+    );
   }
 
   // From a peer.
@@ -232,6 +260,7 @@ export class Puller {
     const { chunkSize } = layoutOf(hold.size);
     const flow = hold.flow as Flow;
     const unread = end - index * chunkSize;
+    if (this.#hears(host, hold)) this.#guide(host, hold);
     if (index >= to || !host.fleet.goesOn(hold.digest, index, this.#now)) {
       this.#world.uplink.abort(flow, Math.max(0, unread));
       this.#world.trace?.(`${host.name} ${digestName(hold.digest)} upstream ends before ${index} of ${to}`);

@@ -12,31 +12,34 @@ function setting(): { table: Table; coordinator: Coordinator } {
 }
 
 describe('Coordinator', () => {
-  it('grants two that claim before anybody was heard of, and refuses the third', () => {
+  it('grants two that claim before anybody was heard of, the second a moment later, and refuses the third', () => {
     const { coordinator } = setting();
     assert.deepEqual(coordinator.claim('a', 0, 0), { kind: 'grant', segment: [0, 4] });
-    assert.deepEqual(coordinator.claim('b', 0, 1), { kind: 'grant', segment: [4, 8] });
-    assert.deepEqual(coordinator.claim('c', 0, 2), { kind: 'refuse', fetching: ['a', 'b'] });
+    assert.deepEqual(coordinator.claim('b', 0, 1), { kind: 'refuse', fetching: ['a'] });
+    assert.deepEqual(coordinator.claim('b', 0, 500), { kind: 'grant', segment: [4, 8] });
+    assert.deepEqual(coordinator.claim('c', 0, 501), { kind: 'refuse', fetching: ['a', 'b'] });
   });
 
   it('does not take an announcement from before the grant for the word on it', () => {
     const { table, coordinator } = setting();
     coordinator.claim('a', 0, 0);
-    coordinator.claim('b', 0, 0);
-    table.hear('a', said(COUNT, []), 1);
+    coordinator.claim('b', 0, 500);
+    table.hear('a', said(COUNT, []), 501);
     coordinator.announced('a', []);
-    assert.equal(coordinator.claim('c', 0, 2).kind, 'refuse');
+    assert.equal(coordinator.claim('c', 0, 502).kind, 'refuse');
   });
 
   it('forgets a grant that nobody makes use of', () => {
     const { coordinator } = setting();
     coordinator.claim('a', 0, 0);
-    coordinator.claim('b', 0, 0);
+    coordinator.claim('b', 0, 500);
+    assert.equal(coordinator.claim('c', 0, 1_400).kind, 'refuse');
     assert.equal(coordinator.claim('c', 0, 1_600).kind, 'grant');
   });
 
   it('grants what follows to a holder, behind what others take', () => {
     const { table, coordinator } = setting();
+    table.times.note(100, 0);
     table.hear('a', said(COUNT, [0, 1, 2], [[3, 4]]), 0);
     table.hear('b', said(COUNT, [4], [[5, 8]]), 0);
     assert.deepEqual(coordinator.claim('a', 0, 10), { kind: 'grant', segment: [8, 24] });

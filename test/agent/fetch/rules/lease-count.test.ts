@@ -1,13 +1,30 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { ChunkTimes } from '../../../../agent/fetch/rules/chunk-times.ts';
 import { LeaseCount } from '../../../../agent/fetch/rules/lease-count.ts';
 import { Table } from '../../../../agent/fetch/rules/table.ts';
 import { newTaking, type Taking } from '../../../../agent/fetch/rules/taking.ts';
 
 const COUNT = 1_000;
 
-/** How long a chunk takes with so many connections. ms */
-type Line = (leases: number) => number;
+/** Bytes a ms that an uplink carries, and chunks. */
+const UPLINK = 12_500;
+const CHUNK = 1024 * 1024;
+
+/** What each of so many leases is given of it. Bytes a ms */
+type Line = (leases: number) => readonly number[];
+
+const fair =
+  (uplink = UPLINK, cap = uplink): Line =>
+  (leases) =>
+    Array.from({ length: leases }, () => Math.min(cap, uplink / leases));
+
+/** What three or more have is for the first two for the most part. */
+const unfair: Line = (leases) =>
+  Array.from(
+    { length: leases },
+    (_, index) => (leases < 3 ? 1 / leases : index < 2 ? 0.45 : 0.1 / (leases - 2)) * UPLINK,
+  );
 
 /** How many leases there were from second to second, where each that is allowed is made use of. */
 function leasesOn(line: Line, seconds = 30): number[] {
@@ -15,20 +32,20 @@ function leasesOn(line: Line, seconds = 30): number[] {
   const count = new LeaseCount(table);
   const takings: Taking[] = [];
   const counted: number[] = [];
-  for (let now = 0; counted.length < seconds; ) {
+  for (let now = 0; counted.length < seconds; now += 50) {
     const allowed = count.allowed(takings.length, now);
     if (now >= counted.length * 1_000) counted.push(allowed);
-    for (const taking of takings.splice(allowed)) table.leased(taking, [], 2, now);
+    for (const taking of takings.splice(allowed)) table.leased(taking, [], taking.received, now);
     while (takings.length < allowed) {
       const taking = newTaking(COUNT, now);
       table.leased(taking, [[0, COUNT]], 1, now);
       takings.push(taking);
     }
-    const [since, leaseTime] = [now, table.uplink.leaseTime(now)];
-    now += line(allowed);
-    for (let each = 0; each < allowed; each++) {
-      table.times.note(now - since, now);
-      table.uplink.note(since, leaseTime, now);
+    for (const [index, given] of line(takings.length).entries()) {
+      const taking = takings[index] as Taking;
+      const before = Math.floor(taking.received / CHUNK);
+      table.leased(taking, taking.leases, taking.received + Math.floor(given * 50), now + 50);
+      if (Math.floor(taking.received / CHUNK) > before) table.times.note(CHUNK / given, now + 50);
     }
   }
   return counted;
@@ -36,18 +53,85 @@ function leasesOn(line: Line, seconds = 30): number[] {
 
 describe('LeaseCount', () => {
   it('allows more while each still brings as much: upstream caps connections', () => {
-    assert.equal(leasesOn(() => 300)[9], 8);
+    assert.equal(leasesOn(fair(UPLINK, 1_400))[9], 8);
   });
 
   it('tries a third now and then, and goes back to two, where it brings nothing: the uplink is full', () => {
-    const counted = leasesOn((leases) => 80 * leases);
+    const counted = leasesOn(fair());
     assert.ok(counted.every((leases) => leases <= 3));
     assert.ok(counted.includes(3));
     assert.ok(counted.filter((leases) => leases === 2).length > 20);
   });
 
+  it('tries none where leases are not given the same: no cap holds back who is given less', () => {
+    const uneven: Line = (leases) => fair()(leases).map((given, index) => (index === 0 ? 0.6 * given : given));
+    assert.ok(
+      leasesOn(uneven)
+        .slice(1)
+        .every((leases) => leases === 2),
+    );
+  });
+
+  it('goes back from more to two where those that came starve', () => {
+    const counted = leasesOn(unfair);
+    assert.ok(counted.every((leases) => leases <= 3));
+    assert.ok(counted.filter((leases) => leases === 2).length > 20);
+  });
+
+  it('allows as many as fill an uplink that is capped, and goes on with them', () => {
+    const counted = leasesOn(fair(UPLINK, 2_500));
+    assert.ok(counted.slice(8).filter((leases) => leases >= 5).length > 15);
+    assert.ok(counted.slice(8).every((leases) => leases >= 4));
+  });
+
   it('tries no third on a thin uplink', () => {
-    assert.ok(leasesOn((leases) => 1_100 * leases, 60).every((leases) => leases === 2));
+    assert.ok(
+      leasesOn(fair(900), 60)
+        .slice(1)
+        .every((leases) => leases === 2),
+    );
+  });
+
+  it('allows one at first, until a chunk has come from upstream, or for half a second', () => {
+    const times = new ChunkTimes();
+    const allowed = () => new LeaseCount(new Table('self', COUNT, 0, times));
+    const silent = allowed();
+    assert.deepEqual(
+      [0, 499, 500].map((now) => silent.allowed(1, now)),
+      [1, 1, 2],
+    );
+    const brought = allowed();
+    assert.equal(brought.allowed(1, 0), 1);
+    times.note(100, 100);
+    assert.equal(brought.allowed(1, 100), 2);
+    // Another blob's chunk has come just before.
+    assert.equal(allowed().allowed(1, 600), 2);
+    assert.equal(allowed().allowed(1, 601), 1);
+  });
+
+  it('allows one where other blobs keep the uplink busy, and two where chunks are so quick that it is not', () => {
+    // One comes after the other: each of three takes three times as long.
+    for (const [chunk, allowed] of [
+      [100, 1],
+      [60, 2],
+    ] as const) {
+      const times = new ChunkTimes(() => 3);
+      const count = new LeaseCount(new Table('self', COUNT, 0, times));
+      assert.equal(count.allowed(1, 0), 1, 'nobody knows yet');
+      times.note(chunk, 1_000);
+      assert.equal(count.allowed(1, 1_000), allowed, `${chunk} ms`);
+    }
+  });
+
+  it('allows a second beside one that brings nothing', () => {
+    const table = new Table('self', COUNT, 0, new ChunkTimes(() => 3));
+    const count = new LeaseCount(table);
+    table.leased(table.own, [[0, 4]], 0, 0);
+    assert.equal(count.allowed(1, 0), 1);
+    assert.equal(count.allowed(1, 900), 1);
+    assert.equal(count.allowed(1, 1_100), 2);
+    table.leased(table.own, [[0, 4]], 64 * 1024, 1_200);
+    assert.equal(count.allowed(1, 1_300), 1);
   });
 
   it('doubles with each lease that brings nothing, until something comes', () => {
@@ -59,6 +143,6 @@ describe('LeaseCount', () => {
       assert.equal(count.allowed(0, 0), allowed);
     }
     table.leased(table.own, [[0, 4]], 1, 0);
-    assert.equal(count.allowed(1, 0), 2);
+    assert.equal(count.allowed(1, 500), 2);
   });
 });

@@ -125,6 +125,25 @@ describe('Requests', () => {
     assert.ok((rare[0]?.index as number) >= 20);
   });
 
+  it('asks somebody else too for what has not come for two seconds, whether anything has come before or not', () => {
+    for (const hadBefore of [true, false]) {
+      const table = new Table('self', COUNT, 0);
+      table.hear('mute', said(COUNT, hadBefore ? [1, 2] : [1]), 0);
+      const requests = new Requests(table, 7);
+      const asked = requests.next(WANTING, 0);
+      if (hadBefore) requests.ended('mute', 2, 'done', 50);
+      assert.ok(asked.some(({ index }) => index === 1));
+      table.hear('quick', said(COUNT, [1]), 100);
+      assert.deepEqual(requests.next(WANTING, 1_900), []);
+      assert.equal(requests.dueAt(1_900), 2_000);
+      assert.deepEqual(
+        requests.next(WANTING, 2_000).map(({ peer, index }) => [peer, index]),
+        [['quick', 1]],
+      );
+      assert.deepEqual(requests.next(WANTING, 3_000), []);
+    }
+  });
+
   it('asks for less where its own line is slow', () => {
     const table = new Table('self', COUNT, 0);
     for (let at = 0; at < 10; at++) table.hear(`peer-${at}`, said(COUNT, range(0, COUNT)), 0);

@@ -2,95 +2,143 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { UplinkRate } from '../../../../agent/fetch/rules/uplink-rate.ts';
 
-/** How long a chunk takes of an uplink that carries one in 80 ms, where a connection is given one in so many. ms */
-const chunkTime =
-  (capped = 80) =>
-  (leases: number): number =>
-    Math.max(capped, 80 * leases);
+/** Bytes a ms that an uplink carries. */
+const UPLINK = 12_500;
+
+/** What each of so many leases is given of it. Bytes a ms */
+type Line = (leases: number) => readonly number[];
+
+/** Each has as much as any other, and none more than the cap. */
+const fair =
+  (cap = UPLINK, uplink = UPLINK): Line =>
+  (leases) =>
+    Array.from({ length: leases }, () => Math.min(cap, uplink / leases));
+
+/** Two have it all. */
+const unfair: Line = (leases) =>
+  Array.from({ length: leases }, (_, index) => (index < 2 ? UPLINK / Math.min(2, leases) : 0));
 
 /** What was measured when there were so many leases, for five seconds each time. */
-function measured(phases: readonly number[], timeOf: (leases: number) => number): { rate: UplinkRate; now: number } {
-  let leases = 0;
-  const rate = new UplinkRate(() => (leases > 0 ? [leases] : []));
-  let now = 0;
-  for (const count of phases) {
-    const begun = now;
-    rate.leaseTime(now);
-    leases = count;
-    const took = timeOf(count);
-    while (now < begun + 5_000) {
-      const leaseTime = rate.leaseTime(now);
-      const since = now;
-      now += took;
-      for (let each = 0; each < count; each++) rate.note(since, leaseTime, now);
+class Measured {
+  now = 0;
+  #leases: object[] = [];
+  readonly rate = new UplinkRate(() => this.#leases.length);
+
+  constructor(phases: readonly number[], line: Line) {
+    for (const leases of phases) this.go(leases, line);
+  }
+
+  /** Each is heard of four times a second, one after the other. */
+  go(count: number, line: Line, ms = 5_000): void {
+    this.rate.elapse(this.now);
+    for (const lease of this.#leases.splice(count)) this.rate.ended(lease);
+    while (this.#leases.length < count) {
+      const lease = {};
+      this.#leases.push(lease);
+      this.rate.began(lease, this.now);
+    }
+    const given = line(count);
+    const heardAt = this.#leases.map(() => this.now);
+    for (const end = this.now + ms; this.now < end; this.now += 10) {
+      for (const [index, lease] of this.#leases.entries()) {
+        if ((this.now / 10) % 25 !== index) continue;
+        this.rate.note(lease, (given[index] as number) * (this.now - (heardAt[index] as number)), this.now);
+        heardAt[index] = this.now;
+      }
     }
   }
-  return { rate, now };
 }
 
 describe('UplinkRate', () => {
   it('knows nothing of what was not measured', () => {
-    const rate = new UplinkRate(() => []);
-    assert.equal(rate.recentLeases(0), undefined);
+    const rate = new UplinkRate(() => 0);
+    assert.equal(rate.recent(0), undefined);
     assert.equal(rate.needed(0), undefined);
     assert.ok(!rate.isFull(0));
   });
 
   it('tells how many leases fill the uplink, once fewer have brought less', () => {
-    const { rate, now } = measured([8, 4], chunkTime(400));
+    const { rate, now } = new Measured([8, 4], fair(2_500));
     assert.equal(rate.needed(now), 5);
-    assert.ok(Math.abs((rate.recentLeases(now) as number) - 4) < 0.1);
+    assert.equal(rate.recent(now)?.leases, 4);
   });
 
   it('does not take an uplink for capped that each lease has a part of', () => {
-    const { rate, now } = measured([6, 4, 2], chunkTime());
+    const { rate, now } = new Measured([6, 4, 2], fair());
     assert.equal(rate.needed(now), undefined);
   });
 
+  it('does not take it for capped where some leases are given nothing', () => {
+    for (const phases of [
+      [8, 4],
+      [2, 4, 8],
+    ]) {
+      const { rate, now } = new Measured(phases, unfair);
+      assert.equal(rate.needed(now), undefined);
+      assert.ok(rate.isFull(now));
+    }
+  });
+
   it('sees that more leases brought no more', () => {
-    const full = measured([2, 3], chunkTime());
+    const full = new Measured([2, 3], fair());
     assert.ok(full.rate.isFull(full.now));
-    const capped = measured([2, 3], chunkTime(400));
+    const capped = new Measured([2, 3], fair(2_500));
     assert.ok(!capped.rate.isFull(capped.now));
   });
 
+  it('tells whether each lease brings as much as the others', () => {
+    const even = new Measured([4], fair());
+    assert.equal(even.rate.recent(even.now)?.isEven, true);
+    const starved = new Measured([4], unfair);
+    assert.equal(starved.rate.recent(starved.now)?.isEven, false);
+    const alone = new Measured([1], fair());
+    assert.equal(alone.rate.recent(alone.now)?.isEven, false);
+  });
+
+  it('counts one as starved that is not even heard of', () => {
+    const leases = [{}, {}, {}];
+    const rate = new UplinkRate(() => leases.length);
+    for (const lease of leases) rate.began(lease, 0);
+    for (let now = 0; now < 1_100; now += 100) for (const lease of leases.slice(1)) rate.note(lease, 100_000, now);
+    assert.equal(rate.recent(1_000)?.isEven, false);
+  });
+
+  it('does not judge by a lease that has only just begun', () => {
+    const leases = [{}, {}];
+    const rate = new UplinkRate(() => leases.length);
+    for (const lease of leases) rate.began(lease, 0);
+    const late = {};
+    for (let now = 0; now < 1_100; now += 100) {
+      if (now === 800) {
+        rate.elapse(now);
+        leases.push(late);
+        rate.began(late, now);
+      }
+      for (const lease of leases) rate.note(lease, lease === late ? 0 : 100_000, now);
+    }
+    assert.equal(rate.recent(1_000)?.isEven, true);
+  });
+
   it('forgets what the line was', () => {
-    const { rate, now } = measured([8, 4], chunkTime(400));
+    const { rate, now } = new Measured([8, 4], fair(2_500));
     assert.equal(rate.needed(now + 20_000), undefined);
-    assert.equal(rate.recentLeases(now + 20_000), undefined);
+    assert.equal(rate.recent(now + 20_000), undefined);
   });
 
   it('forgets at once what was measured of another line', () => {
-    // Five seconds of a line ten times as fast, without a cap: its chunks came in no time.
-    let isWide = true;
-    const timeOf = (leases: number) => (isWide ? 8 * leases : Math.max(400, 80 * leases));
-    let leases = 0;
-    const rate = new UplinkRate(() => (leases > 0 ? [leases] : []));
-    let now = 0;
-    for (const [count, wide] of [
-      [3, true],
-      [4, true],
-      [6, false],
-      [3, false],
-    ] as const) {
-      const begun = now;
-      rate.leaseTime(now);
-      [leases, isWide] = [count, wide];
-      while (now < begun + 4_000) {
-        const [leaseTime, since] = [rate.leaseTime(now), now];
-        now += timeOf(count);
-        for (let each = 0; each < count; each++) rate.note(since, leaseTime, now);
-      }
-    }
-    assert.equal(rate.needed(now), 5);
-    assert.ok(!rate.isFull(now));
+    // Of a line ten times as fast, without a cap.
+    const wide = fair(10 * UPLINK, 10 * UPLINK);
+    const measured = new Measured([3, 4], wide);
+    measured.go(6, fair(2_500), 4_000);
+    measured.go(3, fair(2_500), 4_000);
+    assert.equal(measured.rate.needed(measured.now), 5);
+    assert.ok(!measured.rate.isFull(measured.now));
   });
 
   it('does not count the time in which nobody took anything', () => {
-    const { rate, now } = measured([2], chunkTime());
-    const later = now + 3_600_000;
-    const leaseTime = rate.leaseTime(later);
-    for (const ms of [160, 160, 1_100]) rate.note(later, leaseTime, later + ms);
-    assert.equal(rate.recentLeases(later + 1_100), 2);
+    const measured = new Measured([2, 0], fair());
+    measured.now += 3_600_000;
+    measured.go(2, fair(), 1_500);
+    assert.equal(measured.rate.recent(measured.now)?.leases, 2);
   });
 });
