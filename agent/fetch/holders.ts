@@ -51,13 +51,11 @@ export class Holders {
     });
   }
 
-  /** Takes note of neighbours that told since that they hold the blob. @returns whether there were any */
+  /** Takes note of neighbours that told since that they hold the blob. @returns whether any of them may be taken from */
   notice(): boolean {
-    const before = this.#known.size;
-    for (const holder of this.#swarm.tellers(this.#digest)) this.#take(holder);
-    if (this.#known.size === before) return false;
-    this.#changed();
-    return true;
+    const come = this.#swarm.tellers(this.#digest).filter((holder) => this.#take(holder));
+    if (come.length > 0) this.#changed();
+    return come.some(({ peer }) => this.#known.get(peer)?.isUsable);
   }
 
   candidates(): Candidate[] {

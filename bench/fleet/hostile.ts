@@ -34,6 +34,7 @@ export const BEHAVIOURS = {
   dribble: { as: 'dribble', holds: true },
   garbage: { as: 'garbage', holds: true },
   hoards: { as: 'hoards' },
+  'makes-up': { as: 'makes-up' },
   accuses: { as: 'accuses' },
   refuses: { as: 'refuses' },
   grants: { as: 'grants' },

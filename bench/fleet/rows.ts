@@ -167,6 +167,7 @@ export const ROWS: readonly Row[] = [
   tolerated(alike('holds-all-busy', '"I hold the whole of it" for all that anybody holds, and then always busy')),
   alike('dribble', '1 byte a second'),
   alike('garbage', 'garbage frames'),
+  tolerated(alike('makes-up', 'all taken from upstream, by its word, and never a chunk')),
   threeLiars('mixed', 'wrong chunks, a stall and a false map', 'wrong-chunks', 'stall', 'false-map'),
   threeLiars(
     'words',

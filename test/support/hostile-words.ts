@@ -12,6 +12,7 @@ export const TAKER_BEHAVIOURS = {
   unsigned: 'says so, and gives false chunks that nobody signs',
   stalls: 'says so, and stops in the middle of the first chunk',
   hoards: 'says that it takes everything from upstream, and nothing comes of it',
+  'makes-up': 'says that it takes everything from upstream, and that ever more bytes come, but never a chunk',
   refuses: 'refuses every claim, and names nobody',
   names: 'refuses every claim, and names peers that there are none of',
   grants: 'grants everybody everything',
@@ -21,6 +22,9 @@ export const TAKER_BEHAVIOURS = {
 } as const;
 
 export type TakerBehaviour = keyof typeof TAKER_BEHAVIOURS;
+
+/** What comes to it, as it says. Bytes a millisecond: as on a slow line. */
+const MADE_UP = 200;
 
 /** What it says to `peer`, who has said that it takes a blob or wants to. */
 export function answersTo(
@@ -52,6 +56,8 @@ export function answersTo(
     }
     case 'hoards':
       return [state(none, [[0, count]])];
+    case 'makes-up':
+      return [{ ...state(none, [[0, count]]), received: Math.floor(performance.now() * MADE_UP) }];
     case 'refuses':
       return type === 'claim' ? [{ type: 'refuse', digest, fetching: [], partners: [] }] : [];
     case 'names': {

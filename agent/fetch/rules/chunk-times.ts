@@ -55,6 +55,11 @@ export class ChunkTimes {
     this.#notedAt = now;
   }
 
+  /** What most chunks took; undefined where none was seen yet. */
+  get median(): number | undefined {
+    return this.#times.median;
+  }
+
   /** What a chunk takes now; undefined where none was seen yet. */
   get usual(): number | undefined {
     const { median } = this.#times;

@@ -193,6 +193,8 @@ export class Fleet {
   #forgetOne(): void {
     for (const [key, share] of this.#shares) {
       if (share.own !== undefined) continue;
+      // Its leases would count for ever.
+      share.table.ignoreAll();
       this.#shares.delete(key);
       return;
     }

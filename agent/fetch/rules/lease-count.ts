@@ -20,14 +20,20 @@ const SLOW_CHUNK = 2_000;
  */
 const SHORT_CHUNK = 250;
 
-/** A lease may bring nothing for this long before a second one is allowed: a request's way, and the word on it. ms */
+/** A lease may bring nothing for this long before one beside it is allowed: a request's way, and the word on it. ms */
 const QUIET_FOR = 1_000;
+
+/** And for this part of what a chunk takes: on a thin uplink all bring little. */
+const QUIET_PART = 0.25;
 
 /**
  * All blobs of an image begin at once: before there is a lease of each it seems that none of the others has any. So each
  * has but one until a chunk of any of them has come, or for this long. ms
  */
 const SETTLED_AFTER = 500;
+
+/** After so long more are tried also where some leases bring less: they may be of another registry. ms */
+const UNEVEN_FOR = 3_000;
 
 /** Leases at a time where upstream gives nobody anything. */
 const MOST_TRIES = 64;
@@ -56,8 +62,8 @@ export class LeaseCount {
   /** How many fill the uplink together with those of other blobs, as far as is known. */
   #ofUse(now: number): number {
     const { times, uplink, leaseHolders } = this.#table;
-    const { usual } = times;
-    if (usual === undefined || usual > SLOW_CHUNK) return 0;
+    // Not what is usual: with more leases than there were, that counts the cap of each as the uplink's.
+    if (times.median === undefined || times.median > SLOW_CHUNK) return 0;
     return Math.max(uplink.needed(now) ?? 0, this.#trial(now)) - (uplink.leases - leaseHolders);
   }
 
@@ -69,10 +75,11 @@ export class LeaseCount {
     // What was too much is taken back step by step, so that the idle uplink shows where each lease brings no more for being
     // one of few.
     if (uplink.isFull(now)) return wholeLeases(recent.leases / STEP);
-    // A cap gives each the same. Where some bring less it is no cap that holds them back, and one more would make it worse.
-    if (!recent.isEven) return 0;
     // What a trial has allowed is measured before it allows more.
-    return wholeLeases(Math.min(recent.leases, uplink.leases) * STEP);
+    const leases = Math.min(recent.leases, uplink.leases);
+    if (recent.isEven) return wholeLeases(leases * STEP);
+    // A cap gives each the same. Where some bring less, one more may make it worse; but others may be capped all the same.
+    return Math.max(uplink.worth(now) ?? 0, uplink.unevenFor(now) >= UNEVEN_FOR ? wholeLeases(leases * STEP) : 0);
   }
 
   /** Where other blobs keep a slow uplink busy, one of each does: the fewer connections, the less they starve each other. */
@@ -81,13 +88,15 @@ export class LeaseCount {
     const isQuick = times.notedAt > this.#begunAt && (times.usual ?? 0) < SHORT_CHUNK;
     const isFresh = this.#begunAt - times.notedAt > SETTLED_AFTER && now - this.#begunAt < SETTLED_AFTER;
     if (isFresh) return 1;
-    return isQuick || times.leases - leases < LIVE_LEASES || this.#isQuiet(now) ? LIVE_LEASES : 1;
+    const least = isQuick || times.leases - leases < LIVE_LEASES ? LIVE_LEASES : 1;
+    return Math.min(MOST_LEASES, least + this.#quiet(now));
   }
 
-  /** Whether a lease brings nothing: its holder may be slow, gone or a liar, and nobody else brings any of the blob. */
-  #isQuiet(now: number): boolean {
-    const { own, others } = this.#table;
-    const isQuiet = ({ leases, progressAt }: Taking) => leases.length > 0 && now - progressAt > QUIET_FOR;
-    return isQuiet(own) || [...others.values()].some(isQuiet);
+  /** How many leases bring nothing: their holders may be slow, gone or liars, and nobody else brings any of the blob. */
+  #quiet(now: number): number {
+    const { own, others, times } = this.#table;
+    const quietFor = Math.max(QUIET_FOR, (times.usual ?? 0) * QUIET_PART);
+    const isQuiet = (taking: Taking) => this.#table.isUnderWay(taking) && now - taking.progressAt > quietFor;
+    return Number(isQuiet(own)) + [...others.values()].filter(isQuiet).length;
   }
 }

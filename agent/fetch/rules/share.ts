@@ -38,10 +38,10 @@ export class Share {
   constructor(digest: Digest, size: number | null, seed: number, surroundings: Surroundings, now: number) {
     this.digest = digest;
     this.size = size;
-    const count = size === null ? 1 : layoutOf(size).count;
+    const { count, chunkSize } = size === null ? { count: 1 } : layoutOf(size);
     this.#surroundings = surroundings;
     const { self, times, uplink } = surroundings;
-    this.table = new Table(self, count, now, times, uplink, () => this.#partners.isAmongMany);
+    this.table = new Table(self, count, now, times, uplink, () => this.#partners.isAmongMany, chunkSize);
     this.#coordinator = new Coordinator(this.table, surroundings.self);
     this.#seed = seed;
     this.#partners = new Partners(this.table, surroundings);

@@ -1,4 +1,5 @@
 import { type Bitmap, clearBit, eachNew, hasBit, isBitmapOf, setBit, union } from '../../../protocol/bitmap.ts';
+import { MIN_CHUNK_SIZE } from '../../../protocol/chunks.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { judge, unbarAll } from './barring.ts';
 import { ChunkTimes } from './chunk-times.ts';
@@ -26,6 +27,8 @@ export type TakingMessage = Extract<FleetMessage, { type: 'taking' }>;
  */
 export class Table {
   readonly count: number;
+  /** Bytes. */
+  readonly chunkSize: number;
   /** This agent's own part; it is not among {@link others}. */
   own: Taking;
   readonly others = new Map<string, Taking>();
@@ -33,12 +36,12 @@ export class Table {
   readonly uplink: UplinkRate;
   /** Who gets no more leases on this blob: a lease of theirs was void, or what they took went no further. */
   readonly barred = new Set<string>();
-  /** How many hold leases, this agent included. */
-  leaseHolders = 0;
   /** When anybody had a chunk more. ms */
   gainedAt: number;
   /** Leases in a row that brought nothing. */
   failures = 0;
+  /** Whether upstream gave this agent a part. */
+  givesParts = false;
   /** Whether this agent takes the blob itself, not only watches over it. */
   takesPart = false;
   /** Whose word on this blob counts no longer. */
@@ -48,6 +51,8 @@ export class Table {
   readonly #isAmongMany: () => boolean;
   #reviewedAt = Number.NEGATIVE_INFINITY;
   #reviewAt = Number.POSITIVE_INFINITY;
+  /** Who holds leases that take something of the uplink, or may: what is overdue takes none. */
+  readonly #live = new Set<Taking>();
   readonly #spread = new Spread();
   readonly #rarity: Rarity;
   /** Root of the chunk map that is trusted here. */
@@ -57,6 +62,7 @@ export class Table {
    * @param times of all blobs: the first chunk of one is then no stranger
    * @param uplink of all blobs too
    * @param isAmongMany see {@link Partners.isAmongMany}
+   * @param chunkSize bytes
    */
   constructor(
     self: string,
@@ -65,6 +71,7 @@ export class Table {
     times = new ChunkTimes(),
     uplink?: UplinkRate,
     isAmongMany = () => false,
+    chunkSize = MIN_CHUNK_SIZE,
   ) {
     this.#self = self;
     this.#isAmongMany = isAmongMany;
@@ -72,9 +79,15 @@ export class Table {
     this.uplink = uplink ?? new UplinkRate(() => this.leaseHolders);
     this.gainedAt = now;
     this.count = count;
+    this.chunkSize = chunkSize;
     this.own = newTaking(count, now);
     this.resetOwn(now);
     this.#rarity = new Rarity(count);
+  }
+
+  /** How many hold leases that are not overdue, this agent included. */
+  get leaseHolders(): number {
+    return this.#live.size;
   }
 
   /** How many others have each chunk in a way that is of use here. */
@@ -117,6 +130,8 @@ export class Table {
     const usable = isOurs ? had : marks;
     taking.have = had;
     taking.usable = usable;
+    // Bytes first: those that came before a chunk was whole are none of the next one's.
+    this.leased(taking, taking.leases, message.received, now);
     this.#follow(peer, taking, before, had, now);
     this.#rarity.replace(usedBefore, usable);
     this.leased(taking, message.leases, message.received, now);
@@ -127,17 +142,13 @@ export class Table {
   leased(taking: Taking, leases: readonly Segment[], received: number, now: number): void {
     const begins = taking.leases.length === 0 && leases.length > 0;
     if (taking.leases.length > 0) this.uplink.note(taking, Math.max(0, received - taking.received), now);
-    this.uplink.elapse(now);
     if (received > taking.received) this.failures = 0;
     else if (leases.length === 0 && taking.leases.length > 0 && received === taking.leaseBytes) this.failures++;
-    this.leaseHolders += Number(leases.length > 0) - Number(taking.leases.length > 0);
     taking.leases = leases;
     taking.received = received;
     noteProgress(taking, begins, now);
-    if (leases.length === 0) this.uplink.ended(taking);
-    if (!begins) return;
-    this.uplink.began(taking, now);
-    beginChunk(taking, now);
+    if (begins) beginChunk(taking, now);
+    this.#setLive(taking, leases.length > 0 && !this.isLate(taking, now), now);
   }
 
   /** This agent has chunk `index` from now on. */
@@ -156,9 +167,7 @@ export class Table {
 
   /** This agent begins its part anew. */
   resetOwn(now: number): void {
-    this.uplink.elapse(now);
-    this.uplink.ended(this.own);
-    if (this.own.leases.length > 0) this.leaseHolders--;
+    this.#setLive(this.own, false, now);
     this.own = newTaking(this.count, now);
     this.own.heardAt = Number.POSITIVE_INFINITY;
   }
@@ -178,9 +187,8 @@ export class Table {
     const none = new Uint8Array(taking.usable.length);
     this.#rarity.replace(taking.usable, none);
     this.#spread.dropped(taking);
-    this.uplink.ended(taking);
+    this.#endLive(taking);
     this.others.delete(peer);
-    if (taking.leases.length > 0) this.leaseHolders--;
   }
 
   /** Forgets a neighbour, and whatever else it may say. */
@@ -224,10 +232,12 @@ export class Table {
       else {
         heardAt = Math.min(heardAt, taking.heardAt);
         judge(this, this.#spread, peer, taking, now);
+        if (this.isLate(taking, now)) this.#setLive(taking, false, now);
       }
     }
     this.#reviewAt = Math.max(heardAt + this.#silence, now + REVIEW_EVERY);
     if (this.takesPart) judge(this, this.#spread, this.#self, this.own, now);
+    if (this.isLate(this.own, now)) this.#setLive(this.own, false, now);
     unbarAll(this, this.#self);
   }
 
@@ -253,15 +263,37 @@ export class Table {
     return !this.barred.has(peer) && !this.isLate(taking, now);
   }
 
+  /** Whether it holds leases that are not overdue, or were not when it was last looked at. */
+  isUnderWay(taking: Taking): boolean {
+    return this.#live.has(taking);
+  }
+
   /** Whether a lease's bytes or chunks are overdue. */
   isLate(taking: Taking, now: number): boolean {
-    return isLate(taking, this.count, this.times, now);
+    return isLate(taking, this, now);
   }
 
   /** Whether any other of these still lacks anything: who has it all only gives, and takes nothing from upstream. */
   isWantedBy(counts: (peer: string) => boolean): boolean {
     for (const [peer, { have }] of this.others) if (counts(peer) && !hasAll(have, this.count)) return true;
     return false;
+  }
+
+  /** Whether the leases of this one count among those that share the uplink. */
+  #setLive(taking: Taking, isLive: boolean, now: number): void {
+    if (isLive === this.#live.has(taking)) return;
+    this.uplink.elapse(now);
+    if (!isLive) {
+      this.#endLive(taking);
+      return;
+    }
+    this.#live.add(taking);
+    this.uplink.began(taking, now);
+  }
+
+  #endLive(taking: Taking): void {
+    this.#live.delete(taking);
+    this.uplink.ended(taking);
   }
 
   /** Notes what is new in `have`. */

@@ -19,8 +19,17 @@ const EQUAL = 0.9;
 /** A lease that brings less than this part of what another does is not given the same as that one. */
 const EVEN = 0.75;
 
+/** Of so many leases one may bring less than the rest: its holder's own line may be slow. */
+const ODD_ONE = 4;
+
+/** Who tells of its lease does so at least as often as this: what is not heard of for longer brings nothing. ms */
+const HEARD_WITHIN = 2_500;
+
 /** So many times as much, or as little, as the same leases brought before: it is another line, or another upstream. */
 const CHANGED = 2;
+
+/** Numbers of leases are alike that differ by less. */
+const AS_MANY = 0.5;
 
 /** So much of a lease is within the error of what is measured. */
 const ERROR = 0.3;
@@ -47,13 +56,13 @@ interface Rate {
  * What all leases on the LAN bring, of whatever blob, with so many and so many of them: whether the uplink is full, or
  * upstream gives no one connection all that it could carry. It counts bytes by the clock: connections starve each other,
  * and by how long the chunks take that come, those that bring nothing would seem to bring as much as the others. Who makes
- * up bytes can but make the uplink seem full, or capped: a blob has two leases then, or eight. Pure; ms.
+ * up leases or bytes can but make the uplink seem full, or capped: a blob has one lease then, or eight. Pure; ms.
  */
 export class UplinkRate {
   readonly #leases: () => number;
   /** No more than one for each {@link MEASURED_FOR} of {@link REMEMBERED_FOR}. */
   #rates: Rate[] = [];
-  /** By lease, that is by whatever stands for one; those that last. */
+  /** By lease, that is by whatever stands for one; those that last: each is told to end. */
   readonly #brought = new Map<object, Brought>();
   #bytes = 0;
   /** For how long there were any leases since it was last measured; and that times how many. */
@@ -77,7 +86,7 @@ export class UplinkRate {
     this.#at = now;
     const { leases } = this;
     if (leases === 0) return;
-    if (elapsed > REMEMBERED_FOR) this.#begin(now);
+    if (elapsed > REMEMBERED_FOR) this.#begin();
     else {
       this.#time += elapsed;
       this.#leaseTime += leases * elapsed;
@@ -108,7 +117,7 @@ export class UplinkRate {
     this.#forgetOld(now);
     if (this.#rates.some((before) => isContradiction(before, rate))) this.#rates = [];
     this.#rates.push(rate);
-    this.#begin(now);
+    this.#begin();
   }
 
   /** How many there were when it was last measured, and whether each brought about as much; undefined where it was not of late. */
@@ -133,6 +142,18 @@ export class UplinkRate {
     return isCapped ? wholeLeases(most.all / best.each) : undefined;
   }
 
+  /** With how many leases the most came, where with fewer it was never nearly as much; undefined where it was. */
+  worth(now: number): number | undefined {
+    this.#forgetOld(now);
+    const most = highest(this.#rates, ({ all }) => all);
+    if (most === undefined) return undefined;
+    const fewer = highest(
+      this.#rates.filter(({ leases }) => leases * CONTRAST <= most.leases),
+      ({ all }) => all,
+    );
+    return fewer !== undefined && fewer.all <= IDLE * most.all ? wholeLeases(most.leases) : undefined;
+  }
+
   /** Whether the most leases there were brought no more than fewer did. */
   isFull(now: number): boolean {
     this.#forgetOld(now);
@@ -143,22 +164,36 @@ export class UplinkRate {
     return few.each > 0 && many.each < (few.each * (1 + few.leases / many.leases)) / 2;
   }
 
+  /**
+   * For how long there have been about as many leases as when it was last measured, and never was each given as much as
+   * any other. ms; 0 where they were the last time
+   */
+  unevenFor(now: number): number {
+    this.#forgetOld(now);
+    const { leases = 0 } = this.#rates.at(-1) ?? {};
+    const other = this.#rates.findLastIndex((rate) => rate.isEven || Math.abs(rate.leases - leases) >= AS_MANY);
+    const first = this.#rates[other + 1];
+    return first === undefined ? 0 : now - first.at;
+  }
+
   /** Of those leases that there were for most of the time. */
   #isEven(now: number): boolean {
     const rates: number[] = [];
     for (const { bytes, since, at } of this.#brought.values()) {
-      if (now - since >= MEASURED_FOR / 2) rates.push(at > since ? bytes / (at - since) : 0);
+      if (now - since < MEASURED_FOR / 2) continue;
+      if (at > since) rates.push(bytes / (at - since));
+      else if (now - at > HEARD_WITHIN) rates.push(0);
     }
-    return rates.length > 1 && Math.min(...rates) >= EVEN * Math.max(...rates);
+    rates.sort((one, other) => one - other);
+    const least = rates[Math.floor(rates.length / ODD_ONE)] ?? 0;
+    return rates.length > 1 && least >= EVEN * (rates.at(-1) as number);
   }
 
-  #begin(now: number): void {
+  #begin(): void {
     this.#bytes = 0;
     this.#time = 0;
     this.#leaseTime = 0;
-    for (const [lease, brought] of this.#brought) {
-      // Its blob may be nobody's business any more: then nobody says that it has ended.
-      if (now - brought.at > REMEMBERED_FOR) this.#brought.delete(lease);
+    for (const brought of this.#brought.values()) {
       brought.bytes = 0;
       brought.since = brought.at;
     }

@@ -65,8 +65,8 @@ test('who stalled or lied before it told that it holds the blob is not taken fro
   ] as const) {
     holders.failed(peer, new AgentError(code, 'of its part'));
     swarm.announce(peer, digest, { bytes });
+    assert.equal(holders.notice(), code === 'PEER_MISSING');
   }
-  holders.notice();
   assert.deepEqual(
     holders.best()?.holders.map(({ peer }) => peer),
     ['early'],

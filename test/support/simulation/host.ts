@@ -18,9 +18,10 @@ export type Lie =
   | 'refuses'
   | 'grants'
   | 'names'
-  /** Takes leases, and no byte under them; or a byte a second; or all, and keeps it to itself. */
+  /** Takes leases, and no byte under them; or a byte a second; or makes its bytes up; or all, and keeps it to itself. */
   | 'stalls'
   | 'drips'
+  | 'inflates'
   | 'hoards';
 
 export interface HostInit {

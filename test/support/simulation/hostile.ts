@@ -4,6 +4,9 @@ import type { FleetMessage } from '../../../protocol/messages.ts';
 import type { Host } from './host.ts';
 import type { World } from './world.ts';
 
+/** What one says it has from upstream, that takes nothing of it. Bytes a ms: as on a slow line */
+const MADE_UP = 200;
+
 /** What a host really sends where its rules want `message` sent: an honest one just that. */
 export function bend(host: Host, message: FleetMessage, world: World): FleetMessage | undefined {
   switch (host.lie) {
@@ -14,6 +17,8 @@ export function bend(host: Host, message: FleetMessage, world: World): FleetMess
       return message.type === 'taking' ? { ...message, received: 0 } : message;
     case 'drips':
       return message.type === 'taking' ? { ...message, received: Math.floor(world.agenda.now / 1_000) } : message;
+    case 'inflates':
+      return message.type === 'taking' ? { ...message, received: Math.floor(world.agenda.now * MADE_UP) } : message;
     case 'refuses':
       return isVerdict(message) ? { type: 'refuse', digest: message.digest, fetching: [], partners: [] } : message;
     case 'names':

@@ -237,7 +237,7 @@ export class Puller {
     const flow = uplink.open();
     hold.flow = flow;
     this.#world.trace?.(`${host.name} ${digestName(hold.digest)} upstream ${from} to ${to}`);
-    if (host.lie === 'stalls' || host.lie === 'drips') return;
+    if (host.lie === 'stalls' || host.lie === 'drips' || host.lie === 'inflates') return;
     const { chunkSize } = layoutOf(hold.size);
     const skipped = this.#hasRanges ? 0 : from * chunkSize;
     const end = this.#hasRanges ? Math.min(hold.size, to * chunkSize) : hold.size;

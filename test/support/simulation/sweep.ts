@@ -21,7 +21,18 @@ export const KINDS = [
 ] as const;
 export type Kind = (typeof KINDS)[number];
 
-const LIES: readonly Lie[] = ['boasts', 'lacks', 'corrupts', 'refuses', 'grants', 'names', 'stalls', 'drips', 'hoards'];
+const LIES: readonly Lie[] = [
+  'boasts',
+  'lacks',
+  'corrupts',
+  'refuses',
+  'grants',
+  'names',
+  'stalls',
+  'drips',
+  'inflates',
+  'hoards',
+];
 
 /** A small LAN, drawn by its seed, and what goes wrong in it. */
 export function draw(seed: number): { readonly kind: Kind; readonly scenario: Scenario } {

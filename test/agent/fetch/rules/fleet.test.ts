@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { describe, it } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { Fleet } from '../../../../agent/fetch/rules/fleet.ts';
 import { bitmapOf, fullBitmap } from '../../../../protocol/bitmap.ts';
+import { MAX_CHUNKS } from '../../../../protocol/chunks.ts';
+import { toDigest } from '../../../../protocol/digest.ts';
 import type { FleetMessage } from '../../../../protocol/messages.ts';
 import { rendezvousOrder } from '../../../../protocol/rendezvous.ts';
 import { DIGEST, MiB, said } from '../../../support/simulation/said.ts';
@@ -14,6 +19,17 @@ function fleetOf(self: string): Fleet {
   const fleet = new Fleet({ self });
   for (const name of NAMES) if (name !== self) fleet.came(name);
   return fleet;
+}
+
+setFlagsFromString('--expose-gc');
+const collectGarbage = runInNewContext('gc') as () => void;
+
+/** What bitmaps take. */
+function heldBytes(): number {
+  // What the first has found is given back by the second.
+  collectGarbage();
+  collectGarbage();
+  return process.memoryUsage().arrayBuffers;
 }
 
 function join(fleet: Fleet, now = 0): void {
@@ -131,6 +147,23 @@ describe('Fleet', () => {
     fleet.on(DIGEST, 1_200, (own) => own.completed(1_200));
     fleet.tick(1_250);
     assert.deepEqual(marks().at(-1)?.marks, fullBitmap(COUNT));
+  });
+
+  it('keeps nothing of what a neighbour makes up, however much it says', () => {
+    const fleet = fleetOf('a');
+    const count = MAX_CHUNKS;
+    const say = (from: number, to: number): void => {
+      for (let each = from; each < to; each++) {
+        const digest = toDigest('sha256', hash('sha256', String(each), 'buffer'));
+        const message = { ...said(count, [], [[0, 4]]), digest };
+        fleet.heard('b', message, each);
+        fleet.wishes();
+      }
+    };
+    say(0, 600);
+    const before = heldBytes();
+    say(600, 6_000);
+    assert.ok(heldBytes() - before < 4 * MiB, `${heldBytes() - before} bytes`);
   });
 
   it('takes matters in its own hands where nobody takes, gives or grants what is missing', () => {

@@ -131,6 +131,7 @@ describe('a LAN of eight that takes an image', () => {
     ['names', 1.1, 1.1],
     ['stalls', 1.1, 1.1],
     ['drips', 1.1, 1.1],
+    ['inflates', 1.1, 1.6],
     ['hoards', 2.1, 2.2],
   ];
   for (const [lie, copies, time] of lies) {

@@ -3,13 +3,17 @@ import { describe, it } from 'node:test';
 import { ChunkTimes } from '../../../../agent/fetch/rules/chunk-times.ts';
 import { LeaseCount } from '../../../../agent/fetch/rules/lease-count.ts';
 import { Table } from '../../../../agent/fetch/rules/table.ts';
-import { newTaking, type Taking } from '../../../../agent/fetch/rules/taking.ts';
+import { beginChunk, newTaking, type Taking } from '../../../../agent/fetch/rules/taking.ts';
+import { UplinkRate } from '../../../../agent/fetch/rules/uplink-rate.ts';
 
 const COUNT = 1_000;
 
 /** Bytes a ms that an uplink carries, and chunks. */
 const UPLINK = 12_500;
 const CHUNK = 1024 * 1024;
+
+/** From one look to the next. ms */
+const STEP = 50;
 
 /** What each of so many leases is given of it. Bytes a ms */
 type Line = (leases: number) => readonly number[];
@@ -26,13 +30,33 @@ const unfair: Line = (leases) =>
     (_, index) => (leases < 3 ? 1 / leases : index < 2 ? 0.45 : 0.1 / (leases - 2)) * UPLINK,
   );
 
+interface Course {
+  readonly seconds?: number;
+  /** What leases on another blob bring. Bytes a ms */
+  readonly slow?: readonly number[];
+}
+
 /** How many leases there were from second to second, where each that is allowed is made use of. */
-function leasesOn(line: Line, seconds = 30): number[] {
-  const table = new Table('self', COUNT, 0);
+function leasesOn(line: Line, { seconds = 30, slow = [] }: Course = {}): number[] {
+  let leaseHolders = (): number => 0;
+  const times = new ChunkTimes(() => leaseHolders());
+  const uplink = new UplinkRate(() => leaseHolders());
+  const table = new Table('self', COUNT, 0, times, uplink);
+  const elsewhere = new Table('self', COUNT, 0, times, uplink);
+  leaseHolders = () => table.leaseHolders + elsewhere.leaseHolders;
   const count = new LeaseCount(table);
   const takings: Taking[] = [];
+  const others = slow.map(() => newTaking(COUNT, 0));
+  for (const taking of others) elsewhere.leased(taking, [[0, COUNT]], 0, 0);
   const counted: number[] = [];
-  for (let now = 0; counted.length < seconds; now += 50) {
+  const bring = (on: Table, taking: Taking, given: number, now: number): void => {
+    const before = Math.floor(taking.received / CHUNK);
+    on.leased(taking, taking.leases, taking.received + Math.floor(given * STEP), now);
+    if (Math.floor(taking.received / CHUNK) === before) return;
+    times.note(CHUNK / given, now);
+    beginChunk(taking, now);
+  };
+  for (let now = 0; counted.length < seconds; now += STEP) {
     const allowed = count.allowed(takings.length, now);
     if (now >= counted.length * 1_000) counted.push(allowed);
     for (const taking of takings.splice(allowed)) table.leased(taking, [], taking.received, now);
@@ -42,11 +66,9 @@ function leasesOn(line: Line, seconds = 30): number[] {
       takings.push(taking);
     }
     for (const [index, given] of line(takings.length).entries()) {
-      const taking = takings[index] as Taking;
-      const before = Math.floor(taking.received / CHUNK);
-      table.leased(taking, taking.leases, taking.received + Math.floor(given * 50), now + 50);
-      if (Math.floor(taking.received / CHUNK) > before) table.times.note(CHUNK / given, now + 50);
+      bring(table, takings[index] as Taking, given, now + STEP);
     }
+    for (const [index, given] of slow.entries()) bring(elsewhere, others[index] as Taking, given, now + STEP);
   }
   return counted;
 }
@@ -63,13 +85,26 @@ describe('LeaseCount', () => {
     assert.ok(counted.filter((leases) => leases === 2).length > 20);
   });
 
-  it('tries none where leases are not given the same: no cap holds back who is given less', () => {
+  it('tries more no sooner than after three seconds where leases are not given the same, and goes back to two', () => {
     const uneven: Line = (leases) => fair()(leases).map((given, index) => (index === 0 ? 0.6 * given : given));
-    assert.ok(
-      leasesOn(uneven)
-        .slice(1)
-        .every((leases) => leases === 2),
-    );
+    const counted = leasesOn(uneven);
+    assert.deepEqual(counted.slice(1, 4), [2, 2, 2]);
+    assert.ok(counted.every((leases) => leases <= 3));
+    assert.ok(counted.filter((leases) => leases === 2).length > 20);
+  });
+
+  it('fills a capped uplink although others take from a slow registry', () => {
+    const slow = [300, 400];
+    const counted = leasesOn(fair(UPLINK, 2_500), { slow });
+    assert.ok(counted.slice(15).every((leases) => leases >= 4));
+    // What they cost: a lease is one of many for a while.
+    assert.equal(counted[2], 1);
+  });
+
+  it('counts those of other blobs: what is allowed is for all together', () => {
+    // Five fill what is left for this one.
+    const counted = leasesOn(fair(UPLINK, 2_500), { slow: [2_500, 2_500, 2_500] });
+    assert.ok(counted.slice(23).every((leases) => leases === 5));
   });
 
   it('goes back from more to two where those that came starve', () => {
@@ -86,7 +121,7 @@ describe('LeaseCount', () => {
 
   it('tries no third on a thin uplink', () => {
     assert.ok(
-      leasesOn(fair(900), 60)
+      leasesOn(fair(900), { seconds: 60 })
         .slice(1)
         .every((leases) => leases === 2),
     );

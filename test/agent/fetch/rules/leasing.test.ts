@@ -19,6 +19,18 @@ function taking(now = 0): Fleet {
   return fleet;
 }
 
+/** The first in the order wants a lease; twice, since at first there is but one of each blob. */
+function claims(fleet: Fleet, size: number, first: number): void {
+  for (const now of [2_400, 3_000]) fleet.heard(FIRST, { type: 'claim', digest: DIGEST, size, first }, now);
+}
+
+/** The segment that it grants, of what it tells now. */
+function grantOf(fleet: Fleet): readonly number[] | undefined {
+  for (const wish of fleet.wishes())
+    if (wish.kind === 'tell' && wish.message.type === 'grant') return wish.message.segment;
+  return undefined;
+}
+
 const kinds = (fleet: Fleet) => fleet.wishes().map(({ kind }) => kind);
 
 /** Somebody says it, each second until `until`: silence would make it void. */
@@ -62,6 +74,37 @@ describe('Leasing', () => {
     const fleet = taking();
     keepsSaying(fleet, said(COUNT, []), 100, 30_100);
     assert.ok(!kinds(fleet).includes('halt'));
+  });
+
+  it('believes nobody that upstream gives no parts once it was given one', () => {
+    for (const [bytes, granted] of [
+      // Of what nobody seems to take.
+      [0, 4],
+      [1_000, 20],
+    ] as const) {
+      const fleet = taking();
+      fleet.on(DIGEST, 100, (own) => own.upstreamBytes(bytes, 100));
+      for (const now of [100, 1_500, 2_900]) {
+        fleet.heard(THIRD, said(COUNT, [], [[20, COUNT]], now * 1_000), now);
+        fleet.heard(FIRST, said(COUNT, []), now);
+      }
+      fleet.wishes();
+      claims(fleet, COUNT * MiB, 20);
+      assert.equal(grantOf(fleet)?.[0], granted);
+    }
+  });
+
+  it('allows a larger chunk its bytes', () => {
+    const fleet = new Fleet({ self: SECOND });
+    const size = 20 * 1024 * MiB;
+    const count = size / (2 * MiB);
+    for (const peer of [FIRST, THIRD]) fleet.came(peer);
+    for (const now of [0, 1_500, 2_900]) {
+      fleet.heard(THIRD, { ...said(count, [], [[0, 4]], now * 500), size }, now);
+      fleet.heard(FIRST, { ...said(count, []), size }, now);
+    }
+    claims(fleet, size, 0);
+    assert.equal(grantOf(fleet)?.[0], 4);
   });
 
   describe('with nobody else who takes the blob', () => {

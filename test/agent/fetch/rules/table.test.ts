@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { Table } from '../../../../agent/fetch/rules/table.ts';
+import { UplinkRate } from '../../../../agent/fetch/rules/uplink-rate.ts';
 import { bitmapOf, setBit } from '../../../../protocol/bitmap.ts';
-import { said } from '../../../support/simulation/said.ts';
+import { MiB, said } from '../../../support/simulation/said.ts';
 
 const COUNT = 20;
 
@@ -84,6 +85,48 @@ describe('Table', () => {
     const table = new Table('self', COUNT, 0);
     for (let at = 0; at <= 15; at++) table.hear('a', said(COUNT, [], [[0, 4]], at * 60_000), at * 1_000);
     assert.equal(table.leases(15_000).length, 1);
+  });
+
+  it('counts a chunk’s bytes from when the one before was told of, also those told of with it', () => {
+    const table = new Table('self', COUNT, 0);
+    table.hear('a', said(COUNT, [], [[0, 4]], 0), 0);
+    // Of three chunks, two of which are whole by now.
+    table.hear('a', said(COUNT, [0, 1], [[2, 4]], 3 * MiB), 1_000);
+    table.hear('a', said(COUNT, [0, 1], [[2, 4]], 3 * MiB + 100_000), 3_500);
+    assert.equal(table.leases(3_500).length, 1);
+  });
+
+  it('counts no leases any more of who is late, has ended, is gone, or is forgotten', () => {
+    const measured = new Set<object>();
+    const uplink = new UplinkRate(() => 0);
+    uplink.began = (lease) => measured.add(lease);
+    uplink.ended = (lease) => measured.delete(lease);
+    const table = new Table('self', COUNT, 0, undefined, uplink);
+    const counted = () => [table.leaseHolders, measured.size];
+    for (const peer of ['late', 'ends', 'goes', 'forgotten']) table.hear(peer, said(COUNT, [], [[0, 4]], 0), 0);
+    table.leased(table.own, [[4, 8]], 0, 0);
+    assert.deepEqual(counted(), [5, 5]);
+    table.hear('ends', said(COUNT, []), 100);
+    table.drop('goes');
+    assert.deepEqual(counted(), [3, 3]);
+    table.resetOwn(200);
+    assert.deepEqual(counted(), [2, 2]);
+    for (const now of [2_000, 4_000, 6_000]) {
+      table.hear('late', said(COUNT, [], [[0, 4]], 0), now);
+      table.hear('forgotten', said(COUNT, [], [[0, 4]], now * 100), now);
+      table.review(now);
+    }
+    assert.deepEqual(counted(), [1, 1]);
+    table.hear('late', said(COUNT, [], [[0, 4]], 100_000), 6_100);
+    assert.deepEqual(counted(), [2, 2]);
+    // Late, before it has said anything more.
+    table.times.note(100, 6_100);
+    table.review(8_300);
+    assert.deepEqual(counted(), [0, 0]);
+    for (const peer of ['late', 'forgotten']) table.hear(peer, said(COUNT, [0], [[1, 4]]), 8_400);
+    assert.deepEqual(counted(), [2, 2]);
+    table.ignoreAll();
+    assert.deepEqual(counted(), [0, 0]);
   });
 
   it('bars who keeps chunks to itself while younger ones of others move on, and holds them not to be had', () => {

@@ -79,6 +79,14 @@ describe('UplinkRate', () => {
     }
   });
 
+  it('tells how many brought more than fewer ever did, whatever each of them brings', () => {
+    const slowest: Line = (leases) => [...fair(2_500)(leases).slice(2), 300, 400];
+    const mixed = new Measured([3, 5], slowest);
+    assert.equal(mixed.rate.worth(mixed.now), 5);
+    const full = new Measured([2, 4], unfair);
+    assert.equal(full.rate.worth(full.now), undefined);
+  });
+
   it('sees that more leases brought no more', () => {
     const full = new Measured([2, 3], fair());
     assert.ok(full.rate.isFull(full.now));
@@ -95,12 +103,32 @@ describe('UplinkRate', () => {
     assert.equal(alone.rate.recent(alone.now)?.isEven, false);
   });
 
-  it('counts one as starved that is not even heard of', () => {
+  it('counts one as starved that is not heard of for long; those of many hosts tell but every two seconds', () => {
     const leases = [{}, {}, {}];
     const rate = new UplinkRate(() => leases.length);
     for (const lease of leases) rate.began(lease, 0);
-    for (let now = 0; now < 1_100; now += 100) for (const lease of leases.slice(1)) rate.note(lease, 100_000, now);
-    assert.equal(rate.recent(1_000)?.isEven, false);
+    for (let now = 0; now < 4_100; now += 100) {
+      for (const lease of leases.slice(1)) rate.note(lease, 100_000, now);
+      assert.ok([undefined, now < 3_000].includes(rate.recent(now)?.isEven), `at ${now}`);
+    }
+  });
+
+  it('looks past one in four that brings less: its holder may have a slow line', () => {
+    const oneSlow: Line = (leases) => Array.from({ length: leases }, (_, index) => (index === 0 ? 300 : 2_500));
+    const three = new Measured([3], oneSlow);
+    assert.equal(three.rate.recent(three.now)?.isEven, false);
+    const four = new Measured([4], oneSlow);
+    assert.equal(four.rate.recent(four.now)?.isEven, true);
+  });
+
+  it('tells for how long leases have been uneven, as many as there are', () => {
+    const measured = new Measured([4], unfair);
+    const before = measured.rate.unevenFor(measured.now);
+    assert.ok(before >= 3_000 && before <= 5_000, `${before} ms`);
+    measured.go(6, unfair, 1_500);
+    assert.ok(measured.rate.unevenFor(measured.now) < 1_500);
+    measured.go(6, fair(), 3_000);
+    assert.equal(measured.rate.unevenFor(measured.now), 0);
   });
 
   it('does not judge by a lease that has only just begun', () => {
