@@ -72,14 +72,14 @@ export class LeaseCount {
     const { uplink } = this.#table;
     const recent = uplink.recent(now);
     if (recent === undefined) return 0;
-    // What was too much is taken back step by step, so that the idle uplink shows where each lease brings no more for being
-    // one of few.
-    if (uplink.isFull(now)) return wholeLeases(recent.leases / STEP);
+    // What was too much is taken back step by step, until the idle uplink shows that it takes more than so few.
+    const enough = uplink.enough(now);
+    if (uplink.isFull(now)) return enough ?? wholeLeases(recent.leases / STEP);
     // What a trial has allowed is measured before it allows more.
     const leases = Math.min(recent.leases, uplink.leases);
     if (recent.isEven) return wholeLeases(leases * STEP);
     // A cap gives each the same. Where some bring less, one more may make it worse; but others may be capped all the same.
-    return Math.max(uplink.worth(now) ?? 0, uplink.unevenFor(now) >= UNEVEN_FOR ? wholeLeases(leases * STEP) : 0);
+    return Math.max(enough ?? 0, uplink.unevenFor(now) >= UNEVEN_FOR ? wholeLeases(leases * STEP) : 0);
   }
 
   /** Where other blobs keep a slow uplink busy, one of each does: the fewer connections, the less they starve each other. */

@@ -4,6 +4,9 @@ const MEASURED_FOR = 1_000;
 /** What was measured longer ago says nothing of the line any more. ms */
 const REMEMBERED_FOR = 20_000;
 
+/** And nothing of what is taken after as long without any lease: that may be of another upstream. ms */
+const PAUSE = 2_000;
+
 /** So many times as many leases are compared with fewer: with hardly more, chance decides. */
 const CONTRAST = 1.25;
 
@@ -25,7 +28,10 @@ const ODD_ONE = 4;
 /** Who tells of its lease does so at least as often as this: what is not heard of for longer brings nothing. ms */
 const HEARD_WITHIN = 2_500;
 
-/** So many times as much, or as little, as the same leases brought before: it is another line, or another upstream. */
+/** As many leases, or more, that bring less than this part of what came before: it is another line, or upstream. */
+const LESS = 0.7;
+
+/** And so it is where more leases brought so many times as much, each, or as little. */
 const CHANGED = 2;
 
 /** Numbers of leases are alike that differ by less. */
@@ -85,7 +91,10 @@ export class UplinkRate {
     const elapsed = Math.max(0, now - this.#at);
     this.#at = now;
     const { leases } = this;
-    if (leases === 0) return;
+    if (leases === 0) {
+      if (elapsed > PAUSE) this.#rates = [];
+      return;
+    }
     if (elapsed > REMEMBERED_FOR) this.#begin();
     else {
       this.#time += elapsed;
@@ -142,16 +151,16 @@ export class UplinkRate {
     return isCapped ? wholeLeases(most.all / best.each) : undefined;
   }
 
-  /** With how many leases the most came, where with fewer it was never nearly as much; undefined where it was. */
-  worth(now: number): number | undefined {
+  /** The fewest leases with which nearly as much came as ever, once fewer have brought less; undefined until then. */
+  enough(now: number): number | undefined {
     this.#forgetOld(now);
-    const most = highest(this.#rates, ({ all }) => all);
-    if (most === undefined) return undefined;
-    const fewer = highest(
-      this.#rates.filter(({ leases }) => leases * CONTRAST <= most.leases),
-      ({ all }) => all,
+    const most = highest(this.#rates, ({ all }) => all)?.all ?? 0;
+    const few = highest(
+      this.#rates.filter(({ all }) => all >= IDLE * most),
+      ({ leases }) => -leases,
     );
-    return fewer !== undefined && fewer.all <= IDLE * most.all ? wholeLeases(most.leases) : undefined;
+    if (few === undefined) return undefined;
+    return this.#rates.some(({ leases }) => leases * CONTRAST <= few.leases) ? wholeLeases(few.leases) : undefined;
   }
 
   /** Whether the most leases there were brought no more than fewer did. */
@@ -213,8 +222,9 @@ export function wholeLeases(measured: number): number {
  * Whether two measurements cannot be of one line: there more leases bring no less in all, and no more each. What a line
  * brought before it changed would count as an idle uplink, or as a full one, for as long as it is remembered.
  */
-function isContradiction(one: Rate, other: Rate): boolean {
-  const [few, many] = one.leases <= other.leases ? [one, other] : [other, one];
+function isContradiction(before: Rate, now: Rate): boolean {
+  if (now.leases > before.leases - AS_MANY && now.all <= LESS * before.all) return true;
+  const [few, many] = before.leases <= now.leases ? [before, now] : [now, before];
   return few.all >= CHANGED * many.all || many.each >= CHANGED * few.each;
 }
 

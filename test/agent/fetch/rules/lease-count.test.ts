@@ -16,7 +16,7 @@ const CHUNK = 1024 * 1024;
 const STEP = 50;
 
 /** What each of so many leases is given of it. Bytes a ms */
-type Line = (leases: number) => readonly number[];
+type Line = (leases: number, now: number) => readonly number[];
 
 const fair =
   (uplink = UPLINK, cap = uplink): Line =>
@@ -65,7 +65,7 @@ function leasesOn(line: Line, { seconds = 30, slow = [] }: Course = {}): number[
       table.leased(taking, [[0, COUNT]], 1, now);
       takings.push(taking);
     }
-    for (const [index, given] of line(takings.length).entries()) {
+    for (const [index, given] of line(takings.length, now).entries()) {
       bring(table, takings[index] as Taking, given, now + STEP);
     }
     for (const [index, given] of slow.entries()) bring(elsewhere, others[index] as Taking, given, now + STEP);
@@ -86,7 +86,7 @@ describe('LeaseCount', () => {
   });
 
   it('tries more no sooner than after three seconds where leases are not given the same, and goes back to two', () => {
-    const uneven: Line = (leases) => fair()(leases).map((given, index) => (index === 0 ? 0.6 * given : given));
+    const uneven: Line = (leases) => fair()(leases, 0).map((given, index) => (index === 0 ? 0.6 * given : given));
     const counted = leasesOn(uneven);
     assert.deepEqual(counted.slice(1, 4), [2, 2, 2]);
     assert.ok(counted.every((leases) => leases <= 3));
@@ -104,7 +104,7 @@ describe('LeaseCount', () => {
   it('counts those of other blobs: what is allowed is for all together', () => {
     // Five fill what is left for this one.
     const counted = leasesOn(fair(UPLINK, 2_500), { slow: [2_500, 2_500, 2_500] });
-    assert.ok(counted.slice(23).every((leases) => leases === 5));
+    assert.ok(counted.slice(24).every((leases) => leases === 5));
   });
 
   it('goes back from more to two where those that came starve', () => {
@@ -117,6 +117,20 @@ describe('LeaseCount', () => {
     const counted = leasesOn(fair(UPLINK, 2_500));
     assert.ok(counted.slice(8).filter((leases) => leases >= 5).length > 15);
     assert.ok(counted.slice(8).every((leases) => leases >= 4));
+  });
+
+  it('does not go back to few for what connections brought in their first seconds', () => {
+    // What upstream had sent before it was held back.
+    for (const [first, cap, until] of [
+      [4_000, 2_500, 3_000],
+      [3_500, 2_600, 5_000],
+    ] as const) {
+      const counted = leasesOn((leases, now) => fair(UPLINK, now < until ? first : cap)(leases, now));
+      assert.ok(
+        counted.slice(5).every((leases) => leases >= 4),
+        counted.join(' '),
+      );
+    }
   });
 
   it('tries no third on a thin uplink', () => {

@@ -79,12 +79,14 @@ describe('UplinkRate', () => {
     }
   });
 
-  it('tells how many brought more than fewer ever did, whatever each of them brings', () => {
+  it('tells how few bring as much as ever came, once fewer have brought less, whatever each of them brings', () => {
     const slowest: Line = (leases) => [...fair(2_500)(leases).slice(2), 300, 400];
     const mixed = new Measured([3, 5], slowest);
-    assert.equal(mixed.rate.worth(mixed.now), 5);
+    assert.equal(mixed.rate.enough(mixed.now), 5);
+    const capped = new Measured([9, 6, 4, 2], fair(2_500));
+    assert.equal(capped.rate.enough(capped.now), 6);
     const full = new Measured([2, 4], unfair);
-    assert.equal(full.rate.worth(full.now), undefined);
+    assert.equal(full.rate.enough(full.now), undefined);
   });
 
   it('sees that more leases brought no more', () => {
@@ -151,6 +153,18 @@ describe('UplinkRate', () => {
     const { rate, now } = new Measured([8, 4], fair(2_500));
     assert.equal(rate.needed(now + 20_000), undefined);
     assert.equal(rate.recent(now + 20_000), undefined);
+  });
+
+  it('forgets after a pause what may have been of another upstream', () => {
+    for (const [pause, needed] of [
+      [1_900, 5],
+      [2_100, undefined],
+    ] as const) {
+      const measured = new Measured([8, 4], fair(2_500));
+      measured.go(0, fair(), pause);
+      measured.go(2, fair(2_500), 10);
+      assert.equal(measured.rate.needed(measured.now), needed);
+    }
   });
 
   it('forgets at once what was measured of another line', () => {
