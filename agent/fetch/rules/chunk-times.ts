@@ -9,6 +9,9 @@ const FIRST_PATIENCE = 20_000;
 /** The same for each that shares the uplink, where those are many. ms */
 const FIRST_PATIENCE_EACH = 4_000;
 
+/** And no more than so many of them count: who makes up leases must not make all patient for ever. */
+const MOST_SHARING = 12;
+
 /** How many times as long as most a chunk may take. */
 const LATE = 4;
 
@@ -65,13 +68,18 @@ export class ChunkTimes {
     const { median } = this.#times;
     if (median === undefined) return undefined;
     // Where upstream caps each connection, fewer of them are no faster.
-    return Math.max(median, (this.#intervals.mean ?? 0) * this.#leases());
+    return Math.max(median, (this.#intervals.mean ?? 0) * this.#sharing);
+  }
+
+  /** How many leases share the uplink. */
+  get #sharing(): number {
+    return Math.min(MOST_SHARING, this.#leases());
   }
 
   /** The longest one chunk may take before its lease is void, where its bytes do not come {@link steadyPatience steadily}. */
   get patience(): number {
     const { usual } = this;
-    if (usual === undefined) return Math.max(FIRST_PATIENCE, FIRST_PATIENCE_EACH * this.#leases());
+    if (usual === undefined) return Math.max(FIRST_PATIENCE, FIRST_PATIENCE_EACH * this.#sharing);
     return Math.max(LEAST_PATIENCE, LATE * usual);
   }
 
@@ -81,7 +89,7 @@ export class ChunkTimes {
    */
   steadyPatience(now: number): number {
     // Where nobody's chunk comes any more it is the line that has become slow, or all who hold leases give nothing.
-    const slowed = LATE * (now - this.#notedAt) * this.#leases();
+    const slowed = LATE * (now - this.#notedAt) * this.#sharing;
     return Math.max(this.patience, Math.min(MOST_STEADY, Math.max(STEADY * this.patience, slowed)));
   }
 }

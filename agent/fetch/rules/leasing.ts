@@ -45,8 +45,6 @@ export class Leasing {
   readonly #lease = new Lease();
   /** Whether upstream gives no parts. */
   #isRangeless = false;
-  /** Whether what upstream was asked for is a part of the blob. */
-  #isPart = false;
   /** Whether bytes came since the lease was begun. */
   #hasBrought = false;
   /** Whether what is being taken is given up. */
@@ -109,7 +107,6 @@ export class Leasing {
   received(bytes: number, now: number): void {
     const { own } = this.#table;
     this.#hasBrought ||= bytes > 0;
-    this.#table.givesParts ||= bytes > 0 && this.#isPart && !this.#isRangeless;
     this.#table.leased(own, own.leases, own.received + bytes, now);
   }
 
@@ -282,7 +279,6 @@ export class Leasing {
   }
 
   #wishUpstream([from, to]: Segment): void {
-    this.#isPart = from > 0 || to < this.#table.count;
     const { surroundings, digest } = this.#components;
     surroundings.wish({ kind: 'upstream', digest, from, to });
   }

@@ -16,6 +16,9 @@ const SILENCE_AMONG_MANY = 6_000;
 /** A look at all after each message would cost more than the messages. ms */
 const REVIEW_EVERY = 50;
 
+/** After so many leases in a row without a chunk an agent gets no more, as after one that was overdue. */
+const MOST_FRUITLESS = 3;
+
 /** Agents of whom one blob's table keeps anything. */
 const MAX_TAKINGS = 1_024;
 
@@ -40,8 +43,6 @@ export class Table {
   gainedAt: number;
   /** Leases in a row that brought nothing. */
   failures = 0;
-  /** Whether upstream gave this agent a part. */
-  givesParts = false;
   /** Whether this agent takes the blob itself, not only watches over it. */
   takesPart = false;
   /** Whose word on this blob counts no longer. */
@@ -53,6 +54,8 @@ export class Table {
   #reviewAt = Number.POSITIVE_INFINITY;
   /** Who holds leases that take something of the uplink, or may: what is overdue takes none. */
   readonly #live = new Set<Taking>();
+  /** How many leases in a row brought no chunk; past a neighbour's leaving, which it may do at will. */
+  readonly #fruitless = new Map<string, number>();
   readonly #spread = new Spread();
   readonly #rarity: Rarity;
   /** Root of the chunk map that is trusted here. */
@@ -134,6 +137,7 @@ export class Table {
     this.leased(taking, taking.leases, message.received, now);
     this.#follow(peer, taking, before, had, now);
     this.#rarity.replace(usedBefore, usable);
+    if (taking.leases.length > 0 && message.leases.length === 0) this.#leaseEnded(peer, taking);
     this.leased(taking, message.leases, message.received, now);
     return true;
   }
@@ -141,13 +145,19 @@ export class Table {
   /** An agent's leases and its bytes from upstream are these from now on. */
   leased(taking: Taking, leases: readonly Segment[], received: number, now: number): void {
     const begins = taking.leases.length === 0 && leases.length > 0;
-    if (taking.leases.length > 0) this.uplink.note(taking, Math.max(0, received - taking.received), now);
+    if (this.#live.has(taking)) this.uplink.note(taking, Math.max(0, received - taking.received), now);
     if (received > taking.received) this.failures = 0;
     else if (leases.length === 0 && taking.leases.length > 0 && received === taking.leaseBytes) this.failures++;
+    const at = taking.leases[0]?.[0];
     taking.leases = leases;
     taking.received = received;
+    // The bytes of a chunk that was given up are none of the next one's.
+    if (at !== undefined && !isWithin(at, leases)) taking.chunkBytes = received;
     noteProgress(taking, begins, now);
-    if (begins) beginChunk(taking, now);
+    if (begins) {
+      beginChunk(taking, now);
+      taking.isFruitless = true;
+    }
     this.#setLive(taking, leases.length > 0 && !this.isLate(taking, now), now);
   }
 
@@ -184,6 +194,7 @@ export class Table {
   drop(peer: string): void {
     const taking = this.others.get(peer);
     if (taking === undefined) return;
+    if (taking.leases.length > 0) this.#leaseEnded(peer, taking);
     const none = new Uint8Array(taking.usable.length);
     this.#rarity.replace(taking.usable, none);
     this.#spread.dropped(taking);
@@ -232,12 +243,12 @@ export class Table {
       else {
         heardAt = Math.min(heardAt, taking.heardAt);
         judge(this, this.#spread, peer, taking, now);
-        if (this.isLate(taking, now)) this.#setLive(taking, false, now);
+        this.#endIfLate(taking, now);
       }
     }
     this.#reviewAt = Math.max(heardAt + this.#silence, now + REVIEW_EVERY);
     if (this.takesPart) judge(this, this.#spread, this.#self, this.own, now);
-    if (this.isLate(this.own, now)) this.#setLive(this.own, false, now);
+    this.#endIfLate(this.own, now);
     unbarAll(this, this.#self);
   }
 
@@ -270,13 +281,25 @@ export class Table {
 
   /** Whether a lease's bytes or chunks are overdue. */
   isLate(taking: Taking, now: number): boolean {
-    return isLate(taking, this, now);
+    return isLate(taking, this.chunkSize, this.times, now);
   }
 
   /** Whether any other of these still lacks anything: who has it all only gives, and takes nothing from upstream. */
   isWantedBy(counts: (peer: string) => boolean): boolean {
     for (const [peer, { have }] of this.others) if (counts(peer) && !hasAll(have, this.count)) return true;
     return false;
+  }
+
+  #endIfLate(taking: Taking, now: number): void {
+    if (this.#live.has(taking) && this.isLate(taking, now)) this.#setLive(taking, false, now);
+  }
+
+  /** A lease of this one is over. Who ends it and begins another before it is late would keep its chunks for ever. */
+  #leaseEnded(peer: string, { isFruitless }: Taking): void {
+    if (!isFruitless) return;
+    const times = (this.#fruitless.get(peer) ?? 0) + 1;
+    if (times >= MOST_FRUITLESS) this.barred.add(peer);
+    if (times > 1 || this.#fruitless.size < MAX_TAKINGS) this.#fruitless.set(peer, times);
   }
 
   /** Whether the leases of this one count among those that share the uplink. */
@@ -312,6 +335,8 @@ export class Table {
     }
     if (peer !== this.#self) this.#spread.movedOn(this.own, index);
     if (!isWithin(index, taking.leases)) return;
+    taking.isFruitless = false;
+    this.#fruitless.delete(peer);
     // The last is shorter than the others.
     if (index < this.count - 1) this.times.note(now - taking.chunkAt, now);
     beginChunk(taking, now);

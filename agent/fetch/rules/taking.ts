@@ -26,6 +26,8 @@ export interface Taking {
   progressBytes: number;
   /** Bytes it had from upstream when its lease began. */
   leaseBytes: number;
+  /** Whether no chunk has come under its lease. */
+  isFruitless: boolean;
   /** When the chunk it is at was begun, ms; and how many bytes it had from upstream then. */
   chunkAt: number;
   chunkBytes: number;
@@ -43,6 +45,7 @@ export function newTaking(count: number, now: number): Taking {
     progressAt: now,
     progressBytes: 0,
     leaseBytes: 0,
+    isFruitless: true,
     chunkAt: now,
     chunkBytes: 0,
     unspread: new Map(),

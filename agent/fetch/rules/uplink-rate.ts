@@ -75,6 +75,8 @@ export class UplinkRate {
   #time = 0;
   #leaseTime = 0;
   #at = Number.NEGATIVE_INFINITY;
+  /** When there was a lease last. */
+  #busyAt = Number.NEGATIVE_INFINITY;
 
   /** @param leases how many there are of all blobs, as far as is known */
   constructor(leases: () => number) {
@@ -91,10 +93,9 @@ export class UplinkRate {
     const elapsed = Math.max(0, now - this.#at);
     this.#at = now;
     const { leases } = this;
-    if (leases === 0) {
-      if (elapsed > PAUSE) this.#rates = [];
-      return;
-    }
+    this.#forgetOld(now);
+    if (leases === 0) return;
+    this.#busyAt = now;
     if (elapsed > REMEMBERED_FOR) this.#begin();
     else {
       this.#time += elapsed;
@@ -209,6 +210,7 @@ export class UplinkRate {
   }
 
   #forgetOld(now: number): void {
+    if (this.leases === 0 && now - this.#busyAt > PAUSE) this.#rates = [];
     this.#rates = this.#rates.filter(({ at }) => now - at < REMEMBERED_FOR);
   }
 }

@@ -22,6 +22,8 @@ export type Lie =
   | 'stalls'
   | 'drips'
   | 'inflates'
+  /** Takes leases, and ends them and takes them again before they are overdue. */
+  | 'renews'
   | 'hoards';
 
 export interface HostInit {

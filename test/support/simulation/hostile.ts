@@ -19,6 +19,8 @@ export function bend(host: Host, message: FleetMessage, world: World): FleetMess
       return message.type === 'taking' ? { ...message, received: Math.floor(world.agenda.now / 1_000) } : message;
     case 'inflates':
       return message.type === 'taking' ? { ...message, received: Math.floor(world.agenda.now * MADE_UP) } : message;
+    case 'renews':
+      return message.type === 'taking' ? renewed(message, world.agenda.now) : message;
     case 'refuses':
       return isVerdict(message) ? { type: 'refuse', digest: message.digest, fetching: [], partners: [] } : message;
     case 'names':
@@ -35,6 +37,13 @@ export function bend(host: Host, message: FleetMessage, world: World): FleetMess
     default:
       return message;
   }
+}
+
+/** It holds a lease of everything for four seconds, and none for a moment; and says that bytes come. */
+function renewed(message: Extract<FleetMessage, { type: 'taking' }>, now: number): FleetMessage {
+  const count = message.size === null ? 1 : layoutOf(message.size).count;
+  const leases: [number, number][] = now % 4_000 < 300 ? [] : [[0, count]];
+  return { ...message, leases, received: Math.floor(now * MADE_UP) };
 }
 
 function isVerdict({ type }: FleetMessage): boolean {

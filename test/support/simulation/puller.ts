@@ -2,11 +2,14 @@ import type { Wish } from '../../../agent/fetch/rules/wish.ts';
 import { bitmapOf } from '../../../protocol/bitmap.ts';
 import { layoutOf } from '../../../protocol/chunks.ts';
 import type { Digest } from '../../../protocol/digest.ts';
-import { Hold, type Host, type Request } from './host.ts';
+import { Hold, type Host, type Lie, type Request } from './host.ts';
 import type { World } from './world.ts';
 
 /** No byte for so long, and a request has failed. ms */
 const STALL = 5_000;
+
+/** Who has a lease of no use to anybody. */
+const TAKES_NOTHING: ReadonlySet<Lie> = new Set(['stalls', 'drips', 'inflates', 'renews']);
 
 /** In how many pieces a chunk comes from upstream. */
 const PIECES = 8;
@@ -237,7 +240,7 @@ export class Puller {
     const flow = uplink.open();
     hold.flow = flow;
     this.#world.trace?.(`${host.name} ${digestName(hold.digest)} upstream ${from} to ${to}`);
-    if (host.lie === 'stalls' || host.lie === 'drips' || host.lie === 'inflates') return;
+    if (host.lie !== undefined && TAKES_NOTHING.has(host.lie)) return;
     const { chunkSize } = layoutOf(hold.size);
     const skipped = this.#hasRanges ? 0 : from * chunkSize;
     const end = this.#hasRanges ? Math.min(hold.size, to * chunkSize) : hold.size;

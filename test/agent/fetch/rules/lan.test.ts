@@ -132,6 +132,7 @@ describe('a LAN of eight that takes an image', () => {
     ['stalls', 1.1, 1.1],
     ['drips', 1.1, 1.1],
     ['inflates', 1.1, 1.6],
+    ['renews', 1.1, 2.2],
     ['hoards', 2.1, 2.2],
   ];
   for (const [lie, copies, time] of lies) {

@@ -1,31 +1,28 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ChunkTimes } from '../../../../agent/fetch/rules/chunk-times.ts';
-import { isLate, type Judged } from '../../../../agent/fetch/rules/lateness.ts';
-import { newTaking, type Segment } from '../../../../agent/fetch/rules/taking.ts';
+import { isLate } from '../../../../agent/fetch/rules/lateness.ts';
+import { newTaking } from '../../../../agent/fetch/rules/taking.ts';
 import { MiB } from '../../../support/simulation/said.ts';
 
 const COUNT = 64;
 
 interface Held {
-  readonly lease?: Segment;
   /** Bytes a ms; since the lease was begun, or the last chunk came. */
   readonly brings: number;
   /** What a chunk has taken so far; undefined where none was seen. ms */
   readonly usual?: number;
-  readonly givesParts?: boolean;
   readonly chunkSize?: number;
   readonly limit?: number;
 }
 
 /** When the holder of a lease is late that brings so many bytes, and never a chunk. ms; undefined where it never is. */
 function lateAt(held: Held): number | undefined {
-  const { lease = [0, 4], brings, usual, givesParts = true, chunkSize = MiB, limit = 600_000 } = held;
+  const { brings, usual, chunkSize = MiB, limit = 600_000 } = held;
   const times = new ChunkTimes();
   if (usual !== undefined) times.note(usual, 0);
-  const judged: Judged = { count: COUNT, chunkSize, times, givesParts };
   const taking = newTaking(COUNT, 0);
-  taking.leases = [lease];
+  taking.leases = [[0, 4]];
   for (let now = 0; now < limit; now += 100) {
     taking.received = now * brings;
     // As the table notes it: less than so many bytes are none.
@@ -33,13 +30,10 @@ function lateAt(held: Held): number | undefined {
       taking.progressAt = now;
       taking.progressBytes = taking.received;
     }
-    if (isLate(taking, judged, now)) return now;
+    if (isLate(taking, chunkSize, times, now)) return now;
   }
   return undefined;
 }
-
-/** What upstream sends before the chunk that is wanted, and the rest of the blob. */
-const WHOLE: Segment = [20, COUNT];
 
 describe('a lease that brings no chunk', () => {
   it('is late after a stall time-out without bytes', () => {
@@ -64,21 +58,21 @@ describe('a lease that brings no chunk', () => {
     assert.ok(slowly < 7_000, `${slowly} ms`);
   });
 
+  it('may have all of a chunk’s bytes before it is announced, and a few more', () => {
+    for (const [received, late] of [
+      [1.1, false],
+      [1.2, true],
+    ] as const) {
+      const times = new ChunkTimes();
+      times.note(1_000, 0);
+      const taking = { ...newTaking(COUNT, 0), leases: [[0, 4]] as const, progressAt: 4_500, received: received * MiB };
+      assert.equal(isLate(taking, MiB, times, 4_600), late);
+    }
+  });
+
   it('is allowed the bytes of a larger chunk', () => {
     const large = { brings: 200, usual: 5_000, limit: 9_000 };
     assert.equal(lateAt({ ...large, chunkSize: 2 * MiB }), undefined);
     assert.notEqual(lateAt(large), undefined);
-  });
-
-  it('may be sent all that comes before, where upstream gives no parts', () => {
-    const skipping = { lease: WHOLE, brings: 1_000, usual: 100, givesParts: false };
-    assert.equal(lateAt({ ...skipping, limit: 20_000 }), undefined);
-    const at = lateAt(skipping) ?? Number.POSITIVE_INFINITY;
-    assert.ok(at < 23_000, `late with more bytes than those: ${at} ms`);
-  });
-
-  it('is believed that by nobody to whom upstream gave a part, nor where nothing comes before', () => {
-    assert.equal(lateAt({ lease: WHOLE, brings: 1_000, usual: 100, givesParts: true }), 2_100);
-    assert.equal(lateAt({ lease: [0, COUNT], brings: 1_000, usual: 100, givesParts: false }), 2_100);
   });
 });

@@ -5,6 +5,7 @@ import { LeaseCount } from '../../../../agent/fetch/rules/lease-count.ts';
 import { Table } from '../../../../agent/fetch/rules/table.ts';
 import { beginChunk, newTaking, type Taking } from '../../../../agent/fetch/rules/taking.ts';
 import { UplinkRate } from '../../../../agent/fetch/rules/uplink-rate.ts';
+import { said } from '../../../support/simulation/said.ts';
 
 const COUNT = 1_000;
 
@@ -181,6 +182,22 @@ describe('LeaseCount', () => {
     assert.equal(count.allowed(1, 1_100), 2);
     table.leased(table.own, [[0, 4]], 64 * 1024, 1_200);
     assert.equal(count.allowed(1, 1_300), 1);
+  });
+
+  it('allows one beside each that brings nothing, and on a thin uplink waits longer for it', () => {
+    const times = new ChunkTimes(() => 10);
+    const table = new Table('self', COUNT, 0, times);
+    const count = new LeaseCount(table);
+    // One comes each second: each of ten takes ten.
+    times.note(1_000, 0);
+    table.leased(table.own, [[0, 4]], 0, 0);
+    for (const now of [0, 2_400]) assert.equal(count.allowed(1, now), 1);
+    assert.equal(count.allowed(1, 2_600), 2);
+    table.leased(table.own, [[0, 4]], 64 * 1024, 2_600);
+    for (const peer of ['a', 'b']) table.hear(peer, said(COUNT, [], [[8, 12]], 0), 2_600);
+    assert.equal(count.allowed(3, 5_000), 1);
+    table.leased(table.own, [[0, 4]], 128 * 1024, 5_000);
+    assert.equal(count.allowed(3, 5_200), 3);
   });
 
   it('doubles with each lease that brings nothing, until something comes', () => {

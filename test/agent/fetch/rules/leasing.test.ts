@@ -76,24 +76,6 @@ describe('Leasing', () => {
     assert.ok(!kinds(fleet).includes('halt'));
   });
 
-  it('believes nobody that upstream gives no parts once it was given one', () => {
-    for (const [bytes, granted] of [
-      // Of what nobody seems to take.
-      [0, 4],
-      [1_000, 20],
-    ] as const) {
-      const fleet = taking();
-      fleet.on(DIGEST, 100, (own) => own.upstreamBytes(bytes, 100));
-      for (const now of [100, 1_500, 2_900]) {
-        fleet.heard(THIRD, said(COUNT, [], [[20, COUNT]], now * 1_000), now);
-        fleet.heard(FIRST, said(COUNT, []), now);
-      }
-      fleet.wishes();
-      claims(fleet, COUNT * MiB, 20);
-      assert.equal(grantOf(fleet)?.[0], granted);
-    }
-  });
-
   it('allows a larger chunk its bytes', () => {
     const fleet = new Fleet({ self: SECOND });
     const size = 20 * 1024 * MiB;

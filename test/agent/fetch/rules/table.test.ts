@@ -96,6 +96,61 @@ describe('Table', () => {
     assert.equal(table.leases(3_500).length, 1);
   });
 
+  it('counts no bytes for a chunk that were of one that was given up', () => {
+    const table = new Table('self', COUNT, 0);
+    table.times.note(1_000, 0);
+    table.hear(
+      'a',
+      said(
+        COUNT,
+        [],
+        [
+          [0, 4],
+          [8, 12],
+        ],
+        0,
+      ),
+      0,
+    );
+    table.hear(
+      'a',
+      said(
+        COUNT,
+        [],
+        [
+          [0, 4],
+          [8, 12],
+        ],
+        0.5 * MiB,
+      ),
+      2_000,
+    );
+    // Upstream broke off; it goes on with what it was granted next.
+    table.hear('a', said(COUNT, [], [[8, 12]], 0.5 * MiB), 2_100);
+    table.hear('a', said(COUNT, [], [[8, 12]], 1.4 * MiB), 3_500);
+    assert.equal(table.leases(3_500).length, 1);
+  });
+
+  it('bars who ends leases, or leaves, and begins anew again and again without a chunk', () => {
+    for (const ends of [
+      (table: Table, now: number) => table.hear('a', said(COUNT, [], [], now * 40), now),
+      (table: Table) => table.drop('a'),
+    ]) {
+      for (const brings of [false, true]) {
+        const table = new Table('self', COUNT, 0);
+        table.takesPart = true;
+        table.hear('b', said(COUNT, []), 0);
+        for (let times = 0, now = 0; times < 3; times++, now += 1_000) {
+          assert.ok(!table.barred.has('a'));
+          table.hear('a', said(COUNT, [], [[0, 4]], now * 40), now);
+          if (brings && times === 1) table.hear('a', said(COUNT, [0], [[1, 4]], MiB), now + 100);
+          ends(table, now + 900);
+        }
+        assert.equal(table.barred.has('a'), !brings);
+      }
+    }
+  });
+
   it('counts no leases any more of who is late, has ended, is gone, or is forgotten', () => {
     const measured = new Set<object>();
     const uplink = new UplinkRate(() => 0);

@@ -162,6 +162,7 @@ describe('UplinkRate', () => {
     ] as const) {
       const measured = new Measured([8, 4], fair(2_500));
       measured.go(0, fair(), pause);
+      assert.equal(measured.rate.needed(measured.now), needed, 'before there is a lease');
       measured.go(2, fair(2_500), 10);
       assert.equal(measured.rate.needed(measured.now), needed);
     }
