@@ -6,6 +6,8 @@ describe('ChunkTimes', () => {
   it('is patient before it has seen a chunk, and more so with many leases', () => {
     assert.equal(new ChunkTimes().patience, 20_000);
     assert.equal(new ChunkTimes(() => 10).patience, 40_000);
+    // Who makes leases up makes nobody patient for ever.
+    assert.equal(new ChunkTimes(() => 400).patience, 48_000);
   });
 
   it('gives four times the usual, and never less than two seconds', () => {

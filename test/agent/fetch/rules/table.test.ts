@@ -140,13 +140,13 @@ describe('Table', () => {
         const table = new Table('self', COUNT, 0);
         table.takesPart = true;
         table.hear('b', said(COUNT, []), 0);
-        for (let times = 0, now = 0; times < 3; times++, now += 1_000) {
-          assert.ok(!table.barred.has('a'));
-          table.hear('a', said(COUNT, [], [[0, 4]], now * 40), now);
-          if (brings && times === 1) table.hear('a', said(COUNT, [0], [[1, 4]], MiB), now + 100);
+        for (let times = 1, now = 0; times <= 6; times++, now += 1_000) {
+          assert.equal(table.barred.has('a'), !brings && times > 3, `before lease ${times}`);
+          table.hear('a', said(COUNT, [], [[0, 8]], now * 40), now);
+          // Each third brings one.
+          if (brings && times % 3 === 0) table.hear('a', said(COUNT, [times], [[1, 8]], MiB), now + 100);
           ends(table, now + 900);
         }
-        assert.equal(table.barred.has('a'), !brings);
       }
     }
   });
@@ -156,6 +156,10 @@ describe('Table', () => {
     const uplink = new UplinkRate(() => 0);
     uplink.began = (lease) => measured.add(lease);
     uplink.ended = (lease) => measured.delete(lease);
+    let noted = 0;
+    uplink.note = (_, bytes) => {
+      noted += bytes;
+    };
     const table = new Table('self', COUNT, 0, undefined, uplink);
     const counted = () => [table.leaseHolders, measured.size];
     for (const peer of ['late', 'ends', 'goes', 'forgotten']) table.hear(peer, said(COUNT, [], [[0, 4]], 0), 0);
@@ -172,6 +176,10 @@ describe('Table', () => {
       table.review(now);
     }
     assert.deepEqual(counted(), [1, 1]);
+    noted = 0;
+    // Fewer bytes than are worth the name.
+    table.hear('late', said(COUNT, [], [[0, 4]], 1_000), 6_050);
+    assert.deepEqual([...counted(), noted], [1, 1, 0]);
     table.hear('late', said(COUNT, [], [[0, 4]], 100_000), 6_100);
     assert.deepEqual(counted(), [2, 2]);
     // Late, before it has said anything more.
@@ -224,6 +232,15 @@ describe('Table', () => {
     const table = new Table('self', COUNT, 0);
     table.leased(table.own, [[0, 4]], 0, 0);
     table.resetOwn(10);
+    assert.equal(table.leaseHolders, 0);
+  });
+
+  it('counts no lease of its own that upstream brings nothing of', () => {
+    const table = new Table('self', COUNT, 0);
+    table.leased(table.own, [[0, 4]], 0, 0);
+    table.review(4_900);
+    assert.equal(table.leaseHolders, 1);
+    table.review(5_100);
     assert.equal(table.leaseHolders, 0);
   });
 
