@@ -4,6 +4,7 @@ import type { FleetMessage } from '../../../protocol/messages.ts';
 import { judge, unbarAll } from './barring.ts';
 import { ChunkTimes } from './chunk-times.ts';
 import { isLate } from './lateness.ts';
+import { LeaseHolders } from './lease-holders.ts';
 import { Rarity } from './rarity.ts';
 import { Spread } from './spread.ts';
 import { beginChunk, hasAll, isWithin, newTaking, noteProgress, type Segment, type Taking } from './taking.ts';
@@ -15,9 +16,6 @@ const SILENCE_AMONG_MANY = 6_000;
 
 /** A look at all after each message would cost more than the messages. ms */
 const REVIEW_EVERY = 50;
-
-/** After so many leases in a row without a chunk an agent gets no more, as after one that was overdue. */
-const MOST_FRUITLESS = 3;
 
 /** Agents of whom one blob's table keeps anything. */
 const MAX_TAKINGS = 1_024;
@@ -52,10 +50,7 @@ export class Table {
   readonly #isAmongMany: () => boolean;
   #reviewedAt = Number.NEGATIVE_INFINITY;
   #reviewAt = Number.POSITIVE_INFINITY;
-  /** Who holds leases that take something of the uplink, or may: what is overdue takes none. */
-  readonly #live = new Set<Taking>();
-  /** How many leases in a row brought no chunk; past a neighbour's leaving, which it may do at will. */
-  readonly #fruitless = new Map<string, number>();
+  readonly #leaseHolders: LeaseHolders;
   readonly #spread = new Spread();
   readonly #rarity: Rarity;
   /** Root of the chunk map that is trusted here. */
@@ -80,6 +75,7 @@ export class Table {
     this.#isAmongMany = isAmongMany;
     this.times = times;
     this.uplink = uplink ?? new UplinkRate(() => this.leaseHolders);
+    this.#leaseHolders = new LeaseHolders(this.uplink);
     this.gainedAt = now;
     this.count = count;
     this.chunkSize = chunkSize;
@@ -90,7 +86,7 @@ export class Table {
 
   /** How many hold leases that are not overdue, this agent included. */
   get leaseHolders(): number {
-    return this.#live.size;
+    return this.#leaseHolders.count;
   }
 
   /** How many others have each chunk in a way that is of use here. */
@@ -137,7 +133,8 @@ export class Table {
     this.leased(taking, taking.leases, message.received, now);
     this.#follow(peer, taking, before, had, now);
     this.#rarity.replace(usedBefore, usable);
-    if (taking.leases.length > 0 && message.leases.length === 0) this.#leaseEnded(peer, taking);
+    const ends = taking.leases.length > 0 && message.leases.length === 0;
+    if (ends && this.#leaseHolders.ended(peer, taking)) this.barred.add(peer);
     this.leased(taking, message.leases, message.received, now);
     return true;
   }
@@ -145,7 +142,7 @@ export class Table {
   /** An agent's leases and its bytes from upstream are these from now on. */
   leased(taking: Taking, leases: readonly Segment[], received: number, now: number): void {
     const begins = taking.leases.length === 0 && leases.length > 0;
-    if (this.#live.has(taking)) this.uplink.note(taking, Math.max(0, received - taking.received), now);
+    if (this.#leaseHolders.has(taking)) this.uplink.note(taking, Math.max(0, received - taking.received), now);
     if (received > taking.received) this.failures = 0;
     else if (leases.length === 0 && taking.leases.length > 0 && received === taking.leaseBytes) this.failures++;
     const at = taking.leases[0]?.[0];
@@ -158,7 +155,7 @@ export class Table {
       beginChunk(taking, now);
       taking.isFruitless = true;
     }
-    this.#setLive(taking, leases.length > 0 && !this.isLate(taking, now), now);
+    this.#leaseHolders.set(taking, leases.length > 0 && !this.isLate(taking, now), now);
   }
 
   /** This agent has chunk `index` from now on. */
@@ -177,7 +174,7 @@ export class Table {
 
   /** This agent begins its part anew. */
   resetOwn(now: number): void {
-    this.#setLive(this.own, false, now);
+    this.#leaseHolders.set(this.own, false, now);
     this.own = newTaking(this.count, now);
     this.own.heardAt = Number.POSITIVE_INFINITY;
   }
@@ -194,11 +191,11 @@ export class Table {
   drop(peer: string): void {
     const taking = this.others.get(peer);
     if (taking === undefined) return;
-    if (taking.leases.length > 0) this.#leaseEnded(peer, taking);
+    if (taking.leases.length > 0 && this.#leaseHolders.ended(peer, taking)) this.barred.add(peer);
     const none = new Uint8Array(taking.usable.length);
     this.#rarity.replace(taking.usable, none);
     this.#spread.dropped(taking);
-    this.#endLive(taking);
+    this.#leaseHolders.gone(taking);
     this.others.delete(peer);
   }
 
@@ -276,7 +273,7 @@ export class Table {
 
   /** Whether it holds leases that are not overdue, or were not when it was last looked at. */
   isUnderWay(taking: Taking): boolean {
-    return this.#live.has(taking);
+    return this.#leaseHolders.has(taking);
   }
 
   /** Whether a lease's bytes or chunks are overdue. */
@@ -291,32 +288,7 @@ export class Table {
   }
 
   #endIfLate(taking: Taking, now: number): void {
-    if (this.#live.has(taking) && this.isLate(taking, now)) this.#setLive(taking, false, now);
-  }
-
-  /** A lease of this one is over. Who ends it and begins another before it is late would keep its chunks for ever. */
-  #leaseEnded(peer: string, { isFruitless }: Taking): void {
-    if (!isFruitless) return;
-    const times = (this.#fruitless.get(peer) ?? 0) + 1;
-    if (times >= MOST_FRUITLESS) this.barred.add(peer);
-    if (times > 1 || this.#fruitless.size < MAX_TAKINGS) this.#fruitless.set(peer, times);
-  }
-
-  /** Whether the leases of this one count among those that share the uplink. */
-  #setLive(taking: Taking, isLive: boolean, now: number): void {
-    if (isLive === this.#live.has(taking)) return;
-    this.uplink.elapse(now);
-    if (!isLive) {
-      this.#endLive(taking);
-      return;
-    }
-    this.#live.add(taking);
-    this.uplink.began(taking, now);
-  }
-
-  #endLive(taking: Taking): void {
-    this.#live.delete(taking);
-    this.uplink.ended(taking);
+    if (this.#leaseHolders.has(taking) && this.isLate(taking, now)) this.#leaseHolders.set(taking, false, now);
   }
 
   /** Notes what is new in `have`. */
@@ -336,7 +308,7 @@ export class Table {
     if (peer !== this.#self) this.#spread.movedOn(this.own, index);
     if (!isWithin(index, taking.leases)) return;
     taking.isFruitless = false;
-    this.#fruitless.delete(peer);
+    this.#leaseHolders.brought(peer);
     // The last is shorter than the others.
     if (index < this.count - 1) this.times.note(now - taking.chunkAt, now);
     beginChunk(taking, now);
