@@ -27,8 +27,8 @@ const QUIET_FOR = 1_000;
 const QUIET_PART = 0.25;
 
 /**
- * All blobs of an image begin at once: before there is a lease of each it seems that none of the others has any. So each
- * has but one until a chunk of any of them has come, or for this long. ms
+ * All blobs of an image begin at once: before there is a lease of each it seems that nobody takes the others. So each has
+ * but one until a chunk of one of them has come, or for this long. ms
  */
 const SETTLED_AFTER = 500;
 

@@ -133,8 +133,7 @@ export class Table {
     this.leased(taking, taking.leases, message.received, now);
     this.#follow(peer, taking, before, had, now);
     this.#rarity.replace(usedBefore, usable);
-    const ends = taking.leases.length > 0 && message.leases.length === 0;
-    if (ends && this.#leaseHolders.ended(peer, taking)) this.barred.add(peer);
+    if (message.leases.length === 0) this.#endLease(peer, taking);
     this.leased(taking, message.leases, message.received, now);
     return true;
   }
@@ -191,7 +190,7 @@ export class Table {
   drop(peer: string): void {
     const taking = this.others.get(peer);
     if (taking === undefined) return;
-    if (taking.leases.length > 0 && this.#leaseHolders.ended(peer, taking)) this.barred.add(peer);
+    this.#endLease(peer, taking);
     const none = new Uint8Array(taking.usable.length);
     this.#rarity.replace(taking.usable, none);
     this.#spread.dropped(taking);
@@ -285,6 +284,11 @@ export class Table {
   isWantedBy(counts: (peer: string) => boolean): boolean {
     for (const [peer, { have }] of this.others) if (counts(peer) && !hasAll(have, this.count)) return true;
     return false;
+  }
+
+  /** A neighbour holds no lease any more, where it held one. */
+  #endLease(peer: string, taking: Taking): void {
+    if (taking.leases.length > 0 && this.#leaseHolders.ended(peer, taking)) this.barred.add(peer);
   }
 
   #endIfLate(taking: Taking, now: number): void {

@@ -53,7 +53,7 @@ interface Rate {
   readonly all: number;
   readonly leases: number;
   readonly each: number;
-  /** Whether each brought about as much as any other. */
+  /** Whether all brought about the same. */
   readonly isEven: boolean;
   readonly at: number;
 }

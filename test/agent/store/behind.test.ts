@@ -64,7 +64,7 @@ function assertNoneLeft(store: DiskStore): void {
   assert.equal(store.usage().blobs, 0);
 }
 
-test('blobs that nobody has looked at yet make room as any other, once each, and nobody is told', async () => {
+test('blobs that nobody has looked at yet make room like all others, once each, and nobody is told', async () => {
   const digests = await heldBefore(4, LARGE);
   const passage = gate(digests);
   // The second one's file was taken away meanwhile.

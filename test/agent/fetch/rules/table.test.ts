@@ -99,32 +99,12 @@ describe('Table', () => {
   it('counts no bytes for a chunk that were of one that was given up', () => {
     const table = new Table('self', COUNT, 0);
     table.times.note(1_000, 0);
-    table.hear(
-      'a',
-      said(
-        COUNT,
-        [],
-        [
-          [0, 4],
-          [8, 12],
-        ],
-        0,
-      ),
-      0,
-    );
-    table.hear(
-      'a',
-      said(
-        COUNT,
-        [],
-        [
-          [0, 4],
-          [8, 12],
-        ],
-        0.5 * MiB,
-      ),
-      2_000,
-    );
+    const both = [
+      [0, 4],
+      [8, 12],
+    ] as const;
+    table.hear('a', said(COUNT, [], both, 0), 0);
+    table.hear('a', said(COUNT, [], both, 0.5 * MiB), 2_000);
     // Upstream broke off; it goes on with what it was granted next.
     table.hear('a', said(COUNT, [], [[8, 12]], 0.5 * MiB), 2_100);
     table.hear('a', said(COUNT, [], [[8, 12]], 1.4 * MiB), 3_500);

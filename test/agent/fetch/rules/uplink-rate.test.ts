@@ -8,7 +8,7 @@ const UPLINK = 12_500;
 /** What each of so many leases is given of it. Bytes a ms */
 type Line = (leases: number) => readonly number[];
 
-/** Each has as much as any other, and none more than the cap. */
+/** All have the same, and none more than the cap. */
 const fair =
   (cap = UPLINK, uplink = UPLINK): Line =>
   (leases) =>
