@@ -5,9 +5,10 @@ import { Claimant } from './claimant.ts';
 import type { Coordinator } from './coordinator.ts';
 import { Lease } from './lease.ts';
 import { LIVE_LEASES, MOST_LEASES } from './lease-count.ts';
+import { OwnAccount } from './own-account.ts';
 import type { Part } from './part.ts';
 import { CROWD, type Neighbourhood, type Partners } from './partners.ts';
-import { isHopeless, onOwnAccount, STANDSTILL, standsStillAt } from './standstill.ts';
+import { isHopeless, STANDSTILL } from './standstill.ts';
 import type { Table } from './table.ts';
 import { isWithin, type Segment } from './taking.ts';
 import { isLeftToHolders, isTakenHigher, isUncovered } from './uncovered.ts';
@@ -42,6 +43,7 @@ export class Leasing {
   readonly #table: Table;
   readonly #part: Part;
   readonly #claimant: Claimant;
+  readonly #ownAccount: OwnAccount;
   readonly #lease = new Lease();
   /** Whether upstream gives no parts. */
   #isRangeless = false;
@@ -57,6 +59,7 @@ export class Leasing {
     this.#table = components.table;
     this.#part = part;
     this.#claimant = new Claimant(() => components.surroundings.leaseTimeout());
+    this.#ownAccount = new OwnAccount(components.table, part, () => components.surroundings.place());
   }
 
   /** Whether this agent takes the chunk from upstream, now or next. */
@@ -121,6 +124,7 @@ export class Leasing {
     this.#part.upstreamUsable = isUsable;
     if (!isUsable) this.#lease.dropNext();
     this.#claimant.ended(this.#hasBrought, now);
+    this.#ownAccount.ended(this.#hasBrought, now);
     this.#hasBrought = false;
     this.#isHalted = false;
     const next = this.#lease.end();
@@ -166,7 +170,7 @@ export class Leasing {
 
   /** When {@link decide} has something to do, if nothing happens before; each may have passed. */
   get dueAt(): readonly number[] {
-    return [this.#claimant.dueAt, this.#part.searchUntil, this.#standsStillAt];
+    return [this.#claimant.dueAt, this.#part.searchUntil, ...this.#ownAccount.dueAt];
   }
 
   /** Whether any of these fetches, as far as can be seen. In a crowd not all can: then for as long as one may take. */
@@ -237,7 +241,7 @@ export class Leasing {
       if (this.#lease.isHeld && !this.#isRangeless && table.barred.has(self)) return false;
     }
     const { order, place } = this.#components.surroundings;
-    return !isTakenHigher(table, index, order, place, now);
+    return this.#part.takesRegardless || !isTakenHigher(table, index, order, place, now);
   }
 
   /** What others have by now, or take themselves, is left to them where upstream is late with it. */
@@ -254,20 +258,13 @@ export class Leasing {
 
   /** Nothing has come for long and nothing is under way: whoever says to have it does not give it. True where it acts. */
   #onOwnAccount(now: number): boolean {
-    const part = this.#part;
     if (this.#lease.isHeld) return false;
-    part.isForsaken ||= now >= this.#standsStillAt;
-    if (!part.isForsaken) return false;
-    const segment = onOwnAccount(this.#table, now);
+    const segment = this.#ownAccount.next(now);
     if (segment === undefined) return false;
     this.#lease.add(segment);
     this.#wishUpstream(segment);
     this.#announce(now);
     return true;
-  }
-
-  get #standsStillAt(): number {
-    return standsStillAt(this.#part, this.#components.surroundings.place());
   }
 
   #giveUp(now: number): void {

@@ -44,6 +44,8 @@ export interface Part {
   movableAt: number;
   /** Nobody gave what they said they had: upstream is asked for it, until somebody gives something again. */
   isForsaken: boolean;
+  /** Nothing came for longer: what others say to take is taken all the same, until the blob is whole. */
+  takesRegardless: boolean;
 }
 
 /** A blob that is taken from now on. */
@@ -64,5 +66,6 @@ export function newPart({ marked, first, searchUntil }: Wanted, count: number, n
     gainedAt: now,
     movableAt: Number.POSITIVE_INFINITY,
     isForsaken: false,
+    takesRegardless: false,
   };
 }

@@ -24,6 +24,8 @@ export type Lie =
   | 'inflates'
   /** Takes leases, and ends them and takes them again before they are overdue. */
   | 'renews'
+  /** The same, and says for a moment that chunks have come under them; it gives none. */
+  | 'unsays'
   | 'hoards';
 
 export interface HostInit {

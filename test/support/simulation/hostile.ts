@@ -21,6 +21,8 @@ export function bend(host: Host, message: FleetMessage, world: World): FleetMess
       return message.type === 'taking' ? { ...message, received: Math.floor(world.agenda.now * MADE_UP) } : message;
     case 'renews':
       return message.type === 'taking' ? renewed(message, world.agenda.now) : message;
+    case 'unsays':
+      return message.type === 'taking' ? unsaid(message, world.agenda.now) : message;
     case 'refuses':
       return isVerdict(message) ? { type: 'refuse', digest: message.digest, fetching: [], partners: [] } : message;
     case 'names':
@@ -41,9 +43,17 @@ export function bend(host: Host, message: FleetMessage, world: World): FleetMess
 
 /** It holds a lease of everything for four seconds, and none for a moment; and says that bytes come. */
 function renewed(message: Extract<FleetMessage, { type: 'taking' }>, now: number): FleetMessage {
-  const count = message.size === null ? 1 : layoutOf(message.size).count;
-  const leases: [number, number][] = now % 4_000 < 300 ? [] : [[0, count]];
+  const leases: [number, number][] = now % 4_000 < 300 ? [] : [[0, chunksOf(message.size)]];
   return { ...message, leases, received: Math.floor(now * MADE_UP) };
+}
+
+/** It holds a lease of everything, says for a moment that all has come, and has neither the next moment. */
+function unsaid(message: Extract<FleetMessage, { type: 'taking' }>, now: number): FleetMessage {
+  const time = now % 2_000;
+  const all = everything(message.size);
+  const marks = time >= 1_680 && time < 1_980 ? all : new Uint8Array(all.length);
+  const leases: [number, number][] = time < 1_980 ? [[0, chunksOf(message.size)]] : [];
+  return { ...message, marks, leases, received: Math.floor(now * MADE_UP) };
 }
 
 function isVerdict({ type }: FleetMessage): boolean {
@@ -51,8 +61,12 @@ function isVerdict({ type }: FleetMessage): boolean {
 }
 
 function everything(size: number | null): Uint8Array {
-  const count = size === null ? 1 : layoutOf(size).count;
+  const count = chunksOf(size);
   const all = bitmapOf(count);
   for (let index = 0; index < count; index++) setBit(all, index);
   return all;
+}
+
+function chunksOf(size: number | null): number {
+  return size === null ? 1 : layoutOf(size).count;
 }

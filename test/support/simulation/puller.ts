@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 const STALL = 5_000;
 
 /** Who has a lease of no use to anybody. */
-const TAKES_NOTHING: ReadonlySet<Lie> = new Set(['stalls', 'drips', 'inflates', 'renews']);
+const TAKES_NOTHING: ReadonlySet<Lie> = new Set(['stalls', 'drips', 'inflates', 'renews', 'unsays']);
 
 /** In how many pieces a chunk comes from upstream. */
 const PIECES = 8;
@@ -166,7 +166,7 @@ export class Puller {
         ),
       );
     const hold = server.holds.get(digest);
-    if (server.lie === 'hoards') {
+    if (server.lie === 'hoards' || server.lie === 'unsays') {
       reply('busy');
       return;
     }
@@ -184,8 +184,9 @@ export class Puller {
       if (request.isOver) return place.leave();
       const begin = Math.max(this.#now, server.upFreeAt);
       server.upFreeAt = begin + length / server.link;
-      const arrived = Math.max(Math.max(begin, host.downFreeAt) + length / host.link, server.upFreeAt);
-      host.downFreeAt = arrived;
+      // A slow sender takes little of the receiver's line.
+      host.downFreeAt = Math.max(this.#now, host.downFreeAt) + length / host.link;
+      const arrived = Math.max(host.downFreeAt, server.upFreeAt);
       this.#world.agenda.at(arrived, () => place.leave());
       const vouched = hold.vouched[index] as number;
       this.#world.agenda.at(arrived + this.#world.latency, () =>

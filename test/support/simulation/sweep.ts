@@ -31,6 +31,7 @@ const LIES: readonly Lie[] = [
   'stalls',
   'drips',
   'inflates',
+  'renews',
   'hoards',
 ];
 
