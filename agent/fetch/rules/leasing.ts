@@ -230,6 +230,7 @@ export class Leasing {
   }
 
   #mayTake(index: number, now: number): boolean {
+    if (this.#part.takesRegardless) return true;
     const table = this.#table;
     const { self } = this.#components.surroundings;
     if (table.isOffered(index) && !this.#part.isForsaken) return false;
@@ -241,14 +242,14 @@ export class Leasing {
       if (this.#lease.isHeld && !this.#isRangeless && table.barred.has(self)) return false;
     }
     const { order, place } = this.#components.surroundings;
-    return this.#part.takesRegardless || !isTakenHigher(table, index, order, place, now);
+    return !isTakenHigher(table, index, order, place, now);
   }
 
   /** What others have by now, or take themselves, is left to them where upstream is late with it. */
   #haltWhereLate(now: number): void {
     const { own } = this.#table;
     const { at } = this.#lease;
-    if (this.#isHalted || at === undefined || !this.#table.isLate(own, now)) return;
+    if (this.#part.takesRegardless || this.#isHalted || at === undefined || !this.#table.isLate(own, now)) return;
     const isTaken = () => this.#table.leases(now).some(({ leases }) => isWithin(at, leases));
     if (!this.#table.isOffered(at) && !isTaken()) return;
     this.#isHalted = true;
@@ -269,7 +270,8 @@ export class Leasing {
 
   #giveUp(now: number): void {
     const part = this.#part;
-    if (part.isStuck || this.#lease.isHeld || !isHopeless(this.#table, part, now)) return;
+    if (part.isStuck || this.#lease.isHeld || !isHopeless(this.#table, part, this.#ownAccount.isTooLong(now), now))
+      return;
     part.isStuck = true;
     const { surroundings, digest } = this.#components;
     surroundings.wish({ kind: 'stuck', digest });

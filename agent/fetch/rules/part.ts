@@ -44,7 +44,7 @@ export interface Part {
   movableAt: number;
   /** Nobody gave what they said they had: upstream is asked for it, until somebody gives something again. */
   isForsaken: boolean;
-  /** Nothing came for longer: what others say to take is taken all the same, until the blob is whole. */
+  /** Nothing came for longer: what others say to have or to take is taken all the same, until somebody gives something. */
   takesRegardless: boolean;
 }
 

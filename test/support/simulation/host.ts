@@ -3,6 +3,7 @@ import { type Admission, createAdmission } from '../../../agent/swarm/chunks/adm
 import { CHUNK_TURN, QUEUED_CHUNKS, QUEUED_CHUNKS_PER_ADDRESS } from '../../../agent/swarm/limits.ts';
 import { layoutOf } from '../../../protocol/chunks.ts';
 import type { Digest } from '../../../protocol/digest.ts';
+import type { FleetMessage } from '../../../protocol/messages.ts';
 import type { Agenda } from './agenda.ts';
 import type { Flow } from './uplink.ts';
 
@@ -26,6 +27,8 @@ export type Lie =
   | 'renews'
   /** The same, and says for a moment that chunks have come under them; it gives none. */
   | 'unsays'
+  /** The same, and says to have all for as long as anybody honest takes the blob from upstream. */
+  | 'snaps'
   | 'hoards';
 
 export interface HostInit {
@@ -83,6 +86,8 @@ export class Host {
   readonly lie: Lie | undefined;
   readonly admission: Admission;
   readonly holds = new Map<Digest, Hold>();
+  /** What its rules told last of each blob. */
+  readonly told = new Map<Digest, FleetMessage>();
   /** By peer, digest and chunk. */
   readonly requests = new Map<string, Request>();
   /** Bytes a ms, each way. */

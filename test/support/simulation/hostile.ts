@@ -23,6 +23,8 @@ export function bend(host: Host, message: FleetMessage, world: World): FleetMess
       return message.type === 'taking' ? renewed(message, world.agenda.now) : message;
     case 'unsays':
       return message.type === 'taking' ? unsaid(message, world.agenda.now) : message;
+    case 'snaps':
+      return message.type === 'taking' ? snapped(message, world) : message;
     case 'refuses':
       return isVerdict(message) ? { type: 'refuse', digest: message.digest, fetching: [], partners: [] } : message;
     case 'names':
@@ -48,12 +50,19 @@ function renewed(message: Extract<FleetMessage, { type: 'taking' }>, now: number
 }
 
 /** It holds a lease of everything, says for a moment that all has come, and has neither the next moment. */
-function unsaid(message: Extract<FleetMessage, { type: 'taking' }>, now: number): FleetMessage {
+function unsaid(message: Extract<FleetMessage, { type: 'taking' }>, now: number): typeof message {
   const time = now % 2_000;
   const all = everything(message.size);
   const marks = time >= 1_680 && time < 1_980 ? all : new Uint8Array(all.length);
   const leases: [number, number][] = time < 1_980 ? [[0, chunksOf(message.size)]] : [];
   return { ...message, marks, leases, received: Math.floor(now * MADE_UP) };
+}
+
+/** It says to have all while anybody honest takes it, so that they leave it be; else the same. */
+function snapped(message: Extract<FleetMessage, { type: 'taking' }>, { hosts, agenda }: World): FleetMessage {
+  const isTaken = hosts.some((host) => host.lie === undefined && host.holds.get(message.digest)?.flow !== undefined);
+  const said = unsaid(message, agenda.now);
+  return isTaken ? { ...said, marks: everything(message.size) } : said;
 }
 
 function isVerdict({ type }: FleetMessage): boolean {

@@ -9,7 +9,7 @@ import type { World } from './world.ts';
 const STALL = 5_000;
 
 /** Who has a lease of no use to anybody. */
-const TAKES_NOTHING: ReadonlySet<Lie> = new Set(['stalls', 'drips', 'inflates', 'renews', 'unsays']);
+const TAKES_NOTHING: ReadonlySet<Lie> = new Set(['stalls', 'drips', 'inflates', 'renews', 'unsays', 'snaps']);
 
 /** In how many pieces a chunk comes from upstream. */
 const PIECES = 8;
@@ -166,7 +166,7 @@ export class Puller {
         ),
       );
     const hold = server.holds.get(digest);
-    if (server.lie === 'hoards' || server.lie === 'unsays') {
+    if (server.lie === 'hoards' || server.lie === 'unsays' || server.lie === 'snaps') {
       reply('busy');
       return;
     }

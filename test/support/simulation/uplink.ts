@@ -16,6 +16,9 @@ export interface UplinkInit {
   readonly rtt?: number;
 }
 
+/** Of a line on which nothing comes: not nothing, by which nothing can be divided. Bytes a ms */
+const STOPPED = 1e-6;
+
 /** The line all share, fair among the connections that wait for bytes on it. */
 export class Uplink {
   readonly rtt: number;
@@ -23,7 +26,7 @@ export class Uplink {
   carried = 0;
   readonly #agenda: Agenda;
   /** Bytes a ms. */
-  readonly #rate: number;
+  #rate: number;
   readonly #perConnection: number;
   readonly #reading = new Set<Flow>();
   /** Bytes given so far to a flow that was there from the start. */
@@ -36,6 +39,13 @@ export class Uplink {
     this.#rate = rate / 8_000;
     this.#perConnection = perConnection / 8_000;
     this.rtt = rtt;
+  }
+
+  /** For so long nothing crosses it. */
+  stop(ms: number): void {
+    const rate = this.#rate;
+    this.#setRate(STOPPED);
+    this.#agenda.after(ms, () => this.#setRate(rate));
   }
 
   open(): Flow {
@@ -62,6 +72,12 @@ export class Uplink {
     this.carried += Math.min(unread, this.share * this.rtt);
     this.#reading.delete(flow);
     flow.onDone = undefined;
+    this.#plan();
+  }
+
+  #setRate(rate: number): void {
+    this.#advance();
+    this.#rate = rate;
     this.#plan();
   }
 

@@ -107,7 +107,16 @@ export class World {
     to.received++;
     to.run(to.message(this.agenda.now + LATENCY), () => {
       this.act(to, () => to.fleet.heard(from.name, message, this.agenda.now));
+      if (to.lie === 'snaps' && from.lie === undefined && message.type === 'taking') this.#snap(to, message.digest);
     });
+  }
+
+  /** It says anew what suits it, at once. */
+  #snap(liar: Host, digest: Digest): void {
+    const told = liar.told.get(digest);
+    const message = told && bend(liar, told, this);
+    if (message === undefined) return;
+    for (const host of this.hosts) if (host.lie === undefined) this.send(liar, host, message);
   }
 
   /** Does something to a host's rules, and then what they want done. */
@@ -118,6 +127,7 @@ export class World {
         this.puller.heed(host, wish);
         continue;
       }
+      if (wish.message.type === 'taking') host.told.set(wish.message.digest, wish.message);
       const message = bend(host, wish.message, this);
       if (message === undefined) continue;
       if (message.type !== 'taking')

@@ -38,6 +38,35 @@ describe('a LAN of eight that takes an image', () => {
     within(eight({ uplink: { rate: RATE / 10 } }), 1.02, 10.6);
   });
 
+  it('takes one copy at 1 Mbit, where a chunk of three layers at a time takes 25 s', () => {
+    const layers = [3 * MiB, 3 * MiB, 3 * MiB];
+    const { k, time, least, stuck } = eight({ layers, uplink: { rate: RATE / 100 } });
+    assert.deepEqual(stuck, []);
+    assert.ok(k <= 1.02 && time <= 1.06 * least, `k ${k}, T ${time} of ${least}`);
+  });
+
+  it('bears that nothing comes from upstream for a minute', () => {
+    const rate = 30_000_000;
+    for (const [hasRanges, copies] of [
+      [true, 1.5],
+      // Each begins anew with the first byte.
+      [false, 6],
+    ] as const) {
+      const faults = (world: World) => world.agenda.at(3_000, () => world.uplink.stop(60_000));
+      const { k, time, stuck } = eight({ layers: [30 * MiB], uplink: { rate, hasRanges }, faults });
+      assert.deepEqual(stuck, []);
+      assert.ok(k <= copies && time <= 110_000, `k ${k}, T ${time}`);
+    }
+  });
+
+  it('gives up where upstream gives nobody anything, also beside one that says to take it', () => {
+    for (const lie of ['renews', 'unsays', 'snaps'] as const) {
+      const uplink = { rate: RATE, fails: () => true };
+      const outcome = simulate({ layers: [3 * MiB], uplink, hosts: [{}, {}, { lie }], limit: 120_000 });
+      assert.deepEqual(outcome.stuck, ['host-0', 'host-1'], lie);
+    }
+  });
+
   it('bears that the coordinator is killed', () => {
     for (const isSeen of [true, false]) {
       const faults = (world: World) =>
@@ -134,8 +163,9 @@ describe('a LAN of eight that takes an image', () => {
     ['inflates', 1.1, 1.6],
     ['renews', 1.1, 2.2],
     ['hoards', 2.1, 2.2],
-    // What others say they take counts no more after 20 s, and a second for each of the three.
-    ['unsays', 2.1, 6],
+    // What others say counts no more after 45 s of a layer, and a second for each of the three; the last comes after others.
+    ['unsays', 2.1, 7.5],
+    ['snaps', 2.1, 7.5],
   ];
   for (const [lie, copies, time] of lies) {
     it(`bears three, the coordinator among them, of which each ${lie}`, () => {
