@@ -230,7 +230,6 @@ export class Leasing {
   }
 
   #mayTake(index: number, now: number): boolean {
-    if (this.#part.takesRegardless) return true;
     const table = this.#table;
     const { self } = this.#components.surroundings;
     if (table.isOffered(index) && !this.#part.isForsaken) return false;
@@ -249,12 +248,19 @@ export class Leasing {
   #haltWhereLate(now: number): void {
     const { own } = this.#table;
     const { at } = this.#lease;
-    if (this.#part.takesRegardless || this.#isHalted || at === undefined || !this.#table.isLate(own, now)) return;
-    const isTaken = () => this.#table.leases(now).some(({ leases }) => isWithin(at, leases));
-    if (!this.#table.isOffered(at) && !isTaken()) return;
+    if (this.#isHalted || at === undefined || !this.#table.isLate(own, now)) return;
+    if (!this.#table.isOffered(at) && !this.#isTaken(at, now)) return;
     this.#isHalted = true;
     const { surroundings, digest } = this.#components;
     surroundings.wish({ kind: 'halt', digest });
+  }
+
+  /** Whether another takes the chunk. Without parts each begins with the first byte: it does once bytes of a chunk come to it. */
+  #isTaken(index: number, now: number): boolean {
+    return this.#table.leases(now).some(({ peer, leases }) => {
+      const { received = 0, leaseBytes = 0 } = this.#table.others.get(peer) ?? {};
+      return isWithin(index, leases) && (!this.#isRangeless || received > leaseBytes);
+    });
   }
 
   /** Nothing has come for long and nothing is under way: whoever says to have it does not give it. True where it acts. */
@@ -270,8 +276,7 @@ export class Leasing {
 
   #giveUp(now: number): void {
     const part = this.#part;
-    if (part.isStuck || this.#lease.isHeld || !isHopeless(this.#table, part, this.#ownAccount.isTooLong(now), now))
-      return;
+    if (part.isStuck || this.#lease.isHeld || !isHopeless(this.#table, part, now)) return;
     part.isStuck = true;
     const { surroundings, digest } = this.#components;
     surroundings.wish({ kind: 'stuck', digest });

@@ -123,7 +123,7 @@ export class OwnPart {
   answered(peer: string, index: number, outcome: Outcome, now: number): void {
     this.#requests.ended(peer, index, outcome === 'done' || outcome === 'busy' ? outcome : 'failed', now);
     this.#mistrust.answered(peer, index, outcome);
-    if (outcome === 'done') Object.assign(this.#part, { isForsaken: false, takesRegardless: false });
+    if (outcome === 'done') this.#part.isForsaken = false;
   }
 
   /** Whether what a peer says of this blob counts no longer. */

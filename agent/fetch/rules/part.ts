@@ -44,8 +44,6 @@ export interface Part {
   movableAt: number;
   /** Nobody gave what they said they had: upstream is asked for it, until somebody gives something again. */
   isForsaken: boolean;
-  /** Nothing came for longer: what others say to have or to take is taken all the same, until somebody gives something. */
-  takesRegardless: boolean;
 }
 
 /** A blob that is taken from now on. */
@@ -66,6 +64,5 @@ export function newPart({ marked, first, searchUntil }: Wanted, count: number, n
     gainedAt: now,
     movableAt: Number.POSITIVE_INFINITY,
     isForsaken: false,
-    takesRegardless: false,
   };
 }

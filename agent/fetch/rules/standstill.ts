@@ -8,15 +8,9 @@ export const STANDSTILL = 5_000;
 /** How long others who take the blob, but do not say what they do, are waited for when upstream is of no use. ms */
 const OTHERS_PATIENCE = 5_000;
 
-/**
- * Whether nobody has, takes or may take what is missing, with upstream of no use: then there is nothing to wait for.
- * @param isTooLong whether what others say counts no more
- */
-export function isHopeless(table: Table, part: Part, isTooLong: boolean, now: number): boolean {
-  const { holders, searchUntil, gainedAt } = part;
-  if (now < searchUntil || holders.size > 0) return false;
-  if (isTooLong) return true;
-  if (table.leases(now).length > 0) return false;
+/** Whether nobody has, takes or may take what is missing, with upstream of no use: then there is nothing to wait for. */
+export function isHopeless(table: Table, { holders, searchUntil, gainedAt }: Part, now: number): boolean {
+  if (now < searchUntil || holders.size > 0 || table.leases(now).length > 0) return false;
   const { own, rarity, count, others } = table;
   for (let index = 0; index < count; index++) {
     if (!hasBit(own.have, index) && (rarity[index] as number) > 0) return false;

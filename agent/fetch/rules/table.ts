@@ -8,6 +8,7 @@ import { LeaseHolders } from './lease-holders.ts';
 import { Rarity } from './rarity.ts';
 import { Spread } from './spread.ts';
 import { beginChunk, hasAll, isWithin, newTaking, noteProgress, type Segment, type Taking } from './taking.ts';
+import { Unsaid } from './unsaid.ts';
 import { UplinkRate } from './uplink-rate.ts';
 
 /** Who has not been heard of for this long takes part no more; and among many, who tell half as often. ms */
@@ -52,6 +53,7 @@ export class Table {
   #reviewAt = Number.POSITIVE_INFINITY;
   readonly #leaseHolders: LeaseHolders;
   readonly #spread = new Spread();
+  readonly #unsaid: Unsaid;
   readonly #rarity: Rarity;
   /** Root of the chunk map that is trusted here. */
   #root: Uint8Array | undefined;
@@ -82,6 +84,7 @@ export class Table {
     this.own = newTaking(count, now);
     this.resetOwn(now);
     this.#rarity = new Rarity(count);
+    this.#unsaid = new Unsaid(count);
   }
 
   /** How many hold leases that are not overdue, this agent included. */
@@ -114,6 +117,11 @@ export class Table {
     const { marks, mapped } = message;
     if (this.#isDeaf || this.#ignored.has(peer)) return false;
     if (!isBitmapOf(marks, this.count) || (mapped !== null && !isBitmapOf(mapped[1], this.count))) return false;
+    const had = mapped === null ? marks : union(marks, mapped[1]);
+    if (this.#unsaid.hears(peer, had)) {
+      this.ignore(peer);
+      return false;
+    }
     let taking = this.others.get(peer);
     if (taking === undefined) {
       if (this.others.size >= MAX_TAKINGS) return false;
@@ -123,8 +131,6 @@ export class Table {
     }
     taking.heardAt = now;
     const { have: before, usable: usedBefore } = taking;
-    // What came before the message was heard of for the first time was taken under nobody's eyes.
-    const had = mapped === null ? marks : union(marks, mapped[1]);
     const isOurs = mapped !== null && this.#root !== undefined && Buffer.compare(mapped[0], this.#root) === 0;
     const usable = isOurs ? had : marks;
     taking.have = had;
@@ -313,6 +319,7 @@ export class Table {
     if (!isWithin(index, taking.leases)) return;
     taking.isFruitless = false;
     this.#leaseHolders.brought(peer);
+    this.#unsaid.brought(peer, index);
     // The last is shorter than the others.
     if (index < this.count - 1) this.times.note(now - taking.chunkAt, now);
     beginChunk(taking, now);

@@ -131,6 +131,21 @@ describe('Table', () => {
     }
   });
 
+  it('forgets who unsays again and again what it said to have brought, leaving in between or not', () => {
+    for (const isLeaving of [false, true]) {
+      const table = new Table('self', COUNT, 0);
+      for (let times = 1; times <= 7; times++) {
+        const now = times * 2_000;
+        table.hear('a', said(COUNT, [], [[0, 4]]), now);
+        table.hear('a', said(COUNT, [0], [[0, 4]]), now + 500);
+        if (isLeaving) table.drop('a');
+        assert.equal(table.hear('a', said(COUNT, []), now + 1_000), times < 7);
+      }
+      assert.ok(table.isIgnored('a'));
+      assert.equal(table.others.size, 0);
+    }
+  });
+
   it('counts no leases any more of who is late, has ended, is gone, or is forgotten', () => {
     const measured = new Set<object>();
     const uplink = new UplinkRate(() => 0);
