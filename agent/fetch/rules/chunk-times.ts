@@ -19,6 +19,9 @@ const LATE = 4;
 const STEADY = 4;
 const MOST_STEADY = 40_000;
 
+/** Where no chunk came in time though bytes did, the next may take twice as long; so many times in a row. */
+const MOST_OVERDUE = 3;
+
 /**
  * How long chunks take from upstream, of whatever blob: what a lease is judged by. Connections do not share an uplink
  * fairly, so that one chunk's time says little; how often one comes, of all of them, says what the uplink carries, and
@@ -30,6 +33,9 @@ export class ChunkTimes {
   readonly #intervals = new RecentTimes();
   readonly #leases: () => number;
   #notedAt = Number.NEGATIVE_INFINITY;
+  /** Times in a row that leases were overdue; since when the last. ms */
+  #overdue = 0;
+  #overdueAt = Number.NEGATIVE_INFINITY;
 
   /** @param leases how many there are of all blobs, as far as is known */
   constructor(leases: () => number = () => 1) {
@@ -56,6 +62,18 @@ export class ChunkTimes {
     this.#times.note(ms);
     this.#intervals.note(interval);
     this.#notedAt = now;
+    this.#overdue = 0;
+  }
+
+  /**
+   * A lease is overdue to which bytes came. Where all chunks take so long, none would ever be there: each would be begun
+   * anew by another before it is whole.
+   */
+  overdue(now: number): void {
+    // Leases that were begun together are overdue together.
+    if (this.#overdue >= MOST_OVERDUE || now - this.#overdueAt < this.patience) return;
+    this.#overdue++;
+    this.#overdueAt = now;
   }
 
   /** What most chunks took; undefined where none was seen yet. */
@@ -79,8 +97,9 @@ export class ChunkTimes {
   /** The longest one chunk may take before its lease is void, where its bytes do not come {@link steadyPatience steadily}. */
   get patience(): number {
     const { usual } = this;
-    if (usual === undefined) return Math.max(FIRST_PATIENCE, FIRST_PATIENCE_EACH * this.#sharing);
-    return Math.max(LEAST_PATIENCE, LATE * usual);
+    const times = 2 ** this.#overdue;
+    if (usual === undefined) return times * Math.max(FIRST_PATIENCE, FIRST_PATIENCE_EACH * this.#sharing);
+    return times * Math.max(LEAST_PATIENCE, LATE * usual);
   }
 
   /**
@@ -90,6 +109,7 @@ export class ChunkTimes {
   steadyPatience(now: number): number {
     // Where nobody's chunk comes any more it is the line that has become slow, or all who hold leases give nothing.
     const slowed = LATE * (now - this.#notedAt) * this.#sharing;
-    return Math.max(this.patience, Math.min(MOST_STEADY, Math.max(STEADY * this.patience, slowed)));
+    const most = MOST_STEADY * 2 ** this.#overdue;
+    return Math.max(this.patience, Math.min(most, Math.max(STEADY * this.patience, slowed)));
   }
 }

@@ -22,3 +22,9 @@ export function isLate(taking: Taking, chunkSize: number, times: ChunkTimes, now
   if (arrived > 1 + MOMENT) return elapsed > MADE_UP_AFTER;
   return elapsed > times.patience && elapsed > arrived * times.steadyPatience(now);
 }
+
+/** Whether bytes come under the lease, as far as can be seen, and but too slowly. @param chunkSize bytes */
+export function isSlow(taking: Taking, chunkSize: number, now: number): boolean {
+  const arrived = (taking.received - taking.chunkBytes) / chunkSize;
+  return now - taking.progressAt <= LEASE_STALL && arrived >= MOMENT && arrived <= 1 + MOMENT;
+}

@@ -257,9 +257,11 @@ export class Leasing {
 
   /** Whether another takes the chunk. Without parts each begins with the first byte: it does once bytes of a chunk come to it. */
   #isTaken(index: number, now: number): boolean {
+    const { order, place } = this.#components.surroundings;
+    const peers = order();
     return this.#table.leases(now).some(({ peer, leases }) => {
       const { received = 0, leaseBytes = 0 } = this.#table.others.get(peer) ?? {};
-      return isWithin(index, leases) && (!this.#isRangeless || received > leaseBytes);
+      return isWithin(index, leases) && (!this.#isRangeless || received > leaseBytes || peers.indexOf(peer) < place());
     });
   }
 

@@ -3,7 +3,7 @@ import { MIN_CHUNK_SIZE } from '../../../protocol/chunks.ts';
 import type { FleetMessage } from '../../../protocol/messages.ts';
 import { judge, unbarAll } from './barring.ts';
 import { ChunkTimes } from './chunk-times.ts';
-import { isLate } from './lateness.ts';
+import { isLate, isSlow } from './lateness.ts';
 import { LeaseHolders } from './lease-holders.ts';
 import { Rarity } from './rarity.ts';
 import { Spread } from './spread.ts';
@@ -160,6 +160,7 @@ export class Table {
       beginChunk(taking, now);
       taking.isFruitless = true;
     }
+    this.#endIfLate(taking, now);
     this.#leaseHolders.set(taking, leases.length > 0 && !this.isLate(taking, now), now);
   }
 
@@ -298,7 +299,9 @@ export class Table {
   }
 
   #endIfLate(taking: Taking, now: number): void {
-    if (this.#leaseHolders.has(taking) && this.isLate(taking, now)) this.#leaseHolders.set(taking, false, now);
+    if (!this.#leaseHolders.has(taking) || !this.isLate(taking, now)) return;
+    this.#leaseHolders.set(taking, false, now);
+    if (isSlow(taking, this.chunkSize, now)) this.times.overdue(now);
   }
 
   /** Notes what is new in `have`. */

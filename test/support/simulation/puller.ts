@@ -11,8 +11,9 @@ const STALL = 5_000;
 /** Who has a lease of no use to anybody. */
 const TAKES_NOTHING: ReadonlySet<Lie> = new Set(['stalls', 'drips', 'inflates', 'renews', 'unsays', 'snaps']);
 
-/** In how many pieces a chunk comes from upstream. */
+/** In how many pieces a chunk comes from upstream; on a thin line in more, so that each takes about a second: up to so many. */
 const PIECES = 8;
+const MOST_PIECES = 40;
 
 /** How long it takes to get a chunk map of a holder. ms */
 const MAP = 3;
@@ -272,7 +273,8 @@ export class Puller {
       return;
     }
     const length = Math.min(chunkSize, hold.size - index * chunkSize);
-    this.#piece(host, hold, index, length, 1, () => {
+    const pieces = Math.min(MOST_PIECES, Math.max(PIECES, Math.ceil(length / (this.#world.uplink.share * 1_000))));
+    this.#piece(host, hold, { length, piece: 1, pieces }, () => {
       host.work(host.chunkCost / 2, () => {
         this.#tell(host, hold.digest, (own) => own.took(index, 'mark', this.#now));
         this.#have(host, hold.digest, index, 1);
@@ -282,8 +284,9 @@ export class Puller {
     });
   }
 
-  #piece(host: Host, hold: Hold, index: number, length: number, piece: number, onChunk: () => void): void {
-    const bytes = Math.floor((length * piece) / PIECES) - Math.floor((length * (piece - 1)) / PIECES);
+  #piece(host: Host, hold: Hold, part: Piece, onChunk: () => void): void {
+    const { length, piece, pieces } = part;
+    const bytes = Math.floor((length * piece) / pieces) - Math.floor((length * (piece - 1)) / pieces);
     const begun = this.#now;
     const flow = hold.flow as Flow;
     this.#world.uplink.read(flow, bytes, () => {
@@ -292,7 +295,7 @@ export class Puller {
       host.run(host.downFreeAt, () => {
         if (hold.flow !== flow) return;
         this.#tell(host, hold.digest, (own) => own.upstreamBytes(bytes, this.#now));
-        if (piece < PIECES) this.#piece(host, hold, index, length, piece + 1, onChunk);
+        if (piece < pieces) this.#piece(host, hold, { ...part, piece: piece + 1 }, onChunk);
         else onChunk();
       });
     });
@@ -309,6 +312,15 @@ export class Puller {
     hold.flow = undefined;
     this.#tell(host, hold.digest, (own) => own.upstreamEnded(isUsable, this.#now));
   }
+}
+
+/** One of the pieces in which a chunk comes. */
+interface Piece {
+  /** Bytes of the chunk. */
+  readonly length: number;
+  /** From 1. */
+  readonly piece: number;
+  readonly pieces: number;
 }
 
 type Flow = NonNullable<Hold['flow']>;

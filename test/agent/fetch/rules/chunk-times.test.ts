@@ -57,4 +57,21 @@ describe('ChunkTimes', () => {
     times.note(30_000, 40_010);
     assert.equal(times.steadyPatience(40_010), times.patience);
   });
+
+  it('is twice as patient each time that a lease was overdue, up to eight times, until a chunk comes', () => {
+    const times = new ChunkTimes();
+    const patience: number[] = [];
+    for (const now of [20_000, 60_000, 140_000, 500_000]) {
+      times.overdue(now);
+      // One that was begun with it.
+      times.overdue(now + 19_999);
+      patience.push(times.patience);
+    }
+    assert.deepEqual(patience, [40_000, 80_000, 160_000, 160_000]);
+    assert.equal(times.steadyPatience(500_000), 320_000);
+    times.note(50_000, 550_000);
+    assert.equal(times.patience, 200_000);
+    times.overdue(750_000);
+    assert.equal(times.patience, 400_000);
+  });
 });

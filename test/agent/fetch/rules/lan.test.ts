@@ -45,6 +45,13 @@ describe('a LAN of eight that takes an image', () => {
     assert.ok(k <= 1.02 && time <= 1.06 * least, `k ${k}, T ${time} of ${least}`);
   });
 
+  it('ends at half a Mbit, where each chunk takes longer than one may', () => {
+    const layers = [1.2, 3.6, 3.3, 2.8, 1.2].map((size) => Math.ceil(size * MiB));
+    const { k, time, least, stuck } = eight({ layers, uplink: { rate: RATE / 200 }, limit: 3_600_000 });
+    assert.deepEqual(stuck, []);
+    assert.ok(k <= 1.5 && time <= 1.6 * least, `k ${k}, T ${time} of ${least}`);
+  });
+
   it('bears that nothing comes from upstream for half a minute, or a whole one', () => {
     for (const hasRanges of [true, false]) {
       for (const minutes of [0.5, 1]) {
@@ -144,6 +151,9 @@ describe('a LAN of eight that takes an image', () => {
   it('takes the whole on one connection where upstream gives no parts', () => {
     within(eight({ uplink: { rate: RATE, hasRanges: false } }), 1.1, 1.15);
   });
+
+  it('does so at 1 Mbit too: all pass over what lies before, and one of them must go on', () =>
+    within(eight({ layers: [8 * MiB], uplink: { rate: RATE / 100, hasRanges: false } }), 1.5, 7));
 
   it('is served by the one that upstream answers', () => {
     within(eight({ uplink: { rate: RATE, fails: ({ name }) => name !== 'host-2' } }), 1.02, 1.1);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ChunkTimes } from '../../../../agent/fetch/rules/chunk-times.ts';
-import { isLate } from '../../../../agent/fetch/rules/lateness.ts';
+import { isLate, isSlow } from '../../../../agent/fetch/rules/lateness.ts';
 import { newTaking } from '../../../../agent/fetch/rules/taking.ts';
 import { MiB } from '../../../support/simulation/said.ts';
 
@@ -74,5 +74,14 @@ describe('a lease that brings no chunk', () => {
     const large = { brings: 200, usual: 5_000, limit: 9_000 };
     assert.equal(lateAt({ ...large, chunkSize: 2 * MiB }), undefined);
     assert.notEqual(lateAt(large), undefined);
+  });
+
+  it('is slow where bytes come, and no more than a chunk has: not where they stall, are but a few, or are made up', () => {
+    const slow = (chunks: number, silentFor: number) =>
+      isSlow({ ...newTaking(COUNT, 0), received: chunks * MiB, progressAt: 60_000 - silentFor }, MiB, 60_000);
+    assert.ok(slow(0.5, 1_000) && slow(1.1, 1_000) && slow(0.5, 5_000));
+    assert.ok(!slow(0.5, 5_001));
+    assert.ok(!slow(0.1, 1_000));
+    assert.ok(!slow(1.2, 1_000));
   });
 });
