@@ -19,7 +19,7 @@ const LATE = 4;
 const STEADY = 4;
 const MOST_STEADY = 40_000;
 
-/** Where no chunk came in time though bytes did, the next may take twice as long; so many times in a row. */
+/** Where no chunk came in time though bytes did, one begun later may take twice as long; so many times in a row. */
 const MOST_OVERDUE = 3;
 
 /**
@@ -33,9 +33,8 @@ export class ChunkTimes {
   readonly #intervals = new RecentTimes();
   readonly #leases: () => number;
   #notedAt = Number.NEGATIVE_INFINITY;
-  /** Times in a row that leases were overdue; since when the last. ms */
-  #overdue = 0;
-  #overdueAt = Number.NEGATIVE_INFINITY;
+  /** When leases were overdue since the last chunk that came. ms */
+  #overdueAt: number[] = [];
 
   /** @param leases how many there are of all blobs, as far as is known */
   constructor(leases: () => number = () => 1) {
@@ -62,7 +61,12 @@ export class ChunkTimes {
     this.#times.note(ms);
     this.#intervals.note(interval);
     this.#notedAt = now;
-    this.#overdue = 0;
+    this.came();
+  }
+
+  /** A chunk came, of whatever size: what was overdue before says nothing of the next. */
+  came(): void {
+    this.#overdueAt = [];
   }
 
   /**
@@ -70,10 +74,9 @@ export class ChunkTimes {
    * anew by another before it is whole.
    */
   overdue(now: number): void {
+    const last = this.#overdueAt.at(-1) ?? Number.NEGATIVE_INFINITY;
     // Leases that were begun together are overdue together.
-    if (this.#overdue >= MOST_OVERDUE || now - this.#overdueAt < this.patience) return;
-    this.#overdue++;
-    this.#overdueAt = now;
+    if (this.#overdueAt.length < MOST_OVERDUE && now - last >= this.patience) this.#overdueAt.push(now);
   }
 
   /** What most chunks took; undefined where none was seen yet. */
@@ -94,22 +97,35 @@ export class ChunkTimes {
     return Math.min(MOST_SHARING, this.#leases());
   }
 
-  /** The longest one chunk may take before its lease is void, where its bytes do not come {@link steadyPatience steadily}. */
+  /** What {@link patienceFor} gives for a chunk that is begun now. */
   get patience(): number {
-    const { usual } = this;
-    const times = 2 ** this.#overdue;
-    if (usual === undefined) return times * Math.max(FIRST_PATIENCE, FIRST_PATIENCE_EACH * this.#sharing);
-    return times * Math.max(LEAST_PATIENCE, LATE * usual);
+    return this.patienceFor(Number.POSITIVE_INFINITY);
   }
 
   /**
-   * The longest one chunk may take whose bytes come steadily: connections share an uplink as it happens, and what comes
-   * slowly is sooner there than what is begun anew.
+   * The longest a chunk begun then may take before its lease is void, where its bytes do not come
+   * {@link steadyPatienceFor steadily}. What was overdue since makes none of those longer that were begun before.
    */
-  steadyPatience(now: number): number {
+  patienceFor(begunAt: number): number {
+    const { usual } = this;
+    const least = Math.max(FIRST_PATIENCE, FIRST_PATIENCE_EACH * this.#sharing);
+    return this.#slowness(begunAt) * (usual === undefined ? least : Math.max(LEAST_PATIENCE, LATE * usual));
+  }
+
+  /**
+   * The longest one may take whose bytes come steadily: connections share an uplink as it happens, and what comes slowly
+   * is sooner there than what is begun anew.
+   */
+  steadyPatienceFor(begunAt: number, now: number): number {
     // Where nobody's chunk comes any more it is the line that has become slow, or all who hold leases give nothing.
     const slowed = LATE * (now - this.#notedAt) * this.#sharing;
-    const most = MOST_STEADY * 2 ** this.#overdue;
-    return Math.max(this.patience, Math.min(most, Math.max(STEADY * this.patience, slowed)));
+    const patience = this.patienceFor(begunAt);
+    const most = MOST_STEADY * this.#slowness(begunAt);
+    return Math.max(patience, Math.min(most, Math.max(STEADY * patience, slowed)));
+  }
+
+  /** How many times as long a chunk begun then may take for what was overdue before. */
+  #slowness(begunAt: number): number {
+    return 2 ** this.#overdueAt.filter((at) => at <= begunAt).length;
   }
 }

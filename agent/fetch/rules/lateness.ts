@@ -20,7 +20,8 @@ export function isLate(taking: Taking, chunkSize: number, times: ChunkTimes, now
   const elapsed = now - taking.chunkAt;
   const arrived = (taking.received - taking.chunkBytes) / chunkSize;
   if (arrived > 1 + MOMENT) return elapsed > MADE_UP_AFTER;
-  return elapsed > times.patience && elapsed > arrived * times.steadyPatience(now);
+  const begunAt = taking.chunkAt;
+  return elapsed > times.patienceFor(begunAt) && elapsed > arrived * times.steadyPatienceFor(begunAt, now);
 }
 
 /** Whether bytes come under the lease, as far as can be seen, and but too slowly. @param chunkSize bytes */

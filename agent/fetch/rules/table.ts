@@ -325,6 +325,7 @@ export class Table {
     this.#unsaid.brought(peer, index);
     // The last is shorter than the others.
     if (index < this.count - 1) this.times.note(now - taking.chunkAt, now);
+    else this.times.came();
     beginChunk(taking, now);
     if (isFirst) this.#spread.brought(taking, index, now);
   }

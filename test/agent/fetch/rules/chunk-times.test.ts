@@ -51,14 +51,14 @@ describe('ChunkTimes', () => {
   it('is more patient with what comes steadily, the more so where nobody’s chunks come any more; within bounds', () => {
     const times = new ChunkTimes(() => 2);
     times.note(10, 10);
-    assert.equal(times.steadyPatience(10), 8_000);
-    assert.equal(times.steadyPatience(2_010), 16_000);
-    assert.equal(times.steadyPatience(100_000), 40_000);
+    assert.equal(times.steadyPatienceFor(0, 10), 8_000);
+    assert.equal(times.steadyPatienceFor(0, 2_010), 16_000);
+    assert.equal(times.steadyPatienceFor(0, 100_000), 40_000);
     times.note(30_000, 40_010);
-    assert.equal(times.steadyPatience(40_010), times.patience);
+    assert.equal(times.steadyPatienceFor(0, 40_010), times.patience);
   });
 
-  it('is twice as patient each time that a lease was overdue, up to eight times, until a chunk comes', () => {
+  it('is twice as patient each time that a lease was overdue, up to eight times, until a chunk of whatever size comes', () => {
     const times = new ChunkTimes();
     const patience: number[] = [];
     for (const now of [20_000, 60_000, 140_000, 500_000]) {
@@ -68,10 +68,26 @@ describe('ChunkTimes', () => {
       patience.push(times.patience);
     }
     assert.deepEqual(patience, [40_000, 80_000, 160_000, 160_000]);
-    assert.equal(times.steadyPatience(500_000), 320_000);
+    assert.equal(times.steadyPatienceFor(500_000, 500_000), 320_000);
     times.note(50_000, 550_000);
     assert.equal(times.patience, 200_000);
     times.overdue(750_000);
     assert.equal(times.patience, 400_000);
+    times.came();
+    assert.equal(times.patience, 200_000);
+  });
+
+  it('is no more patient with what was begun before a lease was overdue', () => {
+    const times = new ChunkTimes();
+    times.overdue(20_000);
+    times.overdue(60_000);
+    assert.deepEqual(
+      [0, 19_999, 20_000, 60_000].map((at) => times.patienceFor(at)),
+      [20_000, 20_000, 40_000, 80_000],
+    );
+    assert.deepEqual(
+      [0, 20_000].map((at) => times.steadyPatienceFor(at, 60_000)),
+      [40_000, 80_000],
+    );
   });
 });

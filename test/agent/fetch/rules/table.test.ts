@@ -146,6 +146,24 @@ describe('Table', () => {
     }
   });
 
+  it('is more patient with those after a lease to which bytes came too slowly, not with it, nor with one begun with it', () => {
+    const table = new Table('self', COUNT, 0);
+    for (let now = 0; now <= 21_000; now += 1_000) {
+      for (const [peer, at] of [
+        ['a', 0],
+        ['b', 4],
+      ] as const)
+        table.hear(peer, said(COUNT, [], [[at, at + 4]], now * 26), now);
+      table.review(now);
+    }
+    assert.deepEqual(table.leases(21_000), []);
+    assert.equal(table.times.patience, 40_000);
+    // The last chunk of a blob, or its only one, is one that came.
+    table.hear('c', said(COUNT, [], [[19, 20]]), 22_000);
+    table.hear('c', said(COUNT, [19], [[19, 20]]), 23_000);
+    assert.equal(table.times.patience, 20_000);
+  });
+
   it('counts no leases any more of who is late, has ended, is gone, or is forgotten', () => {
     const measured = new Set<object>();
     const uplink = new UplinkRate(() => 0);
