@@ -72,6 +72,16 @@ describe('a LAN of eight that takes an image', () => {
     }
   });
 
+  it('takes one copy at 3 Mbit, where hosts start one after the other and bytes come to each but now and then', () => {
+    const hosts = Array.from({ length: 20 }, (_, at) => ({ starts: at * 500 }));
+    const { k, time, least } = simulate({
+      layers: [51 * MiB, 19 * MiB, 10 * MiB, 3 * MiB],
+      uplink: { rate: 3_000_000 },
+      hosts,
+    });
+    assert.ok(k <= 1.02 && time <= 1.06 * least, `k ${k}, T ${time} of ${least}`);
+  });
+
   it('bears that the coordinator is killed', () => {
     for (const isSeen of [true, false]) {
       const faults = (world: World) =>

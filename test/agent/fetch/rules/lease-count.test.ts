@@ -178,26 +178,26 @@ describe('LeaseCount', () => {
     const count = new LeaseCount(table);
     table.leased(table.own, [[0, 4]], 0, 0);
     assert.equal(count.allowed(1, 0), 1);
-    assert.equal(count.allowed(1, 900), 1);
-    assert.equal(count.allowed(1, 1_100), 2);
-    table.leased(table.own, [[0, 4]], 64 * 1024, 1_200);
-    assert.equal(count.allowed(1, 1_300), 1);
+    assert.equal(count.allowed(1, 2_900), 1);
+    assert.equal(count.allowed(1, 3_100), 2);
+    table.leased(table.own, [[0, 4]], 64 * 1024, 3_200);
+    assert.equal(count.allowed(1, 3_300), 1);
   });
 
   it('allows one beside each that brings nothing, and on a thin uplink waits longer for it', () => {
     const times = new ChunkTimes(() => 10);
     const table = new Table('self', COUNT, 0, times);
     const count = new LeaseCount(table);
-    // One comes each second: each of ten takes ten.
-    times.note(1_000, 0);
+    // One comes each 1.6 s: each of ten takes sixteen.
+    times.note(1_600, 0);
     table.leased(table.own, [[0, 4]], 0, 0);
-    for (const now of [0, 2_400]) assert.equal(count.allowed(1, now), 1);
-    assert.equal(count.allowed(1, 2_600), 2);
-    table.leased(table.own, [[0, 4]], 64 * 1024, 2_600);
-    for (const peer of ['a', 'b']) table.hear(peer, said(COUNT, [], [[8, 12]], 0), 2_600);
-    assert.equal(count.allowed(3, 5_000), 1);
-    table.leased(table.own, [[0, 4]], 128 * 1024, 5_000);
-    assert.equal(count.allowed(3, 5_200), 3);
+    for (const now of [0, 3_900]) assert.equal(count.allowed(1, now), 1);
+    assert.equal(count.allowed(1, 4_100), 2);
+    table.leased(table.own, [[0, 4]], 64 * 1024, 4_100);
+    for (const peer of ['a', 'b']) table.hear(peer, said(COUNT, [], [[8, 12]], 0), 4_100);
+    assert.equal(count.allowed(3, 8_000), 1);
+    table.leased(table.own, [[0, 4]], 128 * 1024, 8_000);
+    assert.equal(count.allowed(3, 8_200), 3);
   });
 
   it('doubles with each lease that brings nothing, until something comes', () => {
