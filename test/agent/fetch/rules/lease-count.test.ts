@@ -185,19 +185,19 @@ describe('LeaseCount', () => {
   });
 
   it('allows one beside each that brings nothing, and on a thin uplink waits longer for it', () => {
-    const times = new ChunkTimes(() => 10);
+    const times = new ChunkTimes(() => 7);
     const table = new Table('self', COUNT, 0, times);
     const count = new LeaseCount(table);
-    // One comes each 1.6 s: each of ten takes sixteen.
-    times.note(1_600, 0);
+    // One comes each 2.1 s: each of seven takes 14.7.
+    times.note(2_100, 0);
     table.leased(table.own, [[0, 4]], 0, 0);
-    for (const now of [0, 3_900]) assert.equal(count.allowed(1, now), 1);
-    assert.equal(count.allowed(1, 4_100), 2);
-    table.leased(table.own, [[0, 4]], 64 * 1024, 4_100);
-    for (const peer of ['a', 'b']) table.hear(peer, said(COUNT, [], [[8, 12]], 0), 4_100);
-    assert.equal(count.allowed(3, 8_000), 1);
-    table.leased(table.own, [[0, 4]], 128 * 1024, 8_000);
-    assert.equal(count.allowed(3, 8_200), 3);
+    for (const now of [0, 3_600]) assert.equal(count.allowed(1, now), 1);
+    assert.equal(count.allowed(1, 3_800), 2);
+    table.leased(table.own, [[0, 4]], 64 * 1024, 3_800);
+    for (const peer of ['a', 'b']) table.hear(peer, said(COUNT, [], [[8, 12]], 0), 3_800);
+    assert.equal(count.allowed(3, 7_400), 1);
+    table.leased(table.own, [[0, 4]], 128 * 1024, 7_400);
+    assert.equal(count.allowed(3, 7_600), 3);
   });
 
   it('doubles with each lease that brings nothing, until something comes', () => {
